@@ -1,0 +1,133 @@
+package vfs
+
+import (
+	"path/filepath"
+	"sync"
+)
+
+// OpKind names an operation of FS or File for rules and hooks.
+type OpKind string
+
+// The operations. OpOpen stands for Open and OpenRead, OpRead for ReadFile and
+// ReadAt, OpWrite for WriteAt and WritevAt.
+const (
+	OpOpen      OpKind = "open"
+	OpCreate    OpKind = "create"
+	OpRead      OpKind = "read"
+	OpWrite     OpKind = "write"
+	OpTruncate  OpKind = "truncate"
+	OpSync      OpKind = "sync"
+	OpSyncDir   OpKind = "syncdir"
+	OpRename    OpKind = "rename"
+	OpRemove    OpKind = "remove"
+	OpRemoveAll OpKind = "removeall"
+	OpMkdir     OpKind = "mkdir"
+	OpReadDir   OpKind = "readdir"
+	OpStat      OpKind = "stat"
+	OpLock      OpKind = "lock"
+	OpSpace     OpKind = "space"
+)
+
+// Changes says whether the operation changes what is on the disk or what of it
+// is durable, so that the instant before it is one at which a crash is worth trying.
+func (k OpKind) Changes() bool {
+	switch k {
+	case OpCreate, OpWrite, OpTruncate, OpSync, OpSyncDir, OpRename, OpRemove, OpRemoveAll, OpMkdir:
+		return true
+	}
+	return false
+}
+
+// Syncs says whether the operation makes something durable.
+func (k OpKind) Syncs() bool { return k == OpSync || k == OpSyncDir }
+
+// Op is one operation about to happen. Path is as the caller gave it; for a
+// rename it is the old name, for an open file the name it was opened by.
+type Op struct {
+	Kind OpKind
+	Path string
+}
+
+// Rule makes operations fail.
+type Rule struct {
+	Kind OpKind // "" is any
+	// Path is a pattern of package path/filepath's Match that the whole path or
+	// its last name has to match; "" is any.
+	Path string
+	// Nth is which matching operation fails, from 1; 0 is each one.
+	Nth int
+	Err error // for instance syscall.ENOSPC
+	// Short makes a write write half, and a RemoveAll remove half, before it fails.
+	Short bool
+}
+
+func (r *Rule) matches(op Op) bool {
+	if r.Kind != "" && r.Kind != op.Kind {
+		return false
+	}
+	if r.Path == "" {
+		return true
+	}
+	whole, _ := filepath.Match(r.Path, op.Path)
+	last, _ := filepath.Match(r.Path, filepath.Base(op.Path))
+	return whole || last
+}
+
+type faults struct {
+	mu    sync.Mutex
+	rules []*activeRule
+	hook  func(Op)
+}
+
+type activeRule struct {
+	Rule
+	seen int
+}
+
+// Fail adds a rule; the first of the rules that applies decides. The function
+// given back takes the rule away.
+func (m *Mem) Fail(r Rule) (stop func()) {
+	a := &activeRule{Rule: r}
+	m.faults.mu.Lock()
+	m.faults.rules = append(m.faults.rules, a)
+	m.faults.mu.Unlock()
+	return func() {
+		m.faults.mu.Lock()
+		defer m.faults.mu.Unlock()
+		for i, x := range m.faults.rules {
+			if x == a {
+				m.faults.rules = append(m.faults.rules[:i:i], m.faults.rules[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// SetHook has f called before each operation, on the goroutine that does it and
+// without a lock held, so that f may take a CrashClone. nil takes it away.
+func (m *Mem) SetHook(f func(Op)) {
+	m.faults.mu.Lock()
+	defer m.faults.mu.Unlock()
+	m.faults.hook = f
+}
+
+// before calls the hook and says whether the operation is to fail.
+func (m *Mem) before(kind OpKind, path string) (short bool, err error) {
+	op := Op{Kind: kind, Path: path}
+	m.faults.mu.Lock()
+	hook := m.faults.hook
+	for _, r := range m.faults.rules {
+		if !r.matches(op) {
+			continue
+		}
+		r.seen++
+		if err == nil && (r.Nth == 0 || r.Nth == r.seen) {
+			short, err = r.Short, r.Err
+		}
+	}
+	m.faults.mu.Unlock()
+	if hook != nil {
+		hook(op)
+	}
+	return short, err
+}
