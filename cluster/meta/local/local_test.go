@@ -1,0 +1,114 @@
+package local
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"klamm/cluster/meta"
+	"klamm/cluster/meta/metatest"
+)
+
+func openStore(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func session(t *testing.T, s *Store) *Session {
+	t.Helper()
+	ses, err := s.Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ses
+}
+
+func fresh(t *testing.T) metatest.Opener {
+	s := openStore(t, filepath.Join(t.TempDir(), FileName))
+	return func() meta.Tree { return session(t, s) }
+}
+
+func TestConformance(t *testing.T) { metatest.Run(t, fresh) }
+
+func TestHeldByAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	s := openStore(t, path)
+	if _, err := Open(Options{Path: path}); !errors.Is(err, ErrHeld) {
+		t.Fatalf("a second opening: %v, want ErrHeld", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, path)
+}
+
+func TestNotATree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	text := []byte("this is a text that somebody put where the tree should be, and long enough\n")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Path: path}); err == nil {
+		t.Fatal("a text was opened as a tree")
+	}
+	if got, _ := os.ReadFile(path); string(got) != string(text) {
+		t.Fatal("opening changed a file that is not a tree")
+	}
+}
+
+// What a process leaves behind that was killed: the file as it is on the disk while it is open.
+func TestReopenAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, FileName))
+	tree := session(t, s)
+	for _, n := range []struct {
+		path string
+		mode meta.Mode
+	}{{"/brokers", meta.Persistent}, {"/brokers/ids", meta.Persistent}, {"/brokers/ids/1", meta.Ephemeral}, {"/controller", meta.Ephemeral}} {
+		if _, _, err := tree.Create(n.path, []byte(n.path), n.mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, before, err := tree.Get("/brokers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "copy")
+	if err := os.WriteFile(copied, left, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	again := session(t, openStore(t, copied))
+	for path, want := range map[string]bool{"/brokers": true, "/brokers/ids": true, "/brokers/ids/1": false, "/controller": false} {
+		if there, _, err := again.Exists(path); err != nil || there != want {
+			t.Errorf("%s: there %v (%v), want %v", path, there, err, want)
+		}
+	}
+	data, after, err := again.Get("/brokers")
+	if err != nil || string(data) != "/brokers" || after.Czxid != before.Czxid || after.Ctime != before.Ctime {
+		t.Errorf("/brokers came back as %q %+v (%v), was %+v", data, after, err, before)
+	}
+	if after.NumChildren != 1 {
+		t.Errorf("/brokers has %d children, want ids", after.NumChildren)
+	}
+	if again.SessionID() == tree.SessionID() {
+		t.Error("a session's number was given twice")
+	}
+	_, stat, err := again.Create("/brokers/ids/1", nil, meta.Ephemeral)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat.Czxid <= before.Czxid+2 {
+		t.Errorf("transaction %d after a restart, was %d before", stat.Czxid, before.Czxid)
+	}
+}

@@ -1,0 +1,175 @@
+package local
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"klamm/cluster/meta"
+)
+
+// FileName is the name that the tree's file has at the top of the first log directory.
+const FileName = "klamm-metadata"
+
+const format = 1
+
+var (
+	nodesBucket      = []byte("nodes")
+	ephemeralsBucket = []byte("ephemerals")
+	countersBucket   = []byte("counters")
+
+	formatKey  = []byte("format")
+	zxidKey    = []byte("zxid")
+	sessionKey = []byte("session")
+)
+
+// ErrHeld says that another process has the file open.
+var ErrHeld = errors.New("held by another process")
+
+// Options say where the tree is and what it asks for the time.
+type Options struct {
+	// Path is the file; it is made if it is not there, its directory is not.
+	Path string
+	// Clock gives the time for Ctime and Mtime. Default time.Now.
+	Clock func() time.Time
+	// LockTimeout is how long to wait for another process to let go of the file. Default 200 ms.
+	LockTimeout time.Duration
+}
+
+// Store is an open tree. Its methods may be called by several goroutines at once.
+type Store struct {
+	db    *bbolt.DB
+	clock func() time.Time
+
+	// mu is held over each write until its watches have fired, and over each read that sets a
+	// watch, so that no change falls between the two.
+	mu       sync.Mutex
+	sessions map[int64]*Session
+	data     map[string][]watcher // by node: created, changed, deleted
+	children map[string][]watcher // by node: a child came or went, or deleted
+	closed   bool
+}
+
+// Open opens the file or makes it, and removes the ephemerals of sessions past.
+// The error wraps ErrHeld if another process has it.
+func Open(o Options) (*Store, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 200 * time.Millisecond
+	}
+	db, err := bbolt.Open(o.Path, 0o644, &bbolt.Options{
+		Timeout:      o.LockTimeout,
+		FreelistType: bbolt.FreelistMapType,
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("metadata file %s is %w: is another broker running on this directory?", o.Path, ErrHeld)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
+	}
+	s := &Store{
+		db: db, clock: o.Clock, sessions: map[int64]*Session{},
+		data: map[string][]watcher{}, children: map[string][]watcher{},
+	}
+	if err := s.prepare(); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
+	}
+	return s, nil
+}
+
+// prepare makes a new file's buckets and root, and clears an old one's ephemerals. A file that
+// needs neither is not written to.
+func (s *Store) prepare() error {
+	var fresh, leftovers bool
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		counters := tx.Bucket(countersBucket)
+		if fresh = counters == nil; fresh {
+			return nil
+		}
+		if v := number(counters.Get(formatKey)); v != format {
+			return fmt.Errorf("is of format %d, and this program knows format %d only", v, format)
+		}
+		k, _ := tx.Bucket(ephemeralsBucket).Cursor().First()
+		leftovers = k != nil
+		return nil
+	})
+	if err != nil || !fresh && !leftovers {
+		return err
+	}
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if fresh {
+			return create(tx, s.nowMs())
+		}
+		w := begin(tx, s.nowMs())
+		return w.removeEphemerals(nil)
+	})
+}
+
+// create lays out a new file.
+func create(tx *bbolt.Tx, nowMs int64) error {
+	for _, name := range [][]byte{nodesBucket, ephemeralsBucket, countersBucket} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	if err := tx.Bucket(countersBucket).Put(formatKey, bytesOf(format)); err != nil {
+		return err
+	}
+	return tx.Bucket(nodesBucket).Put(nodeKey("/"), (&record{ctime: nowMs, mtime: nowMs}).encode())
+}
+
+// Session begins a session.
+func (s *Store) Session() (*Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, &meta.Error{Op: "session", Path: "/", Err: meta.ErrSessionExpired}
+	}
+	var id int64
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		counters := tx.Bucket(countersBucket)
+		id = number(counters.Get(sessionKey)) + 1
+		return counters.Put(sessionKey, bytesOf(id))
+	})
+	if err != nil {
+		return nil, &meta.Error{Op: "session", Path: "/", Err: err}
+	}
+	ses := &Session{store: s, id: id, done: make(chan struct{})}
+	s.sessions[id] = ses
+	return ses, nil
+}
+
+// Close ends all sessions and lets go of the file.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	var open []*Session
+	for _, ses := range s.sessions {
+		open = append(open, ses)
+	}
+	s.closed = true
+	s.mu.Unlock()
+	var errs []error
+	for _, ses := range open {
+		errs = append(errs, ses.Close())
+	}
+	return errors.Join(append(errs, s.db.Close())...)
+}
+
+func (s *Store) nowMs() int64 { return s.clock().UnixMilli() }
+
+func number(b []byte) int64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(b))
+}
+
+func bytesOf(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }

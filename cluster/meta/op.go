@@ -1,0 +1,48 @@
+package meta
+
+// OpKind is what an operation of a Multi does.
+type OpKind int
+
+// The operations of a Multi.
+const (
+	OpCreate OpKind = iota + 1
+	OpSet
+	OpDelete
+	OpCheck
+)
+
+// Op is one operation of a Multi. Make it with CreateOp, SetOp, DeleteOp or CheckOp.
+type Op struct {
+	Kind    OpKind
+	Path    string
+	Data    []byte
+	Mode    Mode
+	Version int32
+}
+
+// Result is what one operation of a Multi gave: for a create the path made, for a create or set
+// the node's new stat.
+type Result struct {
+	Path string
+	Stat Stat
+}
+
+// CreateOp is Create as part of a Multi.
+func CreateOp(path string, data []byte, mode Mode) Op {
+	return Op{Kind: OpCreate, Path: path, Data: data, Mode: mode}
+}
+
+// SetOp is Set as part of a Multi.
+func SetOp(path string, data []byte, version int32) Op {
+	return Op{Kind: OpSet, Path: path, Data: data, Version: version}
+}
+
+// DeleteOp is Delete as part of a Multi.
+func DeleteOp(path string, version int32) Op {
+	return Op{Kind: OpDelete, Path: path, Version: version}
+}
+
+// CheckOp lets the Multi go ahead only if the node is there and at that version.
+func CheckOp(path string, version int32) Op {
+	return Op{Kind: OpCheck, Path: path, Version: version}
+}
