@@ -1,0 +1,15 @@
+// Package batch reads, checks, changes and builds record batches of magic 2,
+// the only format that klamm stores: a header of 61 bytes and records that are
+// compressed together or not at all. Every function works on the bytes of one
+// batch where they lie; nothing here knows partitions, files or sockets.
+//
+// Three kinds of reader use it, and trust the bytes differently:
+//
+//   - the log, which wrote them: ParseHeader, SetOffsets;
+//   - a produce request, which nobody vouches for: Validate, which reads every
+//     record as a stream with a bound on what it may expand to;
+//   - whoever wants the records: Records.
+//
+// The layout and the rules are those of Apache Kafka's DefaultRecordBatch,
+// DefaultRecord and LogValidator. Begin reading at header.go.
+package batch
