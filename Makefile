@@ -1,0 +1,60 @@
+# klamm's commands. `make` alone lists them.
+
+# Every recipe is one bash script that stops at its first error.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+# How long `make soak` works, how many lines `make million` sends, and how long each fuzz target runs.
+SOAK ?= 30m
+LINES ?= 1000000
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start a broker on 127.0.0.1:9092 with its data in ./klamm-data
+	@exec go run ./cmd/klamm
+
+.PHONY: test
+test: tools ## get the tools, then pass every test: klamm's own, black box against klamm, the same against Apache Kafka
+	@exec .ci/test
+
+.PHONY: compat
+compat: tools ## the black-box tests alone, against klamm and against Apache Kafka
+	@exec .ci/test black-box
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@exec .ci/lint
+
+.PHONY: race
+race: tools ## every package under the race detector, with the broker of the black-box tests built with it too
+	@exec .ci/test race
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@exec .ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: tools ## start times, memory and throughput of klamm, with Apache Kafka beside it
+	@exec go run ./bench
+
+.PHONY: soak
+soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then DumpLogSegments over every segment
+	@exec go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./compat-tests/durability -args -soak=$(SOAK)
+
+.PHONY: million
+million: tools ## LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume
+	@exec go test -count=1 -v -timeout 0 ./compat-tests/million -args -lines=$(LINES)
+
+.PHONY: docs
+docs: ## write the documentation that comes from tables in the code
+	@exec go generate ./...
+
+.PHONY: tools
+tools: ## get a JRE, Maven, kcat and Apache Kafka's jars where they are missing
+	@exec compat-tests/reference/tools.sh

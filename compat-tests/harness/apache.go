@@ -1,0 +1,159 @@
+package harness
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Kafka releases whose jars the tools target puts under build/.
+const (
+	Kafka39 = "3.9.2"
+	Kafka43 = "4.3.1"
+)
+
+// classpath is the jars of one Kafka release; an error names the command that
+// gets them.
+func classpath(version string) (string, error) {
+	dir := filepath.Join(Root(), "build", "kafka-"+version)
+	if _, err := os.Stat(filepath.Join(dir, ".complete")); err != nil {
+		return "", fmt.Errorf("harness: Apache Kafka %s is not in %s: run `make tools`", version, dir)
+	}
+	return dir + "/*", nil
+}
+
+func javaPath() (string, error) {
+	path, err := exec.LookPath("java")
+	if err != nil {
+		return "", fmt.Errorf("harness: no java on the PATH: run `make tools`")
+	}
+	return path, nil
+}
+
+// jvmArgs are the arguments before the main class. Two cores are shared with
+// the tests, so the JVMs get the cheap compiler and collector.
+func jvmArgs(version, heap, logLevel string) ([]string, error) {
+	cp, err := classpath(version)
+	if err != nil {
+		return nil, err
+	}
+	ref := filepath.Join(Root(), "compat-tests", "reference")
+	return []string{
+		"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+		"-Djava.awt.headless=true",
+		"-Dklamm.log.level=" + logLevel,
+		"-Dlog4j.configuration=file:" + filepath.Join(ref, "log4j.properties"),
+		"-Dlog4j2.configurationFile=file:" + filepath.Join(ref, "log4j2.properties"),
+		"-cp", cp,
+	}, nil
+}
+
+// brokerJVM is the command line of the reference broker.
+func brokerJVM(heap, conf string) (string, []string, error) {
+	java, err := javaPath()
+	if err != nil {
+		return "", nil, err
+	}
+	if heap == "" {
+		heap = "768m"
+	}
+	args, err := jvmArgs(Kafka39, heap, "INFO")
+	if err != nil {
+		return "", nil, err
+	}
+	return java, append(args, "kafka.Kafka", conf), nil
+}
+
+// zookeeper is the one-node ZooKeeper behind a reference broker.
+type zookeeper struct {
+	addr string
+	proc *process
+}
+
+func startZooKeeper(dir string) (*zookeeper, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	conf := filepath.Join(dir, "zoo.cfg")
+	text := fmt.Sprintf("dataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\ntickTime=500\nmaxClientCnxns=0\n"+
+		"admin.enableServer=false\n4lw.commands.whitelist=ruok,dump\n", dir, port)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	java, err := javaPath()
+	if err != nil {
+		return nil, err
+	}
+	args, err := jvmArgs(Kafka39, "256m", "WARN")
+	if err != nil {
+		return nil, err
+	}
+	out := filepath.Join(dir, "zookeeper.out")
+	p, err := spawn(spawnOptions{name: java, dir: dir, out: out,
+		args: append(args, "org.apache.zookeeper.server.quorum.QuorumPeerMain", conf)})
+	if err != nil {
+		return nil, err
+	}
+	z := &zookeeper{addr: fmt.Sprintf("127.0.0.1:%d", port), proc: p}
+	for deadline := time.Now().Add(readyWithin); ; {
+		if answer, err := z.ask("ruok"); err == nil && answer == "imok" {
+			return z, nil
+		}
+		if p.ended() || time.Now().After(deadline) {
+			p.kill()
+			text, _ := os.ReadFile(out)
+			return nil, fmt.Errorf("harness: ZooKeeper did not come up:\n%s", text)
+		}
+		pause()
+	}
+}
+
+// ask sends one of ZooKeeper's four-letter words.
+func (z *zookeeper) ask(word string) (string, error) {
+	c, err := net.DialTimeout("tcp", z.addr, time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(c, word); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(c)
+	return string(answer), err
+}
+
+// awaitNoBroker waits until no broker is registered.
+func (z *zookeeper) awaitNoBroker(within time.Duration) error {
+	for deadline := time.Now().Add(within); ; {
+		answer, err := z.ask("dump")
+		if err == nil && !strings.Contains(answer, "/brokers/ids/") {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("harness: ZooKeeper still has a broker after %s (%v)", within, err)
+		}
+		pause()
+	}
+}
+
+func (z *zookeeper) stop() {
+	z.proc.signal(syscall.SIGTERM)
+	if _, err := z.proc.wait(5 * time.Second); err != nil {
+		z.proc.kill()
+	}
+}
+
+// pause is the interval between two questions to another process, which has
+// no event that this one could wait for.
+func pause() { time.Sleep(10 * time.Millisecond) }

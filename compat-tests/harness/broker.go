@@ -1,0 +1,285 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Deadlines for what another process does. They bound a hang; no test asserts
+// how long something took.
+const (
+	readyWithin = 90 * time.Second
+	stopWithin  = 60 * time.Second
+)
+
+// Options says how a broker is started. The zero value is a broker with
+// Kafka's defaults, one plaintext listener and a data directory of its own.
+type Options struct {
+	// Properties are added to server.properties; they win over the harness' own.
+	Properties map[string]string
+	// DataDir is the parent of log.dirs. Empty: a temporary directory that goes
+	// with the broker. Kept when given.
+	DataDir string
+	// Heap is the reference broker's maximum heap, as -Xmx takes it. Empty: 768m.
+	// klamm has no use for it.
+	Heap string
+}
+
+// Broker is a running (or stopped) broker. Its methods may be called from one
+// goroutine at a time, except Addr.
+type Broker struct {
+	// Addr is the plaintext listener, host:port. It stays over restarts.
+	Addr string
+	// LogDir is the one directory of log.dirs, unless Properties set another.
+	LogDir string
+
+	opts      Options
+	dir       string // everything of this broker: properties, logs, data
+	logPath   string
+	proc      *process
+	zookeeper *zookeeper
+}
+
+// Reference says whether the tests run against Apache Kafka instead of klamm.
+func Reference() bool { return os.Getenv("KLAMM_BROKER") == "apache" }
+
+// Start starts a broker for one test, waits until it answers and stops it when
+// the test ends. It fails the test when the broker does not come up.
+func Start(t testing.TB, o Options) *Broker {
+	t.Helper()
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the broker's log is kept: %s", b.KeepLog())
+		}
+		b.Remove()
+	})
+	return b
+}
+
+// Main runs the tests of a package against one broker and gives the exit code
+// for os.Exit. The broker is put in *into before the tests begin.
+func Main(m *testing.M, into **Broker, o Options) int {
+	b, err := New(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	*into = b
+	code := m.Run()
+	if err := b.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	if code != 0 {
+		fmt.Fprintf(os.Stderr, "the broker's log is kept: %s\n", b.KeepLog())
+	}
+	b.Remove()
+	return code
+}
+
+// New starts a broker and waits until it answers Metadata with itself in it.
+// The caller owns it: Close, then Remove.
+func New(o Options) (*Broker, error) {
+	dir, err := os.MkdirTemp("", "klamm-compat-")
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{opts: o, dir: dir, logPath: filepath.Join(dir, "broker.out")}
+	data := o.DataDir
+	if data == "" {
+		data = dir
+	}
+	b.LogDir = filepath.Join(data, "data")
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+	if Reference() {
+		if b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper")); err != nil {
+			b.Remove()
+			return nil, err
+		}
+	}
+	if err := b.Run(); err != nil {
+		err = fmt.Errorf("%w; its log is kept: %s", err, b.KeepLog())
+		b.Kill()
+		if b.zookeeper != nil {
+			b.zookeeper.stop()
+		}
+		b.Remove()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Run starts the broker's process again after Stop or Kill, on the same
+// address and data, and waits until it answers.
+func (b *Broker) Run() error {
+	if err := b.Launch(); err != nil {
+		return err
+	}
+	return b.AwaitReady()
+}
+
+// Launch starts the broker's process and does not wait for it.
+func (b *Broker) Launch() error {
+	if b.proc != nil {
+		return errors.New("harness: the broker runs already")
+	}
+	conf := filepath.Join(b.dir, "server.properties")
+	if err := os.WriteFile(conf, []byte(b.properties()), 0o644); err != nil {
+		return err
+	}
+	var name string
+	var args, env []string
+	var err error
+	if Reference() {
+		// The node of a killed broker outlives it until its session ends, and
+		// Apache's broker does not start before that.
+		if err := b.zookeeper.awaitNoBroker(stopWithin); err != nil {
+			return err
+		}
+		name, args, err = brokerJVM(b.opts.Heap, conf)
+	} else {
+		name, err = KlammBinary()
+		args = []string{"--config", conf}
+		env = []string{"GORACE=halt_on_error=0 exitcode=66"}
+	}
+	if err != nil {
+		return err
+	}
+	b.proc, err = spawn(spawnOptions{name: name, args: args, env: env, dir: b.dir, out: b.logPath})
+	return err
+}
+
+// AwaitReady waits until the broker answers Metadata with itself in it.
+func (b *Broker) AwaitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+	defer cancel()
+	return awaitMetadata(ctx, b.Addr, b.proc)
+}
+
+// Stop sends SIGTERM and waits for a clean exit. An exit code other than 0
+// (143 for a JVM, which reports the signal) is an error.
+func (b *Broker) Stop() error {
+	if b.proc == nil {
+		return nil
+	}
+	p := b.proc
+	b.proc = nil
+	p.signal(syscall.SIGTERM)
+	code, err := p.wait(stopWithin)
+	if err != nil {
+		p.kill()
+		return fmt.Errorf("harness: the broker does not stop on SIGTERM: %w", err)
+	}
+	if code == 0 || Reference() && code == 128+int(syscall.SIGTERM) {
+		return nil
+	}
+	return fmt.Errorf("harness: the broker ended with exit code %d (66: the race detector found something); see %s", code, b.logPath)
+}
+
+// Kill sends SIGKILL and waits until the process is gone.
+func (b *Broker) Kill() {
+	if b.proc != nil {
+		b.proc.kill()
+		b.proc = nil
+	}
+}
+
+// PID is the process id of the running broker, 0 when it does not run.
+func (b *Broker) PID() int {
+	if b.proc == nil {
+		return 0
+	}
+	return b.proc.cmd.Process.Pid
+}
+
+// SetProperty changes server.properties for the next Run.
+func (b *Broker) SetProperty(name, value string) {
+	props := map[string]string{name: value}
+	for k, v := range b.opts.Properties {
+		if k != name {
+			props[k] = v
+		}
+	}
+	b.opts.Properties = props
+}
+
+// Close stops the broker and its ZooKeeper. Stopping twice is fine.
+func (b *Broker) Close() error {
+	err := b.Stop()
+	if b.zookeeper != nil {
+		b.zookeeper.stop()
+	}
+	return err
+}
+
+// Remove deletes what the harness made for the broker, a given DataDir aside.
+func (b *Broker) Remove() { os.RemoveAll(b.dir) }
+
+// Log is what the broker's processes wrote so far.
+func (b *Broker) Log() string {
+	text, _ := os.ReadFile(b.logPath)
+	return string(text)
+}
+
+// KeepLog copies the broker's log to build/logs and gives the copy's path.
+func (b *Broker) KeepLog() string {
+	dir := filepath.Join(Root(), "build", "logs")
+	to := filepath.Join(dir, filepath.Base(b.dir)+".log")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err.Error()
+	}
+	if err := os.WriteFile(to, []byte(b.Log()), 0o644); err != nil {
+		return err.Error()
+	}
+	return to
+}
+
+// properties is the broker's server.properties: what every test wants, what
+// the reference broker needs, and the test's own on top.
+func (b *Broker) properties() string {
+	props := map[string]string{
+		"broker.id":                        "0",
+		"listeners":                        "PLAINTEXT://" + b.Addr,
+		"log.dirs":                         b.LogDir,
+		"offsets.topic.replication.factor": "1",
+		"transaction.state.log.replication.factor": "1",
+		"transaction.state.log.min.isr":            "1",
+		"group.initial.rebalance.delay.ms":         "0",
+	}
+	if b.zookeeper != nil {
+		props["zookeeper.connect"] = b.zookeeper.addr
+		props["zookeeper.session.timeout.ms"] = "6000"
+	}
+	for k, v := range b.opts.Properties {
+		props[k] = v
+	}
+	names := make([]string, 0, len(props))
+	for k := range props {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	var s strings.Builder
+	for _, k := range names {
+		fmt.Fprintf(&s, "%s=%s\n", k, props[k])
+	}
+	return s.String()
+}

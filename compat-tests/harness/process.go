@@ -1,0 +1,109 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is a child that dies with the test process.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed once the child is reaped
+}
+
+type spawnOptions struct {
+	name string
+	args []string
+	env  []string // added to the environment
+	dir  string   // working directory
+	out  string   // file that gets stdout and stderr, appended
+}
+
+// spawn starts a child whose output goes to a file.
+func spawn(o spawnOptions) (*process, error) {
+	out, err := os.OpenFile(o.out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd := exec.Command(o.name, o.args...)
+	cmd.Dir = o.dir
+	cmd.Env = append(os.Environ(), o.env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := startChild(cmd); err != nil {
+		return nil, fmt.Errorf("harness: starting %s: %w", o.name, err)
+	}
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // the exit code is read from ProcessState
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// wait gives the exit code, 128+n for a death by signal n as a shell has it.
+func (p *process) wait(within time.Duration) (int, error) {
+	select {
+	case <-p.done:
+	case <-time.After(within):
+		return 0, fmt.Errorf("process %d still runs after %s", p.cmd.Process.Pid, within)
+	}
+	ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return ws.ExitStatus(), nil
+}
+
+// ended says whether the child is gone.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// startChild starts cmd so that the kernel kills it when this process dies,
+// however it dies. The kernel watches the thread that forked, so all children
+// are forked by one thread that lives as long as the process does.
+func startChild(cmd *exec.Cmd) error {
+	spawnerOnce.Do(func() {
+		go func() {
+			runtime.LockOSThread()
+			for job := range spawner {
+				job.err <- job.cmd.Start()
+			}
+		}()
+	})
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	job := spawnJob{cmd: cmd, err: make(chan error)}
+	spawner <- job
+	return <-job.err
+}
+
+type spawnJob struct {
+	cmd *exec.Cmd
+	err chan error
+}
+
+var (
+	spawnerOnce sync.Once
+	spawner     = make(chan spawnJob)
+)

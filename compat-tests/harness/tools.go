@@ -1,0 +1,126 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// toolWithin bounds one run of a client program.
+const toolWithin = 10 * time.Minute
+
+// Result is what a client program printed and how it ended.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// tools are the main classes of Kafka's scripts (bin/kafka-NAME.sh), by
+// release where they moved.
+var tools = map[string]map[string]string{
+	"topics":             {"": "org.apache.kafka.tools.TopicCommand"},
+	"configs":            {"": "kafka.admin.ConfigCommand"},
+	"get-offsets":        {"": "org.apache.kafka.tools.GetOffsetShell"},
+	"delete-records":     {"": "org.apache.kafka.tools.DeleteRecordsCommand"},
+	"log-dirs":           {"": "org.apache.kafka.tools.LogDirsCommand"},
+	"producer-perf-test": {"": "org.apache.kafka.tools.ProducerPerformance"},
+	"console-consumer":   {"": "org.apache.kafka.tools.consumer.ConsoleConsumer"},
+	"console-producer":   {Kafka39: "kafka.tools.ConsoleProducer", Kafka43: "org.apache.kafka.tools.ConsoleProducer"},
+	"dump-log":           {Kafka39: "kafka.tools.DumpLogSegments", Kafka43: "org.apache.kafka.tools.DumpLogSegments"},
+}
+
+// Java runs one of Kafka's command-line tools of a release (kafka-topics.sh is
+// "topics") and gives its stdout. A failing tool fails the test.
+func Java(t testing.TB, version, tool string, stdin io.Reader, args ...string) string {
+	t.Helper()
+	r := JavaResult(t, version, tool, stdin, args...)
+	if r.Code != 0 {
+		t.Fatalf("kafka-%s.sh of %s %s: exit code %d\n%s%s", tool, version, strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
+	}
+	return r.Stdout
+}
+
+// JavaResult is Java for a tool that may fail.
+func JavaResult(t testing.TB, version, tool string, stdin io.Reader, args ...string) Result {
+	t.Helper()
+	var stdout bytes.Buffer
+	stderr, code, err := JavaTo(&stdout, version, tool, stdin, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Result{Stdout: stdout.String(), Stderr: stderr, Code: code}
+}
+
+// JavaTo runs a tool with its stdout going to w. The error is for a tool that
+// could not be run at all.
+func JavaTo(w io.Writer, version, tool string, stdin io.Reader, args ...string) (stderr string, code int, err error) {
+	class, ok := tools[tool][version]
+	if !ok {
+		class, ok = tools[tool][""]
+	}
+	if !ok {
+		return "", 0, fmt.Errorf("harness: no tool %q in %s", tool, version)
+	}
+	java, err := javaPath()
+	if err != nil {
+		return "", 0, err
+	}
+	jvm, err := jvmArgs(version, "512m", "WARN")
+	if err != nil {
+		return "", 0, err
+	}
+	return runTool(w, stdin, java, append(append(jvm, class), args...)...)
+}
+
+// Kcat runs kcat against a broker and gives its stdout. A failing kcat fails
+// the test.
+func Kcat(t testing.TB, addr string, stdin io.Reader, args ...string) string {
+	t.Helper()
+	var stdout bytes.Buffer
+	KcatTo(t, &stdout, addr, stdin, args...)
+	return stdout.String()
+}
+
+// KcatTo is Kcat with stdout going to w.
+func KcatTo(t testing.TB, w io.Writer, addr string, stdin io.Reader, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath("kcat"); err != nil {
+		t.Fatal("harness: no kcat on the PATH: run `make tools`")
+	}
+	// Without -F, kcat reads a configuration from the home directory.
+	all := append([]string{"-F", "/dev/null", "-b", addr, "-m", "30"}, args...)
+	stderr, code, err := runTool(w, stdin, "kcat", all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 0 {
+		t.Fatalf("kcat %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+}
+
+// runTool runs a program to its end.
+func runTool(stdout io.Writer, stdin io.Reader, name string, args ...string) (string, int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), toolWithin)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, &stderr
+	err := startChild(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if ctx.Err() != nil {
+		return stderr.String(), 0, fmt.Errorf("harness: %s %s: killed after %s\n%s", name, strings.Join(args, " "), toolWithin, stderr.String())
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return stderr.String(), exit.ExitCode(), nil
+	}
+	return stderr.String(), 0, err
+}

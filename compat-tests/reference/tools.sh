@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# tools.sh gets what the tests need and the machine does not have, says what it gets, and does
+# nothing when everything is there:
+#
+#   a Java 17 runtime   runs Apache Kafka, its ZooKeeper and its tools
+#   Maven               fetches Apache Kafka's jars (only needed while they are missing)
+#   kcat                librdkafka's command-line client
+#   build/kafka-3.9.2   the reference broker and its tools
+#   build/kafka-4.3.1   the newest tools
+#
+# `tools.sh compiler` gets a C compiler as well, which Go's race detector links with.
+#
+# Packages come by apt-get and need root or sudo. Where that is not possible the script names what
+# is missing and fails: a test is never skipped for a missing tool.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=$root/build
+releases=(3.9.2 4.3.1)
+
+say() { printf 'tools: %s\n' "$*"; }
+
+have_java() {
+	command -v java >/dev/null 2>&1 || return 1
+	local major
+	major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+	[ "${major:-0}" -ge 17 ]
+}
+
+have_jars() { [ -f "$build/kafka-$1/.complete" ]; }
+
+# install gets Debian packages, or names them and fails.
+install() {
+	local as=()
+	if ! command -v apt-get >/dev/null 2>&1; then
+		say "missing: $*; this machine has no apt-get, install them by hand and run this again" >&2
+		exit 1
+	fi
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null; then
+			say "missing: $*; run as root, or: sudo apt-get install --no-install-recommends $*" >&2
+			exit 1
+		fi
+		as=(sudo -n)
+	fi
+	say "apt-get installs: $*"
+	local log=$build/apt.log
+	if ! { "${as[@]}" apt-get update &&
+		"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: $*; apt-get failed, its output is in $log" >&2
+		exit 1
+	fi
+}
+
+# jars copies one release's jars to build/kafka-VERSION. The mark .complete comes last, so that a
+# copy that was cut off is made again.
+jars() {
+	local version=$1 dir=$build/kafka-$1 log=$build/maven-$1.log
+	say "Maven fetches Apache Kafka $version (about 55 MB) to build/kafka-$version"
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	# From a directory of its own, so that no file of the caller's directory configures Maven.
+	if ! (cd "$here" && mvn -B -q -f pom.xml -Dkafka.version="$version" \
+		dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dir") >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the jars of Apache Kafka $version; Maven's output is in $log" >&2
+		exit 1
+	fi
+	if [ ! -f "$dir/kafka_2.13-$version.jar" ] || [ ! -f "$dir/kafka-tools-$version.jar" ]; then
+		say "missing: Maven ran but left no Apache Kafka $version in $dir; its output is in $log" >&2
+		exit 1
+	fi
+	touch "$dir/.complete"
+}
+
+mkdir -p "$build"
+exec 9>"$build/tools.lock"
+flock 9
+
+need=()
+have_java || need+=(openjdk-17-jre-headless)
+for v in "${releases[@]}"; do
+	if ! have_jars "$v" && ! command -v mvn >/dev/null 2>&1; then
+		need+=(maven)
+		break
+	fi
+done
+command -v kcat >/dev/null 2>&1 || need+=(kcat)
+if [ "${1:-}" = compiler ] && ! command -v gcc >/dev/null 2>&1; then
+	need+=(gcc libc6-dev)
+fi
+if [ ${#need[@]} -gt 0 ]; then
+	install "${need[@]}"
+fi
+for v in "${releases[@]}"; do
+	have_jars "$v" || jars "$v"
+done
+say "Java, kcat and Apache Kafka ${releases[*]} are there"
