@@ -1,0 +1,335 @@
+package logstore
+
+import (
+	"sync"
+
+	"klamm/protocol/batch"
+)
+
+// Append is one batch to be appended, and what became of it.
+type Append struct {
+	// Data is exactly one batch of magic 2 that was validated. Its base offset and
+	// leader epoch (and the timestamp, for LogAppendTime) are written in place.
+	Data []byte
+	// Header is Data's header; the offset and epoch that it gets are set in it too.
+	Header batch.Header
+	// LogAppendTime says that the topic stamps batches with the time of the append.
+	LogAppendTime bool
+	Origin        Origin
+	// Result is filled in by Log.Append.
+	Result Result
+}
+
+// Result says what became of a batch.
+type Result struct {
+	// BaseOffset and LastOffset are those in the log; of the batch that is there
+	// already for a duplicate. -1 with an error.
+	BaseOffset, LastOffset int64
+	// LogAppendTimeMs is the time that the batch was stamped with, -1 for CreateTime.
+	// For a duplicate it is the stored batch's largest timestamp, as in Apache Kafka.
+	LogAppendTimeMs int64
+	LogStartOffset  int64
+	// Size is how many bytes were appended; 0 for a duplicate and an error.
+	Size      int
+	Duplicate bool
+	// Err is nil, or one of the errors that errors.go lists.
+	Err error
+}
+
+// appendQueue lets producers that come while one is writing be written together
+// after it, by the first of them.
+type appendQueue struct {
+	mu         sync.Mutex
+	busy       bool
+	head, tail *appendOp
+}
+
+type appendOp struct {
+	batches     []Append
+	leaderEpoch int32
+	nowMs       int64
+	next        *appendOp
+	turn        chan bool // true: lead the group that begins with you; false: it is done
+}
+
+var appendOps = sync.Pool{New: func() any { return &appendOp{turn: make(chan bool, 1)} }}
+
+// Append appends batches, each on its own: one that is refused does not keep
+// back the next. When it returns, each batch's Result is set, and what was
+// appended is with the kernel and can be read; with flush.messages it is on the
+// disk as well. Callers that come at the same time are written by one system
+// call. nowMs is the time in ms.
+//
+// An owner that lets consumers see only what is flushed raises the high
+// watermark to its own LastOffset+1 and not to EndOffset.
+func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
+	for i := range batches {
+		if a := &batches[i]; a.LogAppendTime {
+			batch.SetLogAppendTime(a.Data, nowMs)
+			a.Header, _ = batch.ParseHeader(a.Data) // it was validated
+		}
+	}
+	op := appendOps.Get().(*appendOp)
+	op.batches, op.leaderEpoch, op.nowMs, op.next = batches, leaderEpoch, nowMs, nil
+	if l.queue.enter(op) {
+		l.appendGroup(op)
+		l.queue.leave(op)
+	}
+	op.batches, op.next = nil, nil
+	appendOps.Put(op)
+	l.flushAppended(batches)
+}
+
+// enter waits until op was appended, or until it is its turn to append the
+// group that begins with it, and reports the latter.
+func (q *appendQueue) enter(op *appendOp) (lead bool) {
+	q.mu.Lock()
+	if !q.busy {
+		q.busy = true
+		q.mu.Unlock()
+		return true
+	}
+	if q.tail == nil {
+		q.head = op
+	} else {
+		q.tail.next = op
+	}
+	q.tail = op
+	q.mu.Unlock()
+	return <-op.turn
+}
+
+// leave tells the group that it is done, and hands all that came meanwhile to
+// the first of them.
+func (q *appendQueue) leave(op *appendOp) {
+	for rest := op.next; rest != nil; {
+		// Once told, the op may be in use again: look at it before.
+		next := rest.next
+		rest.turn <- false
+		rest = next
+	}
+	q.mu.Lock()
+	next := q.head
+	q.head, q.tail = nil, nil
+	q.busy = next != nil
+	q.mu.Unlock()
+	if next != nil {
+		next.turn <- true
+	}
+}
+
+// staged is what is checked and placed and waits to be written to the active
+// segment. Its slices are kept from group to group.
+type staged struct {
+	appends []*Append
+	iov     [][]byte
+	bytes   int64
+	end     int64 // the next batch's offset
+	nowMs   int64
+}
+
+func (l *Log) appendGroup(first *appendOp) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.staged.end = l.view.end
+	for op := first; op != nil; op = op.next {
+		l.staged.nowMs = op.nowMs
+		for i := range op.batches {
+			a := &op.batches[i]
+			a.Result = Result{BaseOffset: -1, LastOffset: -1, LogAppendTimeMs: batch.NoTimestamp, LogStartOffset: l.view.start}
+			if err := l.stageLocked(a, op.leaderEpoch, op.nowMs); err != nil {
+				a.Result.Err = err
+			}
+		}
+	}
+	l.commitLocked()
+}
+
+// stageLocked checks a batch and gives it its place.
+func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	h := &a.Header
+	if h.Size() != len(a.Data) {
+		return &batch.CorruptError{Reason: "the bytes are not exactly one batch"}
+	}
+	if len(a.Data) > int(l.config.SegmentBytes) {
+		return ErrBatchTooLarge
+	}
+	if h.HasProducerID() {
+		l.settleProducerLocked(h.ProducerID)
+		dup, isDup, err := l.producers.check(h, a.Origin)
+		if err != nil {
+			return err
+		}
+		if isDup {
+			r := &a.Result
+			r.BaseOffset, r.LastOffset, r.LogAppendTimeMs, r.Duplicate = dup.firstOffset(), dup.lastOffset, dup.timestamp, true
+			return nil
+		}
+	}
+	if err := l.settleEpochLocked(leaderEpoch); err != nil {
+		return err
+	}
+	h.BaseOffset, h.PartitionLeaderEpoch = l.staged.end, leaderEpoch
+	st := &l.staged
+	roll, err := l.view.active().shouldRoll(&l.config, h, len(st.appends), st.bytes, nowMs)
+	if err != nil {
+		return l.dirError("read", l.view.active().path(logSuffix), err)
+	}
+	if roll {
+		l.commitLocked()
+		if err := l.rollLocked(nowMs); err != nil {
+			return err
+		}
+		h.BaseOffset = l.staged.end // what was staged may have failed
+	}
+	batch.SetOffsets(a.Data, h.BaseOffset, leaderEpoch)
+	st.appends = append(st.appends, a)
+	st.iov = append(st.iov, a.Data)
+	st.bytes += int64(len(a.Data))
+	st.end = h.NextOffset()
+	return nil
+}
+
+// settleProducerLocked writes what is staged when a batch of the same producer
+// is among it, since the next one is checked against what was written.
+func (l *Log) settleProducerLocked(id int64) {
+	for _, a := range l.staged.appends {
+		if a.Header.ProducerID == id {
+			l.commitLocked()
+			return
+		}
+	}
+}
+
+// settleEpochLocked makes the leader epoch known, on the disk, before a batch of it is.
+func (l *Log) settleEpochLocked(epoch int32) error {
+	if epoch == l.epochs.latest() && !l.epochs.urgent || epoch < 0 {
+		return nil
+	}
+	l.commitLocked()
+	l.pub.Lock()
+	l.epochs.assign(epoch, l.view.end)
+	l.pub.Unlock()
+	return l.writeEpochsLocked()
+}
+
+// commitLocked writes what is staged and makes it visible. When the disk fails
+// the segment is cut back, and every staged batch gets the error.
+func (l *Log) commitLocked() {
+	st := &l.staged
+	if len(st.appends) == 0 {
+		return
+	}
+	active := l.view.active()
+	size := active.size.Load()
+	err := l.writeLocked(active, size)
+	if err == nil {
+		l.publishLocked(active, size)
+	}
+	for i, a := range st.appends {
+		r := &a.Result
+		if r.Err = err; err == nil {
+			r.BaseOffset, r.LastOffset, r.Size = a.Header.BaseOffset, a.Header.LastOffset(), len(a.Data)
+			if a.LogAppendTime {
+				r.LogAppendTimeMs = a.Header.MaxTimestamp
+			}
+		}
+		st.appends[i], st.iov[i] = nil, nil
+	}
+	st.appends, st.iov, st.bytes, st.end = st.appends[:0], st.iov[:0], 0, l.view.end
+}
+
+func (l *Log) writeLocked(active *segment, size int64) error {
+	if err := active.load(l.config.IndexIntervalBytes); err != nil {
+		return l.dirError("read", active.path(indexSuffix), err)
+	}
+	f, err := active.log.acquire()
+	if err != nil {
+		return l.dirError("open", active.log.path, err)
+	}
+	defer active.log.release()
+	if _, err = f.WritevAt(l.staged.iov, size); err == nil {
+		return nil
+	}
+	if terr := f.Truncate(size); terr != nil {
+		return l.fail("truncate", active.log.path, terr)
+	}
+	return l.dirError("write", active.log.path, err)
+}
+
+// publishLocked takes in what was written at size.
+func (l *Log) publishLocked(active *segment, size int64) {
+	st := &l.staged
+	pos := size
+	active.mu.Lock()
+	for _, a := range st.appends {
+		if pos == 0 {
+			active.firstTimestamp = a.Header.MaxTimestamp
+		}
+		if err := active.indexLocked(&a.Header, pos, l.config.IndexIntervalBytes); err != nil {
+			l.logger.Warn("index entries stay in memory", "segment", active.base, "err", err)
+		}
+		pos += int64(len(a.Data))
+	}
+	active.mu.Unlock()
+	for _, a := range st.appends {
+		l.producers.apply(&a.Header, a.Data)
+	}
+	l.producers.mapEnd = st.end
+	active.size.Store(pos)
+	l.bytesAppended.Add(st.bytes)
+	l.unflushedSince.CompareAndSwap(-1, st.nowMs)
+	l.pub.Lock()
+	l.view.end, l.view.last = st.end, pos
+	l.pub.Unlock()
+}
+
+// rollLocked seals the active segment and begins a new one at the log end
+// offset. The sealed one is synced in the background, as Apache Kafka does: until
+// then the recovery point stays before it.
+func (l *Log) rollLocked(nowMs int64) error {
+	old, base := l.view.active(), l.view.end
+	if old.base == base {
+		return nil // it is empty
+	}
+	if err := old.load(l.config.IndexIntervalBytes); err != nil {
+		return l.dirError("read", old.path(indexSuffix), err)
+	}
+	if err := old.finishIndexes(); err != nil {
+		return l.dirError("write", old.path(indexSuffix), err)
+	}
+	l.producers.mapEnd = base
+	if _, err := l.producers.takeSnapshot(l.fs, l.dir, false); err != nil {
+		return l.dirError("write", l.dir, err)
+	}
+	next := l.newSegment(base, nowMs)
+	if err := next.create(); err != nil {
+		return l.dirError("create", next.path(logSuffix), err)
+	}
+	l.flush.mu.Lock()
+	l.unsyncedSealed.CompareAndSwap(-1, old.base)
+	l.pub.Lock()
+	l.view.segments = append(l.view.segments[:len(l.view.segments):len(l.view.segments)], next)
+	l.view.last = 0
+	l.pub.Unlock()
+	l.flush.mu.Unlock()
+	l.tasks.Add(1)
+	l.run(func() {
+		defer l.tasks.Done()
+		_ = l.flushAll(false) // a failure is kept in the log and met by the next append
+	})
+	return nil
+}
+
+// Roll begins a new segment unless the active one is empty.
+func (l *Log) Roll(nowMs int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	return l.rollLocked(nowMs)
+}

@@ -1,0 +1,52 @@
+package logstore
+
+import "math"
+
+// Config says how one log behaves: the topic's configuration with the broker's
+// defaults filled in, already validated. Sizes are in bytes, times in
+// milliseconds. preallocate has no field: klamm never preallocates a segment.
+type Config struct {
+	// SegmentBytes (segment.bytes) is how large a segment may become.
+	SegmentBytes int32
+	// SegmentMs (segment.ms) is how far a segment's timestamps may lie apart, and
+	// SegmentJitterMs (segment.jitter.ms) by how much that is lowered at random.
+	SegmentMs, SegmentJitterMs int64
+	// IndexIntervalBytes (index.interval.bytes) is how many bytes lie between two
+	// entries of the indexes, about.
+	IndexIntervalBytes int32
+	// IndexBytes (segment.index.bytes) is how large an index may become before
+	// the segment rolls.
+	IndexBytes int32
+	// RetentionMs and RetentionBytes (retention.ms, retention.bytes); below 0 for no limit.
+	RetentionMs, RetentionBytes int64
+	// FlushMessages (flush.messages) is how many records may be appended before
+	// they are synced; with 1 every append waits for the disk.
+	FlushMessages int64
+	// FlushMs (flush.ms) is how long a record may stay unsynced; see Log.FlushDue.
+	FlushMs int64
+	// FileDeleteDelayMs (file.delete.delay.ms) is how long a deleted segment's
+	// files stay, renamed.
+	FileDeleteDelayMs int64
+	// Delete and Compact are the two halves of cleanup.policy.
+	Delete, Compact bool
+	// ProducerExpirationMs (producer.id.expiration.ms, the broker's) is how long a
+	// producer that writes nothing is remembered.
+	ProducerExpirationMs int64
+}
+
+// DefaultConfig gives Apache Kafka 3.9's defaults.
+func DefaultConfig() Config {
+	return Config{
+		SegmentBytes:         1 << 30,
+		SegmentMs:            7 * 24 * 3600 * 1000,
+		IndexIntervalBytes:   4096,
+		IndexBytes:           10 << 20,
+		RetentionMs:          7 * 24 * 3600 * 1000,
+		RetentionBytes:       -1,
+		FlushMessages:        math.MaxInt64,
+		FlushMs:              math.MaxInt64,
+		FileDeleteDelayMs:    60000,
+		Delete:               true,
+		ProducerExpirationMs: 24 * 3600 * 1000,
+	}
+}

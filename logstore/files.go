@@ -1,0 +1,160 @@
+package logstore
+
+import (
+	"errors"
+	"sync"
+
+	"klamm/logstore/vfs"
+)
+
+// FileBudget bounds how many files all logs of a broker hold open. A segment's
+// files are opened when first used and closed, least recently used first, when
+// there are more than the bound. Files in use (a region that is being sent) are
+// never closed, so the bound may be passed by as many as are in use.
+type FileBudget struct {
+	mu   sync.Mutex
+	max  int
+	open int
+	// idle is the ring of open files that nobody uses; idle.next was used last.
+	idle cachedFile
+}
+
+// NewFileBudget makes a budget of max open files; below 1 counts as 1.
+func NewFileBudget(max int) *FileBudget {
+	b := &FileBudget{max: max}
+	b.idle.prev, b.idle.next = &b.idle, &b.idle
+	return b
+}
+
+// Open gives the number of files that are open now.
+func (b *FileBudget) Open() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
+// cachedFile is a file that is open when it is needed. Its fields below budget
+// are guarded by budget.mu; opening serialises those who open it.
+type cachedFile struct {
+	fs      vfs.FS
+	path    string
+	opening sync.Mutex
+
+	budget     *FileBudget
+	file       vfs.File
+	refs       int
+	retired    bool
+	prev, next *cachedFile
+}
+
+// errRetired says that the file was deleted or renamed away.
+var errRetired = errors.New("file is gone")
+
+// acquire gives the open file; release must follow.
+func (c *cachedFile) acquire() (vfs.File, error) {
+	if f, err := c.tryAcquire(); f != nil || err != nil {
+		return f, err
+	}
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if f, err := c.tryAcquire(); f != nil || err != nil {
+		return f, err
+	}
+	f, err := c.fs.Open(c.path)
+	if err != nil {
+		return nil, err
+	}
+	b := c.budget
+	b.mu.Lock()
+	if c.retired {
+		b.mu.Unlock()
+		return nil, errors.Join(errRetired, f.Close())
+	}
+	c.file, c.refs = f, 1
+	b.open++
+	victims := b.evictLocked()
+	b.mu.Unlock()
+	closeAll(victims)
+	return f, nil
+}
+
+func (c *cachedFile) tryAcquire() (vfs.File, error) {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.retired {
+		return nil, errRetired
+	}
+	if c.file == nil {
+		return nil, nil
+	}
+	if c.refs == 0 {
+		c.unlinkLocked()
+	}
+	c.refs++
+	return c.file, nil
+}
+
+// release gives the file back.
+func (c *cachedFile) release() {
+	b := c.budget
+	b.mu.Lock()
+	c.refs--
+	if c.refs > 0 {
+		b.mu.Unlock()
+		return
+	}
+	var victims []vfs.File
+	if c.retired {
+		victims = append(victims, c.file)
+		c.file = nil
+		b.open--
+	} else {
+		c.prev, c.next = &b.idle, b.idle.next
+		c.next.prev, b.idle.next = c, c
+		victims = b.evictLocked()
+	}
+	b.mu.Unlock()
+	closeAll(victims)
+}
+
+// retire closes the file once nobody uses it and lets nobody open it again.
+func (c *cachedFile) retire() {
+	b := c.budget
+	b.mu.Lock()
+	var f vfs.File
+	if !c.retired {
+		c.retired = true
+		if c.file != nil && c.refs == 0 {
+			c.unlinkLocked()
+			f, c.file = c.file, nil
+			b.open--
+		}
+	}
+	b.mu.Unlock()
+	if f != nil {
+		_ = f.Close() // what had to last was synced before
+	}
+}
+
+func (c *cachedFile) unlinkLocked() {
+	c.prev.next, c.next.prev = c.next, c.prev
+	c.prev, c.next = nil, nil
+}
+
+func (b *FileBudget) evictLocked() (victims []vfs.File) {
+	for b.open > max(b.max, 1) && b.idle.prev != &b.idle {
+		c := b.idle.prev
+		c.unlinkLocked()
+		victims = append(victims, c.file)
+		c.file = nil
+		b.open--
+	}
+	return victims
+}
+
+func closeAll(files []vfs.File) {
+	for _, f := range files {
+		_ = f.Close() // closing a file syncs nothing, so nothing is lost by it failing
+	}
+}

@@ -1,0 +1,147 @@
+package logstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sync"
+
+	"klamm/logstore/vfs"
+	"klamm/protocol/batch"
+)
+
+// errBadFrame says that the bytes at a position of a segment are no whole batch.
+var errBadFrame = errors.New("no whole batch")
+
+// frames walks over the batches of a segment's file by their headers. Batches
+// of magic 0 and 1, which Apache Kafka may have left in a log, are walked over
+// too: their header is filled in as far as it goes, with the only offset that
+// they tell, the last.
+type frames struct {
+	f          vfs.File
+	pos, limit int64 // where the next batch begins, and where the file's valid part ends
+
+	at int64        // where the current one begins
+	h  batch.Header // and its header
+
+	buf    *[]byte // the bytes of the file from bufAt on
+	have   []byte
+	bufAt  int64
+	pooled *sync.Pool
+}
+
+const (
+	lookupChunk  = 4 << 10
+	recoverChunk = 256 << 10
+)
+
+var (
+	lookupBuffers  = sync.Pool{New: func() any { b := make([]byte, lookupChunk); return &b }}
+	recoverBuffers = sync.Pool{New: func() any { b := make([]byte, recoverChunk); return &b }}
+)
+
+// openFrames begins at pos; pool says how much is read at once. Call close.
+func openFrames(f vfs.File, pos, limit int64, pool *sync.Pool) frames {
+	return frames{f: f, pos: pos, limit: limit, buf: pool.Get().(*[]byte), pooled: pool}
+}
+
+func (s *frames) close() {
+	if cap(*s.buf) <= recoverChunk {
+		s.pooled.Put(s.buf)
+	}
+	s.buf = nil
+}
+
+// next goes to the next batch. It gives io.EOF at the limit, and an error that
+// is errBadFrame when what follows is no batch or goes past the limit.
+func (s *frames) next() error {
+	left := s.limit - s.pos
+	if left <= 0 {
+		return io.EOF
+	}
+	b, err := s.bytes(s.pos, min(left, batch.HeaderSize))
+	if err != nil {
+		return err
+	}
+	if s.h, err = parseFrame(b); err != nil {
+		return fmt.Errorf("%w at position %d: %v", errBadFrame, s.pos, err)
+	}
+	if int64(s.h.Size()) > left || s.h.LastOffsetDelta < 0 || s.h.BaseOffset < 0 {
+		return fmt.Errorf("%w at position %d: offset %d, %d bytes of which %d are there",
+			errBadFrame, s.pos, s.h.BaseOffset, s.h.Size(), left)
+	}
+	s.at = s.pos
+	s.pos += int64(s.h.Size())
+	return nil
+}
+
+// body gives all bytes of the current batch, valid until the next call.
+func (s *frames) body() ([]byte, error) { return s.bytes(s.at, int64(s.h.Size())) }
+
+// check compares the current batch with its CRC.
+func (s *frames) check() error {
+	b, err := s.body()
+	if err != nil {
+		return err
+	}
+	if s.h.Magic == batch.Magic {
+		err = batch.CheckCRC(b)
+	} else if got := crc32.ChecksumIEEE(b[16:]); got != binary.BigEndian.Uint32(b[12:]) {
+		err = errors.New("CRC of an old message is wrong")
+	}
+	if err != nil {
+		return fmt.Errorf("%w at position %d: %v", errBadFrame, s.at, err)
+	}
+	return nil
+}
+
+// bytes gives n bytes from pos on, which lie before the limit. The buffer grows
+// to n at most, and n is bounded by the file's size.
+func (s *frames) bytes(pos, n int64) ([]byte, error) {
+	from := pos - s.bufAt
+	if from >= 0 && from+n <= int64(len(s.have)) {
+		return s.have[from : from+n], nil
+	}
+	want := min(max(n, int64(len(*s.buf))), s.limit-pos)
+	if int64(len(*s.buf)) < want {
+		*s.buf = make([]byte, want)
+	}
+	s.have = nil
+	got, err := s.f.ReadAt((*s.buf)[:want], pos)
+	if int64(got) < n {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w at position %d: the file ends", errBadFrame, pos)
+		}
+		return nil, err
+	}
+	s.have, s.bufAt = (*s.buf)[:got], pos
+	return s.have[:n], nil
+}
+
+// parseFrame reads the header of a batch of any magic.
+func parseFrame(b []byte) (batch.Header, error) {
+	if len(b) > 16 && b[16] < batch.Magic {
+		return parseOldFrame(b)
+	}
+	return batch.ParseHeader(b)
+}
+
+// parseOldFrame reads a message of magic 0 or 1: offset int64, size int32, CRC
+// uint32, magic int8, attributes int8, and for magic 1 a timestamp int64.
+func parseOldFrame(b []byte) (batch.Header, error) {
+	be := binary.BigEndian
+	h := batch.Header{
+		BaseOffset: int64(be.Uint64(b)), Length: int32(be.Uint32(b[8:])), PartitionLeaderEpoch: -1, Magic: int8(b[16]),
+		MaxTimestamp: batch.NoTimestamp, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, Count: 1,
+	}
+	smallest := int32(14 + 8*int32(h.Magic))
+	if h.Magic < 0 || h.Length < smallest || len(b) < int(smallest)+batch.Overhead {
+		return h, errors.New("not a message of magic 0 or 1")
+	}
+	if h.Magic == 1 {
+		h.MaxTimestamp = int64(be.Uint64(b[18:]))
+	}
+	return h, nil
+}

@@ -1,0 +1,215 @@
+package logstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+)
+
+// index is what the offset and the time index of a segment share: a file of
+// entries of one size, ascending by key. The newest entries are kept in memory
+// and written some dozens at a time. klamm never preallocates an index: the file
+// holds entries and nothing else, and after a crash those of segments past the
+// recovery point are written anew.
+//
+// segment.mu guards it; the file's part of it may be read without, up to the
+// number of entries taken under the lock, since only truncation changes it.
+type index struct {
+	file      cachedFile
+	entrySize int
+	// count entries, of which the first onFile are in the file and the rest in tail.
+	count, onFile int
+	tail          []byte
+}
+
+// tailEntries is how many entries are kept in memory at most.
+const tailEntries = 64
+
+// append adds an entry. A failure to write leaves the entries in memory, where
+// the next call or flush tries again.
+func (x *index) append(entry []byte) error {
+	if x.tail == nil {
+		x.tail = make([]byte, 0, tailEntries*x.entrySize)
+	}
+	x.tail = append(x.tail, entry...)
+	x.count++
+	if x.count-x.onFile < tailEntries {
+		return nil
+	}
+	return x.write()
+}
+
+// write brings the file up to date, without syncing it.
+func (x *index) write() error {
+	if x.count == x.onFile {
+		return nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if _, err := f.WriteAt(x.tail, int64(x.onFile*x.entrySize)); err != nil {
+		return err
+	}
+	x.onFile = x.count
+	x.tail = x.tail[:0]
+	return nil
+}
+
+// sync writes and makes durable.
+func (x *index) sync() error {
+	if err := x.write(); err != nil {
+		return err
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	return f.Sync()
+}
+
+// truncate keeps the first n entries.
+func (x *index) truncate(n int) error {
+	if n >= x.count {
+		return nil
+	}
+	if n >= x.onFile {
+		x.tail = x.tail[:(n-x.onFile)*x.entrySize]
+		x.count = n
+		return nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if err := f.Truncate(int64(n * x.entrySize)); err != nil {
+		return err
+	}
+	x.count, x.onFile, x.tail = n, n, x.tail[:0]
+	return nil
+}
+
+// load takes the file as it is, and says what is plainly wrong with it.
+func (x *index) load() error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	if size%int64(x.entrySize) != 0 {
+		return fmt.Errorf("%w: %d bytes are no multiple of %d", errBadIndex, size, x.entrySize)
+	}
+	x.count = int(size / int64(x.entrySize))
+	x.onFile, x.tail = x.count, nil
+	return nil
+}
+
+// entry copies entry n into buf.
+func (x *index) entry(n int, buf []byte) error {
+	if n >= x.onFile {
+		copy(buf, x.tail[(n-x.onFile)*x.entrySize:])
+		return nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	_, err = f.ReadAt(buf[:x.entrySize], int64(n*x.entrySize))
+	return err
+}
+
+// indexBlock is how much of an index is read at once when a search has come
+// close, in bytes; a multiple of both entry sizes.
+const indexBlock = 4080
+
+var indexBlocks = sync.Pool{New: func() any { return new([indexBlock]byte) }}
+
+// floor finds the last entry whose key is at most target and copies it into
+// out. It gives the entry's number, -1 when every key is above.
+func (x *index) floor(base, target int64, key func([]byte, int64) int64, out []byte) (int, error) {
+	if n := x.count - x.onFile; n > 0 && key(x.tail, base) <= target {
+		lo := searchEntries(x.tail, n, x.entrySize, base, target, key)
+		copy(out, x.tail[lo*x.entrySize:(lo+1)*x.entrySize])
+		return x.onFile + lo, nil
+	}
+	return x.floorInFile(x.onFile, base, target, key, out)
+}
+
+func (x *index) floorInFile(n int, base, target int64, key func([]byte, int64) int64, out []byte) (int, error) {
+	if n == 0 {
+		return -1, nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return -1, err
+	}
+	defer x.file.release()
+	block := indexBlocks.Get().(*[indexBlock]byte)
+	defer indexBlocks.Put(block)
+	perBlock := indexBlock / x.entrySize
+	lo, hi := 0, n // the answer lies in [lo, hi), or is -1 when lo is 0
+	for hi-lo > perBlock {
+		mid := lo + (hi-lo)/2
+		if _, err := f.ReadAt(block[:x.entrySize], int64(mid*x.entrySize)); err != nil {
+			return -1, err
+		}
+		if key(block[:], base) <= target {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	b := block[:(hi-lo)*x.entrySize]
+	if _, err := f.ReadAt(b, int64(lo*x.entrySize)); err != nil {
+		return -1, err
+	}
+	if key(b, base) > target {
+		return -1, nil
+	}
+	i := searchEntries(b, hi-lo, x.entrySize, base, target, key)
+	copy(out, b[i*x.entrySize:(i+1)*x.entrySize])
+	return lo + i, nil
+}
+
+// searchEntries finds the last of n entries whose key is at most target; the
+// first one's is.
+func searchEntries(b []byte, n, size int, base, target int64, key func([]byte, int64) int64) int {
+	lo, hi := 0, n
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
+		if key(b[mid*size:], base) <= target {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// An entry of the offset index: the last offset of a batch, relative to the
+// segment's base (int32), and the position of that batch in the file (int32).
+const offsetEntrySize = 8
+
+func offsetEntryOffset(b []byte, base int64) int64 {
+	return base + int64(int32(binary.BigEndian.Uint32(b)))
+}
+func offsetEntryPosition(b []byte, _ int64) int64 {
+	return int64(int32(binary.BigEndian.Uint32(b[4:])))
+}
+
+// An entry of the time index: the largest timestamp so far (int64, ms) and the
+// last offset of the batch that has it, relative to the base (int32).
+const timeEntrySize = 12
+
+func timeEntryTimestamp(b []byte, _ int64) int64 { return int64(binary.BigEndian.Uint64(b)) }
+func timeEntryOffset(b []byte, base int64) int64 {
+	return base + int64(int32(binary.BigEndian.Uint32(b[8:])))
+}

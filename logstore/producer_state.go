@@ -1,0 +1,228 @@
+package logstore
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"klamm/protocol/batch"
+)
+
+// Origin says who an append comes from, and thereby how much of the producer's
+// state is checked (Apache Kafka's AppendOrigin).
+type Origin int8
+
+const (
+	// FromClient is a Produce request: epoch and sequence are checked.
+	FromClient Origin = iota
+	// FromCoordinator is a coordinator's own append: its batches carry an epoch at
+	// most, and no sequence.
+	FromCoordinator
+)
+
+// rememberedBatches is how many batches of each producer are known, so that
+// one sent again is recognised (ProducerStateEntry.NUM_BATCHES_TO_RETAIN).
+const rememberedBatches = 5
+
+// batchMeta is what is known of a producer's batch in the log.
+type batchMeta struct {
+	lastOffset  int64
+	timestamp   int64 // ms, the batch's largest
+	lastSeq     int32
+	offsetDelta int32
+}
+
+func (m batchMeta) firstOffset() int64 { return m.lastOffset - int64(m.offsetDelta) }
+
+// firstSeq undoes the wrap from 2^31-1 to 0.
+func (m batchMeta) firstSeq() int32 {
+	if m.lastSeq < m.offsetDelta {
+		return math.MaxInt32 - (m.offsetDelta - m.lastSeq) + 1
+	}
+	return m.lastSeq - m.offsetDelta
+}
+
+// producer is the state of one producer id (ProducerStateEntry).
+type producer struct {
+	lastTimestamp    int64
+	txnFirstOffset   int64 // of the open transaction, -1 when there is none
+	coordinatorEpoch int32
+	epoch            int16
+	count            int8
+	batches          [rememberedBatches]batchMeta // the first count, oldest first
+}
+
+func newProducer() *producer {
+	return &producer{epoch: -1, coordinatorEpoch: -1, lastTimestamp: batch.NoTimestamp, txnFirstOffset: -1}
+}
+
+func (p *producer) last() batchMeta {
+	if p.count == 0 {
+		return batchMeta{lastSeq: -1, lastOffset: -1}
+	}
+	return p.batches[p.count-1]
+}
+
+func (p *producer) setEpoch(epoch int16) {
+	if p.epoch != epoch {
+		p.epoch, p.count = epoch, 0
+	}
+}
+
+func (p *producer) add(m batchMeta) {
+	if p.count == rememberedBatches {
+		copy(p.batches[:], p.batches[1:])
+		p.count--
+	}
+	p.batches[p.count] = m
+	p.count++
+	p.lastTimestamp = m.timestamp
+}
+
+// producers is the state of all producers of a log as of mapEnd. It has no lock:
+// Log.mu guards it.
+type producers struct {
+	byID map[int64]*producer
+	// mapEnd is the offset after the last batch that is taken in.
+	mapEnd int64
+	// snapshots are the offsets of the .snapshot files, ascending; snapEnd is the
+	// newest that matches this state (lastSnapOffset in Apache Kafka).
+	snapshots []int64
+	snapEnd   int64
+}
+
+// ProducerState is what DescribeProducers tells of a producer. Epochs,
+// sequences and offsets are -1 where there is none.
+type ProducerState struct {
+	ProducerID            int64
+	ProducerEpoch         int16
+	LastSequence          int32
+	LastTimestampMs       int64
+	CoordinatorEpoch      int32
+	CurrentTxnStartOffset int64
+}
+
+// check decides about a batch that is not in the log yet, in the order of
+// UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo: a duplicate
+// first, then the epoch, then the sequence. A duplicate is given back as found.
+func (s *producers) check(h *batch.Header, origin Origin) (dup batchMeta, isDup bool, err error) {
+	p := s.byID[h.ProducerID]
+	if p == nil {
+		// Nothing known, perhaps because it was all deleted: any sequence will do.
+		return dup, false, nil
+	}
+	if origin == FromClient && p.epoch == h.ProducerEpoch {
+		for _, m := range p.batches[:p.count] {
+			if m.firstSeq() == h.BaseSequence && m.lastSeq == h.LastSequence() {
+				return m, true, nil
+			}
+		}
+	}
+	if h.ProducerEpoch < p.epoch {
+		return dup, false, fmt.Errorf("%w: producer %d sent epoch %d, the last is %d",
+			ErrInvalidProducerEpoch, h.ProducerID, h.ProducerEpoch, p.epoch)
+	}
+	if origin == FromClient && !h.Control() {
+		if err := p.checkSequence(h); err != nil {
+			return dup, false, err
+		}
+	}
+	if p.txnFirstOffset >= 0 && !h.Transactional() {
+		return dup, false, fmt.Errorf("%w: producer %d", ErrInvalidTxnState, h.ProducerID)
+	}
+	return dup, false, nil
+}
+
+func (p *producer) checkSequence(h *batch.Header) error {
+	if p.epoch < 0 {
+		return nil
+	}
+	if h.ProducerEpoch != p.epoch {
+		if h.BaseSequence != 0 {
+			return fmt.Errorf("%w: producer %d begins epoch %d (after %d) with sequence %d",
+				ErrOutOfOrderSequence, h.ProducerID, h.ProducerEpoch, p.epoch, h.BaseSequence)
+		}
+		return nil
+	}
+	last := p.last().lastSeq
+	if int64(h.BaseSequence) == int64(last)+1 || h.BaseSequence == 0 && last == math.MaxInt32 {
+		return nil
+	}
+	return fmt.Errorf("%w: producer %d sent sequence %d after %d",
+		ErrOutOfOrderSequence, h.ProducerID, h.BaseSequence, last)
+}
+
+// apply takes in a batch that is in the log, data being its bytes (looked at for
+// control batches only). It checks nothing: what is in the log counts.
+func (s *producers) apply(h *batch.Header, data []byte) {
+	if !h.HasProducerID() {
+		return
+	}
+	p := s.byID[h.ProducerID]
+	if p == nil {
+		p = newProducer()
+		s.byID[h.ProducerID] = p
+	}
+	p.setEpoch(h.ProducerEpoch)
+	if h.Control() {
+		p.txnFirstOffset, p.lastTimestamp = -1, h.MaxTimestamp
+		if epoch, ok := markerCoordinatorEpoch(data); ok {
+			p.coordinatorEpoch = epoch
+		}
+		return
+	}
+	p.add(batchMeta{lastSeq: h.LastSequence(), lastOffset: h.LastOffset(), offsetDelta: h.LastOffsetDelta, timestamp: h.MaxTimestamp})
+	if h.Transactional() && p.txnFirstOffset < 0 {
+		p.txnFirstOffset = h.BaseOffset
+	}
+}
+
+// markerCoordinatorEpoch reads the coordinator's epoch out of the one record of
+// a control batch (EndTxnMarker: version int16, coordinatorEpoch int32).
+func markerCoordinatorEpoch(data []byte) (int32, bool) {
+	for r, err := range batch.Records(data, controlRecordLimit) {
+		if err != nil || len(r.Value) < 6 {
+			return 0, false
+		}
+		return int32(binary.BigEndian.Uint32(r.Value[2:])), true
+	}
+	return 0, false
+}
+
+// controlRecordLimit bounds what a control batch may expand to, in bytes; a
+// marker is a few dozen.
+const controlRecordLimit = 1 << 16
+
+// expired says whether a producer has been silent for too long.
+func (p *producer) expired(nowMs, expirationMs int64) bool {
+	return p.txnFirstOffset < 0 && nowMs-p.lastTimestamp >= expirationMs
+}
+
+func (s *producers) removeExpired(nowMs, expirationMs int64) {
+	for id, p := range s.byID {
+		if p.expired(nowMs, expirationMs) {
+			delete(s.byID, id)
+		}
+	}
+}
+
+// clear forgets everything and begins at offset.
+func (s *producers) clear(offset int64) {
+	s.byID = map[int64]*producer{}
+	s.mapEnd = offset
+}
+
+// active lists the producers by id.
+func (s *producers) active() []ProducerState {
+	list := make([]ProducerState, 0, len(s.byID))
+	for id, p := range s.byID {
+		list = append(list, ProducerState{
+			ProducerID: id, ProducerEpoch: p.epoch, LastSequence: p.last().lastSeq, LastTimestampMs: p.lastTimestamp,
+			CoordinatorEpoch: p.coordinatorEpoch, CurrentTxnStartOffset: p.txnFirstOffset,
+		})
+	}
+	slices.SortFunc(list, func(a, b ProducerState) int { return cmp.Compare(a.ProducerID, b.ProducerID) })
+	return list
+}

@@ -1,0 +1,304 @@
+package logstore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"klamm/logstore/vfs"
+)
+
+// Region is a run of whole batches in a segment's file, to be read or sent from
+// there. It keeps the file open, also when the segment is deleted meanwhile,
+// until Release. The zero Region is empty.
+type Region struct {
+	cached *cachedFile
+	file   vfs.File
+	// Pos is where the region begins in the file, Len how many bytes it has.
+	Pos int64
+	Len int
+}
+
+// Size gives the number of bytes.
+func (r *Region) Size() int { return r.Len }
+
+// ReadAt reads from the region; off counts from its beginning. As io.ReaderAt.
+func (r *Region) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > int64(r.Len) {
+		return 0, io.EOF
+	}
+	want := min(len(p), r.Len-int(off))
+	if want == 0 && len(p) == 0 {
+		return 0, nil
+	}
+	n, err := r.file.ReadAt(p[:want], r.Pos+off)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// OSFile gives the operating system's file, for sendfile from Pos on; nil where
+// there is none.
+func (r *Region) OSFile() *os.File {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.OSFile()
+}
+
+// Release lets the file be closed. Calling it again does nothing.
+func (r *Region) Release() {
+	if r.cached != nil {
+		r.cached.release()
+		*r = Region{}
+	}
+}
+
+// readHints remembers where offsets lie that readers are likely to ask for
+// next: those after what was read last. Truncation invalidates all.
+type readHints struct {
+	mu    sync.Mutex
+	epoch uint64 // counts truncations
+	next  int
+	slots [8]readHint
+}
+
+type readHint struct {
+	segment *segment
+	offset  int64
+	pos     int64
+}
+
+func (h *readHints) generation() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.epoch
+}
+
+func (h *readHints) find(s *segment, offset int64) (pos int64, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.slots {
+		if c := &h.slots[i]; c.segment == s && c.offset == offset {
+			return c.pos, true
+		}
+	}
+	return 0, false
+}
+
+// put remembers a position that was seen in this generation.
+func (h *readHints) put(epoch uint64, s *segment, offset, pos int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.epoch != epoch {
+		return
+	}
+	for i := range h.slots {
+		if c := &h.slots[i]; c.segment == s && c.offset == offset {
+			return
+		}
+	}
+	h.slots[h.next] = readHint{s, offset, pos}
+	h.next = (h.next + 1) % len(h.slots)
+}
+
+func (h *readHints) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.epoch++
+	h.slots = [8]readHint{}
+}
+
+// Read gives whole batches from the one that holds offset from (or the next one,
+// where compaction left a gap) on: those that lie below upTo, at most maxBytes
+// of them, and with atLeastOne the first even if it is larger. A region never
+// crosses into the next segment: to fill a budget, the caller goes on behind it.
+// It is empty when there is nothing below upTo, or nothing that fits.
+//
+// from must be within start and end of the log, the end included:
+// *OffsetOutOfRangeError otherwise. upTo beyond the end counts as the end.
+func (l *Log) Read(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
+	for {
+		region, err := l.readOnce(from, maxBytes, upTo, atLeastOne)
+		// A segment that was deleted under the reader: look again.
+		if err == nil || !errors.Is(err, errRetired) {
+			return region, err
+		}
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed {
+			return Region{}, ErrClosed
+		}
+	}
+}
+
+func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
+	v := l.snapshot()
+	if from < v.start || from > v.end {
+		return Region{}, &OffsetOutOfRangeError{Partition: l.name, Requested: from, Start: v.start, End: v.end}
+	}
+	r := reader{log: l, view: &v, from: from, maxBytes: int64(max(maxBytes, 0)), upTo: min(upTo, v.end), atLeastOne: atLeastOne}
+	if from >= r.upTo {
+		return Region{}, nil
+	}
+	r.epoch = l.hints.generation()
+	for i := v.floor(from); i < len(v.segments) && v.segments[i].base < r.upTo; i++ {
+		region, found, err := r.segment(i)
+		if errors.Is(err, errBadFrame) && i < len(v.segments)-1 {
+			// The index of a sealed segment may have led astray: write it anew, once.
+			s := v.segments[i]
+			l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
+			if err = s.rebuildIndexes(l.interval.Load()); err == nil {
+				region, found, err = r.segment(i)
+			}
+		}
+		if err != nil && !errors.Is(err, errRetired) {
+			return Region{}, l.dirError("read", v.segments[i].path(logSuffix), err)
+		}
+		if found || err != nil {
+			return region, err
+		}
+	}
+	return Region{}, nil
+}
+
+// reader is one call of Read.
+type reader struct {
+	log        *Log
+	view       *view
+	from, upTo int64
+	maxBytes   int64
+	atLeastOne bool
+	epoch      uint64
+}
+
+// segment reads in segment i; found is false when it holds nothing from the
+// offset on, so that the next one is to be looked into.
+func (r *reader) segment(i int) (region Region, found bool, err error) {
+	s := r.view.segments[i]
+	if err := s.load(r.log.interval.Load()); err != nil {
+		return Region{}, false, goneIsRetired(err)
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return Region{}, false, goneIsRetired(err)
+	}
+	pos, end, err := r.bounds(i, s, f)
+	if err != nil || end <= pos {
+		s.log.release()
+		// An empty result ends the search, unless the segment had nothing at all.
+		return Region{}, err == nil && pos >= 0, err
+	}
+	return Region{cached: &s.log, file: f, Pos: pos, Len: int(end - pos)}, true, nil
+}
+
+// goneIsRetired takes a missing file for one that retention has just renamed.
+func goneIsRetired(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(errRetired, err)
+	}
+	return err
+}
+
+// bounds finds where the batches begin and end. pos is -1 when the segment holds
+// none from the offset on.
+func (r *reader) bounds(i int, s *segment, f vfs.File) (pos, end int64, err error) {
+	size := r.view.size(i)
+	last := i == len(r.view.segments)-1
+	limit := size
+	if last && r.upTo < r.view.end || !last && r.upTo < r.view.segments[i+1].base {
+		if limit, err = r.find(s, f, r.upTo, size); err != nil {
+			return 0, 0, err
+		}
+		if limit < 0 {
+			limit = size
+		}
+	}
+	if pos, err = r.find(s, f, r.from, size); err != nil || pos < 0 {
+		return -1, 0, err
+	}
+	if limit-pos <= r.maxBytes {
+		if last && limit == size {
+			r.log.hints.put(r.epoch, s, r.view.end, limit)
+		}
+		return pos, limit, nil
+	}
+	end, err = r.cut(s, f, pos, limit)
+	return pos, end, err
+}
+
+// find gives the position of the first batch that ends at offset or later, -1
+// when there is none.
+func (r *reader) find(s *segment, f vfs.File, offset, size int64) (int64, error) {
+	if pos, ok := r.log.hints.find(s, offset); ok && pos < size {
+		return pos, nil
+	}
+	return s.find(f, offset, size)
+}
+
+// find is that without hints. An index that cannot be right gives errBadFrame.
+func (s *segment) find(f vfs.File, offset, size int64) (int64, error) {
+	start, err := s.position(offset)
+	if err != nil {
+		return 0, badIndexIsBadFrame(err)
+	}
+	if start >= size {
+		return 0, errBadFrame
+	}
+	scan := openFrames(f, start, size, &lookupBuffers)
+	defer scan.close()
+	for {
+		if err := scan.next(); err == io.EOF {
+			return -1, nil
+		} else if err != nil {
+			return 0, err
+		}
+		if scan.at == start && start > 0 && scan.h.BaseOffset > offset {
+			return 0, errBadFrame
+		}
+		if scan.h.LastOffset() >= offset {
+			return scan.at, nil
+		}
+	}
+}
+
+// badIndexIsBadFrame has an index that ends early built anew.
+func badIndexIsBadFrame(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.Join(errBadFrame, err)
+	}
+	return err
+}
+
+// cut gives the end of the last batch that fits into maxBytes from pos on; with
+// atLeastOne at least that of the first, where it lies below limit.
+func (r *reader) cut(s *segment, f vfs.File, pos, limit int64) (int64, error) {
+	target := pos + r.maxBytes
+	end, err := s.boundary(target)
+	if err != nil {
+		return 0, badIndexIsBadFrame(err)
+	}
+	end = max(end, pos)
+	scan := openFrames(f, end, limit, &lookupBuffers)
+	defer scan.close()
+	for {
+		if err := scan.next(); err == io.EOF {
+			return end, nil
+		} else if err != nil {
+			return 0, err
+		}
+		if scan.pos > target {
+			break
+		}
+		end = scan.pos
+	}
+	if end == pos && r.atLeastOne {
+		return scan.pos, nil
+	}
+	r.log.hints.put(r.epoch, s, scan.h.BaseOffset, end)
+	return end, nil
+}

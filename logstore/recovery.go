@@ -1,0 +1,505 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"klamm/protocol/batch"
+)
+
+// OpenLog opens the log in a directory, or begins one in an empty directory. The
+// rules are those of Apache Kafka's LogLoader:
+//
+//   - leftovers of deletions and of interrupted compactions go or are finished;
+//   - after a clean stop nothing is scanned but the last segment's end;
+//   - after a crash the segments from the recovery point on are read, each batch
+//     with its CRC. At the first that is not whole and plausible the log is cut;
+//     later segments go. Their indexes are written anew;
+//   - the producers' state comes from the newest snapshot and what follows it.
+//
+// An index that is missing or wrong elsewhere is built when it is first needed.
+//
+// One rule goes further than Apache's: where a crash lost the end of a segment
+// at a batch's boundary, so that the next one does not continue it, what follows
+// the gap goes too, since the log has to be a prefix of what was written. (Not
+// in a compacted topic, where gaps are usual.)
+func OpenLog(o Options) (*Log, error) {
+	l := newLog(o)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := recoverer{Log: l, o: &o}
+	if err := r.open(); err != nil {
+		for _, s := range r.segments {
+			s.retire()
+		}
+		return nil, l.dirError("open", l.dir, err)
+	}
+	return l, nil
+}
+
+// recoverer is one opening of a log. It holds Log.mu throughout.
+type recoverer struct {
+	*Log
+	o        *Options
+	names    map[string]bool // files in the directory
+	segments []*segment
+	// end is the log end offset as far as it is known.
+	end int64
+}
+
+func (r *recoverer) open() error {
+	if err := r.readDirectory(); err != nil {
+		return err
+	}
+	entries, err := readLeaderEpochs(r.fs, r.dir)
+	if err != nil {
+		// Rebuilt as far as segments are scanned; unlike Apache's broker, which
+		// takes the directory offline.
+		r.logger.Warn("leader-epoch-checkpoint is unreadable and begun anew", "err", err)
+		r.epochs.dirty, r.epochs.urgent = true, true
+	}
+	r.epochs.entries = entries
+	if err := r.findSegments(); err != nil {
+		return err
+	}
+	if err := r.recoverSegments(); err != nil {
+		return err
+	}
+	if len(r.segments) > 0 && r.end < r.o.StartOffset {
+		r.logger.Warn("log ends before its start offset and is emptied", "end", r.end, "start", r.o.StartOffset)
+		if err := r.deleteFrom(0); err != nil {
+			return err
+		}
+		r.epochs.entries, r.epochs.dirty, r.epochs.urgent = nil, true, true
+	}
+	if len(r.segments) == 0 {
+		if err := r.begin(); err != nil {
+			return err
+		}
+	}
+	r.epochs.truncateFromEnd(r.end)
+	r.epochs.truncateFromStart(r.o.StartOffset)
+	start := max(r.o.StartOffset, r.segments[0].base)
+	r.view = view{segments: r.segments, start: start, end: r.end, last: r.segments[len(r.segments)-1].size.Load()}
+	r.highWatermark.Store(start)
+	point := min(r.o.RecoveryPoint, r.end)
+	if r.o.Clean {
+		point = r.end
+	}
+	r.recoveryPoint.Store(max(point, 0))
+	if point < r.end {
+		r.unflushedSince.Store(r.o.NowMs)
+	}
+	return r.loadProducers()
+}
+
+// readDirectory lists the files and deals with leftovers.
+func (r *recoverer) readDirectory() error {
+	r.names = map[string]bool{}
+	if err := r.list(); err != nil {
+		return err
+	}
+	minCleaned := int64(math.MaxInt64)
+	var swaps []string
+	for name := range r.names {
+		offset, suffix, numbered := parseFileName(name)
+		switch {
+		case strings.HasSuffix(name, deletedSuffix) || name == leaderEpochFile+".tmp":
+			if err := r.removeFile(name); err != nil {
+				return err
+			}
+		case numbered && strings.HasSuffix(suffix, cleanedSuffix):
+			minCleaned = min(minCleaned, offset)
+			if err := r.removeFile(name); err != nil {
+				return err
+			}
+		case numbered && strings.HasSuffix(suffix, swapSuffix):
+			swaps = append(swaps, name)
+		}
+	}
+	if len(swaps) > 0 {
+		if err := r.finishSwaps(swaps, minCleaned); err != nil {
+			return err
+		}
+	}
+	for name := range r.names {
+		offset, suffix, ok := parseFileName(name)
+		isIndex := suffix == indexSuffix || suffix == timeIndexSuffix || suffix == txnIndexSuffix
+		if ok && isIndex && !r.names[fileName(offset, logSuffix)] {
+			r.logger.Warn("index without a log removed", "file", name)
+			if err := r.removeFile(name); err != nil {
+				return err
+			}
+		}
+		if ok && suffix == snapshotSuffix {
+			r.producers.snapshots = append(r.producers.snapshots, offset)
+		}
+	}
+	slices.Sort(r.producers.snapshots)
+	return nil
+}
+
+func (r *recoverer) list() error {
+	entries, err := r.fs.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	clear(r.names)
+	for _, e := range entries {
+		if !e.IsDir() {
+			r.names[e.Name()] = true
+		}
+	}
+	return nil
+}
+
+func (r *recoverer) removeFile(name string) error {
+	delete(r.names, name)
+	return removeIfExists(r.fs, filepath.Join(r.dir, name))
+}
+
+// finishSwaps ends a compaction (or a split) that was interrupted: .swap files
+// are whole and replace the segments whose offsets they cover; those from
+// the first .cleaned file on are a split's that did not get so far, and go.
+func (r *recoverer) finishSwaps(swaps []string, minCleaned int64) error {
+	from, to := int64(math.MaxInt64), int64(math.MinInt64)
+	var valid []string
+	for _, name := range swaps {
+		offset, suffix, _ := parseFileName(name)
+		if offset >= minCleaned {
+			if err := r.removeFile(name); err != nil {
+				return err
+			}
+			continue
+		}
+		valid = append(valid, name)
+		if suffix != logSuffix+swapSuffix {
+			continue
+		}
+		end, err := r.endOfFile(filepath.Join(r.dir, name), offset)
+		if err != nil {
+			return err
+		}
+		from, to = min(from, offset), max(to, end)
+	}
+	for name := range r.names {
+		offset, suffix, ok := parseFileName(name)
+		if ok && !strings.HasSuffix(suffix, swapSuffix) && offset >= from && offset < to {
+			if err := r.removeFile(name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range valid {
+		path := filepath.Join(r.dir, name)
+		if err := r.fs.Rename(path, strings.TrimSuffix(path, swapSuffix)); err != nil {
+			return err
+		}
+	}
+	if err := r.fs.SyncDir(r.dir); err != nil {
+		return err
+	}
+	return r.list()
+}
+
+// endOfFile gives the offset after the last batch of a file.
+func (r *recoverer) endOfFile(path string, base int64) (int64, error) {
+	f, err := r.fs.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return 0, err
+	}
+	end := base
+	scan := openFrames(f, 0, size, &lookupBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		end = scan.h.NextOffset()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, errBadFrame) {
+		err = nil
+	}
+	return end, err
+}
+
+// findSegments makes the segments by the names of their files.
+func (r *recoverer) findSegments() error {
+	var bases []int64
+	for name := range r.names {
+		if offset, suffix, ok := parseFileName(name); ok && suffix == logSuffix {
+			bases = append(bases, offset)
+		}
+	}
+	slices.Sort(bases)
+	for _, base := range bases {
+		s := r.newSegment(base, r.o.NowMs)
+		info, err := r.fs.Stat(s.log.path)
+		if err != nil {
+			return err
+		}
+		s.size.Store(info.Size())
+		s.named.Store(r.o.Clean)
+		r.segments = append(r.segments, s)
+	}
+	return nil
+}
+
+// begin makes the first segment of an empty log, at the log start offset.
+func (r *recoverer) begin() error {
+	s := r.newSegment(r.o.StartOffset, r.o.NowMs)
+	r.segments, r.end = []*segment{s}, s.base
+	return s.create()
+}
+
+// deleteFrom removes the segments from number n on, at once.
+func (r *recoverer) deleteFrom(n int) error {
+	for _, s := range r.segments[n:] {
+		s.retire()
+		for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
+			if err := r.removeFile(fileName(s.base, suffix)); err != nil {
+				return err
+			}
+		}
+		if err := r.producers.dropSnapshot(r.fs, r.dir, s.base); err != nil {
+			return err
+		}
+	}
+	r.segments = slices.Clone(r.segments[:n])
+	return nil
+}
+
+// recoverSegments finds the end of the log, after a crash by reading all that
+// is not known to be durable.
+func (r *recoverer) recoverSegments() error {
+	if len(r.segments) == 0 {
+		return nil
+	}
+	first := len(r.segments) - 1
+	if !r.o.Clean {
+		v := view{segments: r.segments}
+		first = v.floor(r.o.RecoveryPoint)
+	} else if ok, err := r.believeLast(); ok || err != nil {
+		return err
+	}
+	for i := first; i < len(r.segments); i++ {
+		s := r.segments[i]
+		if i > first && !r.config.Compact && s.base != r.end {
+			r.logger.Warn("segment does not continue the log and is removed with what follows", "segment", s.base, "end", r.end)
+			return r.deleteFrom(i)
+		}
+		cut, err := r.recoverSegment(s)
+		if err != nil {
+			return err
+		}
+		if cut && i+1 < len(r.segments) {
+			r.logger.Warn("segments after a cut removed", "segment", s.base, "removed", len(r.segments)-i-1)
+			return r.deleteFrom(i + 1)
+		}
+	}
+	return nil
+}
+
+// believeLast finds the end of a log that was closed: the index says where the
+// last batches are. ok is false when they are not as they should be, so that
+// the segment is to be read as after a crash.
+func (r *recoverer) believeLast() (ok bool, err error) {
+	s := r.segments[len(r.segments)-1]
+	missing := !r.names[fileName(s.base, indexSuffix)] || !r.names[fileName(s.base, timeIndexSuffix)]
+	if missing && s.size.Load() > 0 {
+		return false, nil
+	}
+	if err := s.load(r.config.IndexIntervalBytes); err != nil {
+		return false, err
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer s.log.release()
+	pos, err := s.position(math.MaxInt64)
+	if err != nil {
+		return false, err
+	}
+	r.end = s.base
+	s.sinceIndex = s.size.Load() - pos
+	scan := openFrames(f, pos, s.size.Load(), &lookupBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		if scan.h.BaseOffset < r.end {
+			return false, nil
+		}
+		r.end = scan.h.NextOffset()
+	}
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	if errors.Is(err, errBadFrame) {
+		r.logger.Warn("log was closed and still does not end with a whole batch", "segment", s.base, "err", err)
+		return false, nil
+	}
+	return false, err
+}
+
+// recoverSegment reads a segment, cuts it after its last good batch and writes
+// its indexes anew.
+func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.resetIndexesLocked(); err != nil {
+		return false, err
+	}
+	s.ready.Store(true)
+	f, err := s.log.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer s.log.release()
+	size := s.size.Load()
+	scan := openFrames(f, 0, size, &recoverBuffers)
+	defer scan.close()
+	r.end = s.base
+	valid := int64(0)
+	for err = r.nextGood(&scan, s); err == nil; err = r.nextGood(&scan, s) {
+		h := &scan.h
+		if h.Magic == batch.Magic && h.PartitionLeaderEpoch > r.epochs.latest() {
+			r.epochs.assign(h.PartitionLeaderEpoch, h.BaseOffset)
+		}
+		if err := s.indexLocked(h, scan.at, r.config.IndexIntervalBytes); err != nil {
+			return false, err
+		}
+		r.end, valid = h.NextOffset(), scan.pos
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, errBadFrame) {
+		return false, err
+	}
+	if valid < size {
+		r.logger.Warn("log cut after the last whole batch", "segment", s.base, "end", r.end, "bytes", size-valid, "err", err)
+		if err := f.Truncate(valid); err != nil {
+			return false, err
+		}
+		s.size.Store(valid)
+	}
+	r.markUnsynced(s)
+	return valid < size, s.finishIndexesLocked()
+}
+
+// markUnsynced has a sealed segment's new indexes synced before the recovery
+// point may pass it.
+func (r *recoverer) markUnsynced(s *segment) {
+	if s != r.segments[len(r.segments)-1] {
+		r.unsyncedSealed.CompareAndSwap(-1, s.base)
+	}
+}
+
+// nextGood goes to the next batch if that is whole, intact and continues the log.
+func (r *recoverer) nextGood(scan *frames, s *segment) error {
+	if err := scan.next(); err != nil {
+		return err
+	}
+	h := &scan.h
+	if h.BaseOffset < r.end || h.LastOffset()-s.base > math.MaxInt32 {
+		return fmt.Errorf("%w at position %d: offsets %d to %d after %d", errBadFrame, scan.at, h.BaseOffset, h.LastOffset(), r.end)
+	}
+	return scan.check()
+}
+
+// loadProducers brings the producers' state to the end of the log.
+func (r *recoverer) loadProducers() error {
+	bases := make([]int64, len(r.segments))
+	for i, s := range r.segments {
+		bases[i] = s.base
+	}
+	p := &r.producers
+	if err := p.removeStray(r.fs, r.dir, bases); err != nil {
+		return err
+	}
+	for _, o := range slices.Clone(p.snapshots) {
+		if o > r.end || o <= r.view.start {
+			if err := p.dropSnapshot(r.fs, r.dir, o); err != nil {
+				return err
+			}
+		}
+	}
+	trusted := r.end
+	if !r.o.Clean {
+		// A snapshot past the first segment that was read may be older than what was
+		// read, if it was not synced: rebuild from before that.
+		v := view{segments: r.segments}
+		trusted = r.segments[v.floor(r.RecoveryPoint())].base
+	}
+	hadSnapshot := len(p.snapshots) > 0
+	if err := p.load(r.fs, r.dir, r.view.start, trusted, r.view.start, r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
+		return err
+	}
+	if r.o.Clean && !hadSnapshot {
+		// As Apache's broker does: a log closed without one had no producers to tell of.
+		p.mapEnd = r.end
+		return nil
+	}
+	if p.mapEnd == r.end {
+		return nil
+	}
+	return r.replay()
+}
+
+// replay reads the producers' state from the batches after the snapshot, and
+// writes the snapshots that are missing at the beginnings of segments.
+func (r *recoverer) replay() error {
+	p := &r.producers
+	for i := r.view.floor(p.mapEnd); i < len(r.segments); i++ {
+		s := r.segments[i]
+		if p.mapEnd = max(p.mapEnd, s.base); p.mapEnd == s.base && i >= len(r.segments)-2 {
+			if _, err := p.takeSnapshot(r.fs, r.dir, true); err != nil {
+				return err
+			}
+		}
+		if err := s.replayProducers(p, s.size.Load(), r.end); err != nil {
+			return err
+		}
+	}
+	p.mapEnd = r.end
+	p.removeExpired(r.o.NowMs, r.config.ProducerExpirationMs)
+	return nil
+}
+
+// replayProducers takes in the batches from the state's end on that lie below end.
+func (s *segment) replayProducers(p *producers, size, end int64) error {
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.log.release()
+	var pos int64
+	if s.ready.Load() && p.mapEnd > s.base {
+		if pos, err = s.position(p.mapEnd); err != nil {
+			return err
+		}
+	}
+	scan := openFrames(f, pos, size, &recoverBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		if scan.h.LastOffset() < p.mapEnd || scan.h.BaseOffset >= end {
+			continue
+		}
+		var data []byte
+		if scan.h.Control() {
+			if data, err = scan.body(); err != nil {
+				return err
+			}
+		}
+		p.apply(&scan.h, data)
+		p.mapEnd = scan.h.NextOffset()
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return err
+}

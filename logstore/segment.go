@@ -1,0 +1,365 @@
+package logstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"klamm/logstore/vfs"
+	"klamm/protocol/batch"
+)
+
+// errBadIndex says that an index does not fit its segment. It never leaves the
+// package: the index is written anew from the log.
+var errBadIndex = errors.New("index does not fit the log")
+
+// segment is one .log file with its indexes (Apache Kafka's LogSegment). All
+// but the last of a log are sealed: they do not grow any more.
+//
+// The .log file is the truth; both indexes are rebuilt from it when they are
+// missing or wrong. A .txnindex is only carried along.
+type segment struct {
+	fs   vfs.FS
+	dir  string
+	base int64
+	log  cachedFile
+	// size is the number of valid bytes; written under Log.mu.
+	size atomic.Int64
+
+	// Guarded by Log.mu.
+	createdMs      int64
+	jitterMs       int64
+	firstTimestamp int64 // of the first batch, unknownTimestamp until it was read
+	sinceIndex     int64 // bytes since the last entry of the indexes
+
+	named atomic.Bool // the directory has the files' names durably
+	ready atomic.Bool // the fields below are loaded
+	mu    sync.RWMutex
+	// Guarded by mu; lastTime is the last timestamp in the time index, -1 without.
+	offsets, times index
+	maxTimestamp   int64 // -1 while there is none
+	maxOffset      int64 // last offset of the first batch that has maxTimestamp
+	lastTime       int64
+}
+
+const unknownTimestamp = math.MinInt64
+
+// newSegment gives a segment that touches no file yet.
+func newSegment(disk vfs.FS, budget *FileBudget, dir string, base, nowMs int64) *segment {
+	s := &segment{fs: disk, dir: dir, base: base, createdMs: nowMs, firstTimestamp: unknownTimestamp, maxTimestamp: -1, maxOffset: base, lastTime: -1}
+	for c, suffix := range map[*cachedFile]string{&s.log: logSuffix, &s.offsets.file: indexSuffix, &s.times.file: timeIndexSuffix} {
+		c.fs, c.budget, c.path = disk, budget, filepath.Join(dir, fileName(base, suffix))
+	}
+	s.offsets.entrySize, s.times.entrySize = offsetEntrySize, timeEntrySize
+	return s
+}
+
+// create makes the segment's files, empty; what stands there under the same
+// names is the rest of a crash and goes.
+func (s *segment) create() error {
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
+		if err := createEmpty(s.fs, s.path(suffix)); err != nil {
+			return err
+		}
+	}
+	if err := removeIfExists(s.fs, s.path(txnIndexSuffix)); err != nil {
+		return err
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+func createEmpty(disk vfs.FS, path string) error {
+	f, err := disk.Create(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (s *segment) path(suffix string) string { return filepath.Join(s.dir, fileName(s.base, suffix)) }
+
+// retire closes the files as soon as nobody uses them.
+func (s *segment) retire() {
+	s.log.retire()
+	s.offsets.file.retire()
+	s.times.file.retire()
+}
+
+// load makes the indexes usable: it opens them, and where they are missing or
+// plainly wrong builds them anew. Cheap after the first time.
+func (s *segment) load(interval int32) error {
+	if s.ready.Load() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready.Load() {
+		return nil
+	}
+	err := s.openIndexesLocked()
+	if errors.Is(err, errBadIndex) || errors.Is(err, fs.ErrNotExist) {
+		err = s.rebuildIndexesLocked(interval)
+	}
+	if err == nil {
+		s.ready.Store(true)
+	}
+	return err
+}
+
+// openIndexesLocked loads both and checks first and last entries.
+func (s *segment) openIndexesLocked() error {
+	if err := s.offsets.load(); err != nil {
+		return err
+	}
+	if err := s.times.load(); err != nil {
+		return err
+	}
+	var first, last [timeEntrySize]byte
+	if n := s.offsets.count; n > 0 {
+		if err := errors.Join(s.offsets.entry(0, first[:]), s.offsets.entry(n-1, last[:])); err != nil {
+			return err
+		}
+		fo, lo, lp := offsetEntryOffset(first[:], s.base), offsetEntryOffset(last[:], s.base), offsetEntryPosition(last[:], 0)
+		if fo < s.base || lo < fo || n > 1 && lo == fo || lp < 0 || lp >= s.size.Load() {
+			return fmt.Errorf("%w: last entry is offset %d at position %d", errBadIndex, lo, lp)
+		}
+	}
+	s.maxTimestamp, s.maxOffset, s.lastTime = -1, s.base, -1
+	if n := s.times.count; n > 0 {
+		if err := errors.Join(s.times.entry(0, first[:]), s.times.entry(n-1, last[:])); err != nil {
+			return err
+		}
+		ts, off := timeEntryTimestamp(last[:], 0), timeEntryOffset(last[:], s.base)
+		if ts < timeEntryTimestamp(first[:], 0) || n > 1 && ts == timeEntryTimestamp(first[:], 0) || off < s.base || s.size.Load() == 0 {
+			return fmt.Errorf("%w: last time is %d at offset %d", errBadIndex, ts, off)
+		}
+		s.maxTimestamp, s.maxOffset, s.lastTime = ts, off, ts
+	}
+	return nil
+}
+
+// resetIndexesLocked makes both indexes empty.
+func (s *segment) resetIndexesLocked() error {
+	for _, x := range []*index{&s.offsets, &s.times} {
+		if err := createEmpty(s.fs, x.file.path); err != nil {
+			return err
+		}
+		x.count, x.onFile, x.tail = 0, 0, x.tail[:0]
+	}
+	s.maxTimestamp, s.maxOffset, s.lastTime, s.sinceIndex = -1, s.base, -1, 0
+	return nil
+}
+
+// rebuildIndexesLocked writes both indexes anew from the batches' headers. It
+// stops where the log stops making sense and changes nothing in it.
+func (s *segment) rebuildIndexesLocked(interval int32) error {
+	if err := s.resetIndexesLocked(); err != nil {
+		return err
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.log.release()
+	scan := openFrames(f, 0, s.size.Load(), &recoverBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		if err := s.indexLocked(&scan.h, scan.at, interval); err != nil {
+			return err
+		}
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, errBadFrame) {
+		return err
+	}
+	return s.finishIndexesLocked()
+}
+
+// rebuildIndexes is load's last resort for an index that looked right and led
+// astray; concurrent readers find the old or the new one.
+func (s *segment) rebuildIndexes(interval int32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rebuildIndexesLocked(interval)
+}
+
+// indexLocked takes in a batch that begins at pos, and makes entries for it
+// when the last ones are more than interval bytes away (LogSegment.append).
+func (s *segment) indexLocked(h *batch.Header, pos int64, interval int32) error {
+	last := h.LastOffset()
+	if h.MaxTimestamp > s.maxTimestamp {
+		s.maxTimestamp, s.maxOffset = h.MaxTimestamp, last
+	}
+	var err error
+	if s.sinceIndex > int64(interval) {
+		var entry [offsetEntrySize]byte
+		binary.BigEndian.PutUint32(entry[:], uint32(last-s.base))
+		binary.BigEndian.PutUint32(entry[4:], uint32(pos))
+		err = errors.Join(s.offsets.append(entry[:]), s.timeEntryLocked())
+		s.sinceIndex = 0
+	}
+	s.sinceIndex += int64(h.Size())
+	return err
+}
+
+// timeEntryLocked notes the largest timestamp so far if it is not noted yet.
+func (s *segment) timeEntryLocked() error {
+	if s.maxTimestamp <= s.lastTime {
+		return nil
+	}
+	var entry [timeEntrySize]byte
+	binary.BigEndian.PutUint64(entry[:], uint64(s.maxTimestamp))
+	binary.BigEndian.PutUint32(entry[8:], uint32(s.maxOffset-s.base))
+	s.lastTime = s.maxTimestamp
+	return s.times.append(entry[:])
+}
+
+// finishIndexesLocked makes the last entry of the time index hold the segment's
+// largest timestamp, by which retention goes, and brings both files up to date.
+func (s *segment) finishIndexesLocked() error {
+	return errors.Join(s.timeEntryLocked(), s.offsets.write(), s.times.write())
+}
+
+// finishIndexes does that when the segment is sealed or closed.
+func (s *segment) finishIndexes() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.finishIndexesLocked()
+}
+
+// position finds where to begin looking for offset: the position of a batch
+// that begins at or before it (0 when the index has nothing before it).
+func (s *segment) position(offset int64) (int64, error) {
+	return s.search(&s.offsets, offset, offsetEntryOffset, offsetEntryPosition)
+}
+
+// search finds in an index the last entry whose key is at most target.
+func (s *segment) search(x *index, target int64, key, value func([]byte, int64) int64) (int64, error) {
+	var e [timeEntrySize]byte
+	s.mu.RLock()
+	if x.count > x.onFile && key(x.tail, s.base) <= target {
+		_, err := x.floor(s.base, target, key, e[:])
+		s.mu.RUnlock()
+		return value(e[:], s.base), err
+	}
+	n := x.onFile
+	s.mu.RUnlock()
+	i, err := x.floorInFile(n, s.base, target, key, e[:])
+	if err != nil || i < 0 {
+		return 0, err
+	}
+	return value(e[:], s.base), nil
+}
+
+// boundary finds the position of a batch at or before pos, as far along as the
+// index knows.
+func (s *segment) boundary(pos int64) (int64, error) {
+	return s.search(&s.offsets, pos, offsetEntryPosition, offsetEntryPosition)
+}
+
+// timeFloor finds an offset before which every timestamp is below ts, by the
+// last entry of the time index that is not above ts; the base if there is none.
+func (s *segment) timeFloor(ts int64) (int64, error) {
+	var e [timeEntrySize]byte
+	s.mu.RLock()
+	if s.times.count > s.times.onFile && timeEntryTimestamp(s.times.tail, 0) <= ts {
+		_, err := s.times.floor(s.base, ts, timeEntryTimestamp, e[:])
+		s.mu.RUnlock()
+		return timeEntryOffset(e[:], s.base), err
+	}
+	n := s.times.onFile
+	s.mu.RUnlock()
+	i, err := s.times.floorInFile(n, s.base, ts, timeEntryTimestamp, e[:])
+	if err != nil || i < 0 {
+		return s.base, err
+	}
+	return timeEntryOffset(e[:], s.base), nil
+}
+
+// largestTimestamp gives the largest timestamp and the last offset of the first
+// batch that has it; -1 while there is none.
+func (s *segment) largestTimestamp(interval int32) (ts, lastOffset int64, err error) {
+	if err := s.load(interval); err != nil {
+		return -1, s.base, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.maxTimestamp, s.maxOffset, nil
+}
+
+// retentionTimestamp is what time retention goes by: the largest timestamp, or
+// where there is none the time at which the file was written last.
+func (s *segment) retentionTimestamp(interval int32) (int64, error) {
+	ts, _, err := s.largestTimestamp(interval)
+	if err != nil || ts >= 0 {
+		return ts, err
+	}
+	info, err := s.fs.Stat(s.path(logSuffix))
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixMilli(), nil
+}
+
+// rollTimestamp gives the first batch's largest timestamp, by which segments
+// roll in time; -1 when the segment is empty or the batch has none.
+func (s *segment) rollTimestamp() (int64, error) {
+	if s.firstTimestamp != unknownTimestamp {
+		return s.firstTimestamp, nil
+	}
+	if s.size.Load() == 0 {
+		return batch.NoTimestamp, nil
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer s.log.release()
+	scan := openFrames(f, 0, s.size.Load(), &lookupBuffers)
+	defer scan.close()
+	if err := scan.next(); err != nil {
+		return 0, err
+	}
+	s.firstTimestamp = scan.h.MaxTimestamp
+	return s.firstTimestamp, nil
+}
+
+// shouldRoll says whether a batch has to go to a new segment
+// (LogSegment.shouldRoll). An empty segment rolls only where the batch's offset
+// would not fit into its indexes.
+//
+// staged batches of stagedBytes are to be written to this segment before it.
+func (s *segment) shouldRoll(c *Config, h *batch.Header, staged int, stagedBytes, nowMs int64) (bool, error) {
+	have := s.size.Load() + stagedBytes
+	if have == 0 {
+		return h.LastOffset()-s.base > math.MaxInt32, nil
+	}
+	if have > int64(c.SegmentBytes)-int64(h.Size()) || h.LastOffset()-s.base > math.MaxInt32 {
+		return true, nil
+	}
+	// The last slot of the time index stays free for the entry made on sealing.
+	s.mu.RLock()
+	full := s.offsets.count+staged >= int(c.IndexBytes)/offsetEntrySize || s.times.count+staged >= int(c.IndexBytes)/timeEntrySize-1
+	s.mu.RUnlock()
+	if full {
+		return true, nil
+	}
+	if s.size.Load() == 0 {
+		return false, nil // all that it holds is staged right now
+	}
+	first, err := s.rollTimestamp()
+	if err != nil {
+		return false, err
+	}
+	waited := nowMs - s.createdMs
+	if first >= 0 {
+		waited = h.MaxTimestamp - first
+	}
+	return waited > c.SegmentMs-s.jitterMs, nil
+}

@@ -1,0 +1,166 @@
+package logstore
+
+import (
+	"errors"
+	"io"
+
+	"klamm/protocol/batch"
+)
+
+// TimestampOffset is a record found by its timestamp. LeaderEpoch is its
+// batch's, -1 when that is not known.
+type TimestampOffset struct {
+	Offset      int64
+	TimestampMs int64
+	LeaderEpoch int32
+}
+
+// lookupExpandLimit bounds what a batch may expand to when a record is looked
+// for in it, in bytes; what is stored was validated with a lower bound.
+const lookupExpandLimit = 1 << 31
+
+// OffsetForTimestamp finds the first record, at or past the log start, whose
+// timestamp is at least ts (in ms). found is false when there is none. The
+// caller ignores an answer at or past what it may show.
+func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err error) {
+	err = l.retryRetired(func() error {
+		v := l.snapshot()
+		for i, s := range v.segments {
+			largest, _, err := s.largestTimestamp(l.interval.Load())
+			if err != nil {
+				return goneIsRetired(err)
+			}
+			if largest < ts {
+				continue
+			}
+			from, err := s.timeFloor(ts)
+			if err != nil {
+				return err
+			}
+			t, found, err = s.firstAtOrAfter(ts, max(from, v.start), v.start, v.size(i))
+			if err != nil || found {
+				return err
+			}
+		}
+		return nil
+	})
+	return t, found, err
+}
+
+// firstAtOrAfter looks from the batch that holds offset from on.
+func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset, found bool, err error) {
+	f, err := s.log.acquire()
+	if err != nil {
+		return t, false, goneIsRetired(err)
+	}
+	defer s.log.release()
+	pos, err := s.position(from)
+	if err != nil {
+		return t, false, err
+	}
+	scan := openFrames(f, pos, size, &lookupBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		if scan.h.MaxTimestamp < ts || scan.h.LastOffset() < start {
+			continue
+		}
+		t, found, err = scan.record(func(r *batch.Record) bool { return r.Timestamp >= ts && r.Offset >= start })
+		if err != nil || found {
+			return t, found, err
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return t, false, err
+}
+
+// record finds the first record of the current batch that matches.
+func (s *frames) record(match func(*batch.Record) bool) (t TimestampOffset, found bool, err error) {
+	if s.h.Magic < batch.Magic { // one message, or a wrapper that stands for all inside
+		r := batch.Record{Offset: s.h.BaseOffset, Timestamp: s.h.MaxTimestamp}
+		return TimestampOffset{r.Offset, r.Timestamp, -1}, match(&r), nil
+	}
+	data, err := s.body()
+	if err != nil {
+		return t, false, err
+	}
+	for r, err := range batch.Records(data, lookupExpandLimit) {
+		if err != nil {
+			return t, false, err
+		}
+		if match(&r) {
+			return TimestampOffset{r.Offset, r.Timestamp, s.h.PartitionLeaderEpoch}, true, nil
+		}
+	}
+	return t, false, nil
+}
+
+// MaxTimestampOffset finds the first record that has the largest timestamp in
+// the log (KIP-734). found is false for a log without timestamps.
+func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
+	err = l.retryRetired(func() error {
+		v := l.snapshot()
+		best, bestTs, bestOffset := -1, int64(batch.NoTimestamp), int64(0)
+		for i, s := range v.segments {
+			ts, offset, err := s.largestTimestamp(l.interval.Load())
+			if err != nil {
+				return goneIsRetired(err)
+			}
+			if ts > bestTs {
+				best, bestTs, bestOffset = i, ts, offset
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		s := v.segments[best]
+		t, found, err = s.firstWith(bestTs, bestOffset, v.size(best))
+		return err
+	})
+	return t, found, err
+}
+
+// firstWith finds the record with exactly this timestamp in the batch that ends
+// at lastOffset, or a later one.
+func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, found bool, err error) {
+	f, err := s.log.acquire()
+	if err != nil {
+		return t, false, goneIsRetired(err)
+	}
+	defer s.log.release()
+	pos, err := s.position(lastOffset)
+	if err != nil {
+		return t, false, err
+	}
+	scan := openFrames(f, pos, size, &lookupBuffers)
+	defer scan.close()
+	for err = scan.next(); err == nil; err = scan.next() {
+		if scan.h.MaxTimestamp == ts {
+			return scan.record(func(r *batch.Record) bool { return r.Timestamp == ts })
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return t, false, err
+}
+
+// retryRetired repeats a lookup under which retention took a segment away.
+func (l *Log) retryRetired(lookup func() error) error {
+	for {
+		err := lookup()
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, errRetired) {
+			return l.dirError("read", l.dir, err)
+		}
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed {
+			return ErrClosed
+		}
+	}
+}
