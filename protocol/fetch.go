@@ -1,0 +1,178 @@
+package protocol
+
+import (
+	"math"
+	"strconv"
+)
+
+// FetchRequest is a Fetch request of version 4 to 18.
+//
+// What the versions changed: 4 the isolation level; 5 log start offsets; 7 sessions
+// (KIP-227); 9 leader epochs; 10 zstd; 11 racks; 12 flexible, and truncation by
+// epoch; 13 topic ids in place of names; 15 the replica as a tagged field; 16 leaders
+// in the answer; 17 directory ids; 18 the follower's high watermark.
+type FetchRequest struct {
+	Version      int16
+	ClusterID    *string
+	ReplicaID    int32 // -1 for a consumer
+	ReplicaEpoch int64 // -1 if not sent
+	MaxWaitMs    int32
+	MinBytes     int32
+	MaxBytes     int32
+	Isolation    int8  // 0 read_uncommitted, 1 read_committed
+	SessionID    int32 // 0 for none
+	SessionEpoch int32 // -1 for none
+	Topics       []FetchTopic
+	Forgotten    []ForgottenTopic
+	Rack         string
+}
+
+// FetchTopic has a name up to version 12 and an id from 13.
+type FetchTopic struct {
+	Name       string
+	ID         UUID
+	Partitions []FetchPartition
+}
+
+// FetchPartition is a partition to fetch from.
+type FetchPartition struct {
+	Index              int32
+	CurrentLeaderEpoch int32 // -1 if not known
+	FetchOffset        int64
+	LastFetchedEpoch   int32 // -1 for a consumer
+	LogStartOffset     int64 // -1 for a consumer
+	MaxBytes           int32
+	ReplicaDirectoryID UUID
+	HighWatermark      int64 // math.MaxInt64 if not sent
+}
+
+// ForgottenTopic names partitions that a session drops.
+type ForgottenTopic struct {
+	Name       string
+	ID         UUID
+	Partitions []int32
+}
+
+// ParseFetch reads the body of a Fetch request. See FetchRequest.Parse.
+func ParseFetch(body []byte, version int16) (*FetchRequest, error) {
+	r := new(FetchRequest)
+	return r, r.Parse(body, version)
+}
+
+// Parse reads the body of a Fetch request into r, using again what r has of
+// slices and equal strings: whoever keeps a part of r copies it. Nothing in r
+// points into body. Bytes after the request are let pass, as Apache's broker
+// does. Every failure is a *MalformedError.
+func (r *FetchRequest) Parse(body []byte, version int16) error {
+	if version < 4 || version > 18 {
+		return &MalformedError{What: "Fetch request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
+	}
+	d := reader{b: body, what: "Fetch request", flex: version >= 12}
+	*r = FetchRequest{Version: version, ReplicaID: -1, ReplicaEpoch: -1, SessionEpoch: -1,
+		Topics: r.Topics[:0], Forgotten: r.Forgotten[:0], Rack: r.Rack}
+	if version < 15 {
+		r.ReplicaID = d.int32()
+	}
+	r.MaxWaitMs = d.int32()
+	r.MinBytes = d.int32()
+	r.MaxBytes = d.int32()
+	r.Isolation = d.int8()
+	if version >= 7 {
+		r.SessionID = d.int32()
+		r.SessionEpoch = d.int32()
+	}
+	r.topics(&d)
+	if version >= 7 {
+		r.forgotten(&d)
+	}
+	if version >= 11 {
+		r.Rack = d.string(r.Rack)
+	} else {
+		r.Rack = ""
+	}
+	d.tags(r.tag)
+	if d.failed() {
+		return d.error()
+	}
+	return nil
+}
+
+func (r *FetchRequest) topics(d *reader) {
+	for n := d.array(2, maxTopics); n > 0 && !d.failed(); n-- {
+		r.Topics = grow(r.Topics)
+		t := &r.Topics[len(r.Topics)-1]
+		t.Name, t.ID = d.topic(t.Name, r.Version)
+		t.Partitions = t.Partitions[:0]
+		for n := d.partitions(16); n > 0 && !d.failed(); n-- {
+			t.Partitions = append(t.Partitions, FetchPartition{})
+			t.Partitions[len(t.Partitions)-1].read(d, r.Version)
+		}
+		d.tags(nil)
+	}
+}
+
+func (r *FetchRequest) forgotten(d *reader) {
+	for n := d.array(2, maxTopics); n > 0 && !d.failed(); n-- {
+		r.Forgotten = grow(r.Forgotten)
+		t := &r.Forgotten[len(r.Forgotten)-1]
+		t.Name, t.ID = d.topic(t.Name, r.Version)
+		t.Partitions = t.Partitions[:0]
+		for n := d.partitions(4); n > 0 && !d.failed(); n-- {
+			t.Partitions = append(t.Partitions, d.int32())
+		}
+		d.tags(nil)
+	}
+}
+
+// topic reads how Fetch names a topic; old is the name that was there before.
+func (r *reader) topic(old string, version int16) (string, UUID) {
+	if version >= 13 {
+		return "", r.uuid()
+	}
+	return r.string(old), UUID{}
+}
+
+func (p *FetchPartition) read(d *reader, version int16) {
+	*p = FetchPartition{CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: -1, HighWatermark: math.MaxInt64}
+	p.Index = d.int32()
+	if version >= 9 {
+		p.CurrentLeaderEpoch = d.int32()
+	}
+	p.FetchOffset = d.int64()
+	if version >= 12 {
+		p.LastFetchedEpoch = d.int32()
+	}
+	if version >= 5 {
+		p.LogStartOffset = d.int64()
+	}
+	p.MaxBytes = d.int32()
+	if !d.flex {
+		return
+	}
+	d.tags(func(d *reader, tag uint32) bool {
+		switch {
+		case tag == 0 && version >= 17:
+			p.ReplicaDirectoryID = d.uuid()
+		case tag == 1 && version >= 18:
+			p.HighWatermark = d.int64()
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// tag reads the tagged fields of the request itself.
+func (r *FetchRequest) tag(d *reader, tag uint32) bool {
+	switch {
+	case tag == 0:
+		r.ClusterID = d.nullableString()
+	case tag == 1 && r.Version >= 15:
+		r.ReplicaID = d.int32()
+		r.ReplicaEpoch = d.int64()
+		d.tags(nil)
+	default:
+		return false
+	}
+	return true
+}

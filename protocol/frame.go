@@ -1,0 +1,136 @@
+package protocol
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// firstRead is how many bytes of a frame there is room for before any has come.
+// A length prefix is a claim: five connections that announce 100 MB each and
+// send nothing must not cost 500 MB.
+const firstRead = 64 << 10
+
+// Buffers are kept in classes of powers of two between these; larger ones are
+// made and dropped.
+const (
+	minClass = 9  // 512 bytes
+	maxClass = 24 // 16 MiB
+)
+
+var classes [maxClass + 1]sync.Pool
+
+// Buffer holds bytes from a pool, counted by who uses them. B and every part of
+// it may be read until the last Release.
+type Buffer struct {
+	B    []byte
+	refs atomic.Int32
+}
+
+// NewBuffer gives a buffer with len(B) = 0 and room for size bytes, used once.
+func NewBuffer(size int) *Buffer {
+	c := classOf(size)
+	if c > maxClass {
+		b := &Buffer{B: make([]byte, 0, size)}
+		b.refs.Store(1)
+		return b
+	}
+	b, _ := classes[c].Get().(*Buffer)
+	if b == nil {
+		b = &Buffer{B: make([]byte, 0, 1<<c)}
+	}
+	b.B = b.B[:0]
+	b.refs.Store(1)
+	return b
+}
+
+// classOf is the exponent of the smallest class with room for size bytes.
+func classOf(size int) int {
+	if size <= 1<<minClass {
+		return minClass
+	}
+	return bits.Len(uint(size - 1))
+}
+
+// Retain counts one more user, who calls Release too.
+func (b *Buffer) Retain() { b.refs.Add(1) }
+
+// Release counts one user less. The last one gives the bytes back, and nobody
+// may look at them any more.
+func (b *Buffer) Release() {
+	if b.refs.Add(-1) != 0 {
+		return
+	}
+	// B may have been cut or grown by its user: what counts is its room now.
+	if c := bits.Len(uint(cap(b.B))) - 1; c >= minClass && c <= maxClass {
+		classes[c].Put(b)
+	}
+}
+
+// FrameSizeError says that a length prefix is negative or above the limit
+// (socket.request.max.bytes). There is no way on for the connection.
+type FrameSizeError struct{ Size, Max int32 }
+
+func (e *FrameSizeError) Error() string {
+	return fmt.Sprintf("a request of %d bytes was announced, the limit is %d", e.Size, e.Max)
+}
+
+// ReadFrame reads one request, without its length prefix. The buffer grows as
+// bytes arrive. The caller releases it.
+//
+// It fails with io.EOF if the client has gone between requests, with
+// io.ErrUnexpectedEOF in the middle of one, with a *FrameSizeError, and with
+// what r fails with.
+func ReadFrame(r *bufio.Reader, max int32) (*Buffer, error) {
+	n, err := ReadFrameSize(r, max)
+	if err != nil {
+		return nil, err
+	}
+	return ReadFrameBody(r, n)
+}
+
+// ReadFrameSize reads the length prefix of a request, for callers that wait
+// until there is room for that many bytes and then call ReadFrameBody.
+func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
+	p, err := r.Peek(4)
+	if err != nil {
+		if err == io.EOF && len(p) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, err
+	}
+	n := int32(uint32(p[0])<<24 | uint32(p[1])<<16 | uint32(p[2])<<8 | uint32(p[3]))
+	if n < 0 || n > max {
+		return 0, &FrameSizeError{Size: n, Max: max}
+	}
+	_, err = r.Discard(4)
+	return n, err
+}
+
+// ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
+func ReadFrameBody(r *bufio.Reader, n int32) (*Buffer, error) {
+	size := int(n)
+	b := NewBuffer(min(size, firstRead))
+	for {
+		have := len(b.B)
+		b.B = b.B[:min(size, cap(b.B))]
+		if _, err := io.ReadFull(r, b.B[have:]); err != nil {
+			b.Release()
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if len(b.B) == size {
+			return b, nil
+		}
+		// Four times what has come, and never more than is announced.
+		next := NewBuffer(min(size, 4*len(b.B)))
+		next.B = append(next.B, b.B...)
+		b.Release()
+		b = next
+	}
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"math"
+	"strings"
+)
+
+// msOf are the chains of broker properties that stand behind one duration in ms.
+var (
+	rollMs       = []Fallback{{Name: "log.roll.ms"}, {Name: "log.roll.hours", Factor: msPerHour}}
+	rollJitterMs = []Fallback{{Name: "log.roll.jitter.ms"}, {Name: "log.roll.jitter.hours", Factor: msPerHour}}
+	retentionMs  = []Fallback{{Name: "log.retention.ms"}, {Name: "log.retention.minutes", Factor: msPerMinute}, {Name: "log.retention.hours", Factor: msPerHour}}
+)
+
+// requirement is one sentence that settings must fulfil together. The sentences are Apache
+// Kafka's (KafkaConfig.validateValues): a client sees them when it alters the configuration.
+type requirement struct {
+	name string // the property to blame
+	text string
+	ok   func(v *Values) bool
+}
+
+var requirements = []requirement{
+	{"broker.id", "broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id", func(v *Values) bool {
+		return !v.Bool("broker.id.generation.enable") || v.Int("broker.id") >= -1 && v.Int("broker.id") <= v.Int("reserved.broker.max.id")
+	}},
+	{"broker.id", "broker.id must be greater than or equal to 0", func(v *Values) bool {
+		return v.Bool("broker.id.generation.enable") || v.Int("broker.id") >= 0
+	}},
+	{"log.roll.ms", "log.roll.ms must be greater than or equal to 1", func(v *Values) bool { return v.first(rollMs...) >= 1 }},
+	{"log.roll.jitter.ms", "log.roll.jitter.ms must be greater than or equal to 0", func(v *Values) bool { return v.first(rollJitterMs...) >= 0 }},
+	{"log.retention.ms", "log.retention.ms must be unlimited (-1) or, greater than or equal to 1", func(v *Values) bool {
+		return v.first(retentionMs...) != 0
+	}},
+	{"log.dirs", "At least one log directory must be defined via log.dirs or log.dir.", func(v *Values) bool {
+		return len(splitCSV(v.String("log.dirs"))) > 0 || v.Null("log.dirs") && len(splitCSV(v.String("log.dir"))) > 0
+	}},
+	{"log.cleaner.dedupe.buffer.size", "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.", func(v *Values) bool {
+		threads := v.Long("log.cleaner.threads")
+		return threads == 0 || v.Long("log.cleaner.dedupe.buffer.size")/threads > 1024*1024
+	}},
+	{"replica.socket.timeout.ms", "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts", func(v *Values) bool {
+		return v.Int("replica.fetch.wait.max.ms") <= v.Int("replica.socket.timeout.ms")
+	}},
+	{"replica.fetch.wait.max.ms", "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR", func(v *Values) bool {
+		return v.Long("replica.fetch.wait.max.ms") <= v.Long("replica.lag.time.max.ms")
+	}},
+	{"queued.max.request.bytes", "queued.max.request.bytes must be larger or equal to socket.request.max.bytes", func(v *Values) bool {
+		n := v.Long("queued.max.request.bytes")
+		return n <= 0 || n >= v.Long("socket.request.max.bytes")
+	}},
+	{"max.connections.per.ip", "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.", func(v *Values) bool {
+		return v.Int("max.connections.per.ip") != 0 || v.String("max.connections.per.ip.overrides") != ""
+	}},
+	{"connection.failed.authentication.delay.ms", "connection.failed.authentication.delay.ms must be less than connections.max.idle.ms", func(v *Values) bool {
+		idle := v.Long("connections.max.idle.ms")
+		return idle < 0 || v.Long("connection.failed.authentication.delay.ms") < idle
+	}},
+}
+
+// checkBroker checks settings against each other. The error is a *crossError.
+func checkBroker(v *Values) error {
+	if v.Int("broker.id") != v.Int("node.id") {
+		return &crossError{"node.id", "You must set `node.id` to the same value as `broker.id`."}
+	}
+	for _, r := range requirements {
+		if !r.ok(v) {
+			return &crossError{r.name, r.text}
+		}
+	}
+	_, err := ConnectionOverrides(v)
+	return err
+}
+
+// ConnectionOverrides gives max.connections.per.ip.overrides by address or host name.
+func ConnectionOverrides(v *Values) (map[string]int, error) {
+	const property = "max.connections.per.ip.overrides"
+	out := map[string]int{}
+	for _, pair := range splitCSV(v.String(property)) {
+		at := strings.LastIndex(pair, ":")
+		if at < 0 {
+			return nil, crossf(property, "%s: %q is not of the form host:count", property, pair)
+		}
+		count := strings.TrimSpace(pair[at+1:])
+		n, err := (&Property{Name: property, Type: Int}).parse(&count)
+		if err != nil {
+			return nil, crossf(property, "%s: %q is not of the form host:count", property, pair)
+		}
+		out[strings.Trim(strings.TrimSpace(pair[:at]), "[]")] = int(n.(int64))
+	}
+	return out, nil
+}
+
+// retention gives how long segments are kept, in ms; every negative number is -1, for ever.
+func retention(v *Values) int64 { return max(v.first(retentionMs...), -1) }
+
+// timestampBound gives a bound on timestamps, or the older one for both directions where it is not set.
+func timestampBound(v *Values, name, older string) int64 {
+	if n := v.Long(name); n != math.MaxInt64 {
+		return n
+	}
+	return v.Long(older)
+}

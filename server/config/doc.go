@@ -1,0 +1,17 @@
+// Package config is what a user configures: every broker and topic property of Apache Kafka 3.9,
+// where its value comes from, and who may change it while the broker runs.
+//
+// The table (broker_*.go, topic.go) holds for each property its name, type, default, range,
+// importance, the way it may be changed and one or two sentences of what it does. [Load] puts a
+// file, the environment and the command line on top of the defaults and gives a [Broker], which does
+// not change. [Dynamic] adds what is kept in the metadata tree for this broker and for all brokers,
+// and hands out [Values], immutable snapshots with typed getters. A topic's settings are resolved by
+// [Dynamic.Topic]. DescribeConfigs is answered from [Dynamic.DescribeBroker] and
+// [Dynamic.DescribeTopic], the two alter requests by [Dynamic.AlterBroker], [Dynamic.AlterTopic] and
+// their Replace siblings.
+//
+// The package opens one file, the configuration file, and nothing else: no socket, no clock, no
+// environment of its own (it is handed in). It does not know where dynamic configuration is kept.
+//
+// Begin reading at property.go, then load.go and dynamic.go.
+package config

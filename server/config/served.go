@@ -1,0 +1,56 @@
+package config
+
+// servedBroker are the broker properties that klamm acts on today. A property joins the list in the
+// commit that makes it work; the others are accepted with a warning.
+var servedBroker = set(
+	"broker.id", "node.id", "broker.id.generation.enable", "reserved.broker.max.id", "broker.rack",
+	"listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
+	"security.inter.broker.protocol",
+	"log.dir", "log.dirs", "num.recovery.threads.per.data.dir",
+	"auto.create.topics.enable", "delete.topic.enable", "num.partitions", "default.replication.factor",
+	"min.insync.replicas", "message.max.bytes",
+	"log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.roll.jitter.ms", "log.roll.jitter.hours",
+	"log.retention.ms", "log.retention.minutes", "log.retention.hours", "log.retention.bytes",
+	"log.retention.check.interval.ms", "log.cleanup.policy",
+	"log.index.size.max.bytes", "log.index.interval.bytes",
+	"log.flush.interval.messages", "log.flush.interval.ms", "log.flush.scheduler.interval.ms",
+	"log.flush.offset.checkpoint.interval.ms", "log.flush.start.offset.checkpoint.interval.ms",
+	"log.segment.delete.delay.ms", "log.preallocate", "log.initial.task.delay.ms",
+	"log.message.timestamp.type", "log.message.timestamp.difference.max.ms",
+	"log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
+	"replica.high.watermark.checkpoint.interval.ms",
+	"producer.id.expiration.ms", "producer.id.expiration.check.interval.ms",
+	"socket.request.max.bytes", "socket.send.buffer.bytes", "socket.receive.buffer.bytes",
+	"queued.max.request.bytes", "connections.max.idle.ms", "max.connections", "max.connections.per.ip",
+	"max.connections.per.ip.overrides",
+	"fetch.max.bytes", "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
+)
+
+// servedTopic are the topic properties that klamm acts on today.
+var servedTopic = set(
+	"segment.bytes", "segment.ms", "segment.jitter.ms", "segment.index.bytes", "index.interval.bytes",
+	"flush.messages", "flush.ms", "retention.bytes", "retention.ms", "cleanup.policy",
+	"file.delete.delay.ms", "max.message.bytes", "min.insync.replicas", "preallocate",
+	"message.timestamp.type", "message.timestamp.difference.max.ms",
+	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
+)
+
+// quietBroker are properties that klamm does not act on and that do not deserve a warning: what
+// they tune does not exist here (thread pools), they say what is so anyway, or they concern
+// something that their own warning tells better.
+var quietBroker = set(
+	"num.network.threads", "num.io.threads", "background.threads", "queued.max.requests",
+	"fetch.purgatory.purge.interval.requests", "producer.purgatory.purge.interval.requests",
+	"delete.records.purgatory.purge.interval.requests", "auto.include.jmx.reporter",
+	"log.message.format.version", "inter.broker.protocol.version",
+	"zookeeper.connect", "zookeeper.connection.timeout.ms", "zookeeper.session.timeout.ms",
+	"process.roles", "controller.listener.names", "controller.quorum.voters", "controller.quorum.bootstrap.servers",
+)
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}

@@ -1,0 +1,85 @@
+package config
+
+// Values is one immutable snapshot of resolved settings: every property of the table has a value,
+// given or default. Safe for concurrent use.
+//
+// The getters take a name of the table whose type fits; for any other name they give the zero
+// value. A test in this package holds every name written in the project's code to the table.
+type Values struct {
+	table map[string]*Property
+	byKey map[string]any
+}
+
+// Int gives a property of type INT or SHORT; 0 for null.
+func (v *Values) Int(name string) int { return int(v.Long(name)) }
+
+// Long gives a property of type LONG, INT or SHORT; 0 for null.
+func (v *Values) Long(name string) int64 {
+	n, _ := v.byKey[name].(int64)
+	return n
+}
+
+// Bool gives a property of type BOOLEAN.
+func (v *Values) Bool(name string) bool {
+	b, _ := v.byKey[name].(bool)
+	return b
+}
+
+// Double gives a property of type DOUBLE; 0 for null.
+func (v *Values) Double(name string) float64 {
+	f, _ := v.byKey[name].(float64)
+	return f
+}
+
+// String gives a property of type STRING, CLASS or PASSWORD; "" for null.
+func (v *Values) String(name string) string {
+	s, _ := v.byKey[name].(string)
+	return s
+}
+
+// List gives a property of type LIST; nil for null. The slice must not be changed.
+func (v *Values) List(name string) []string {
+	l, _ := v.byKey[name].([]string)
+	return l
+}
+
+// Null reports whether the property has no value.
+func (v *Values) Null(name string) bool { return v.byKey[name] == nil }
+
+// text gives the value as Kafka prints it, nil for null or for a name that is not in the table.
+func (v *Values) text(name string) *string {
+	x := v.byKey[name]
+	if x == nil {
+		return nil
+	}
+	s := text(x)
+	return &s
+}
+
+// resolveAll parses the table's properties out of given, the defaults standing in for what is not
+// there. The first bad one in order is the error.
+func resolveAll(order []*Property, table map[string]*Property, given map[string]string) (*Values, error) {
+	v := &Values{table: table, byKey: make(map[string]any, len(order))}
+	for _, p := range order {
+		raw := p.Default
+		if s, ok := given[p.Name]; ok {
+			raw = &s
+		}
+		x, err := p.resolve(raw)
+		if err != nil {
+			return nil, err
+		}
+		v.byKey[p.Name] = x
+	}
+	return v, nil
+}
+
+// first gives the first of the chain that is not null, times its factor, and -1 for a chain of nulls.
+func (v *Values) first(chain ...Fallback) int64 {
+	for _, f := range chain {
+		if !v.Null(f.Name) {
+			return v.Long(f.Name) * max(f.Factor, 1)
+		}
+	}
+	return -1
+}
