@@ -1,0 +1,201 @@
+// Capture asks a running Apache Kafka one request of each API and version in the
+// table and keeps both sides' bytes as golden files. See ../README.
+//
+//	go run ./protocol/testdata/capture 127.0.0.1:9092 protocol/testdata/4.3.1
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"klamm/protocol"
+	"klamm/protocol/batch"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const topic = "golden"
+
+var formatter = kmsg.NewRequestFormatter(kmsg.FormatterClientID("klamm-golden"))
+
+func main() {
+	if len(os.Args) != 3 {
+		log.Fatal("usage: capture host:port directory")
+	}
+	c := &capture{addr: os.Args[1], dir: os.Args[2], ranges: map[int16][2]int16{}}
+	must(os.MkdirAll(c.dir, 0o755))
+	c.conn = c.dial()
+	c.learnRanges()
+	c.setUp()
+	for _, api := range protocol.APIs() {
+		served, ok := c.ranges[api.Key]
+		if !ok {
+			continue
+		}
+		for v := max(api.From, served[0]); v <= min(api.Max, served[1]); v++ {
+			r := kmsg.RequestForKey(api.Key)
+			r.SetVersion(v)
+			c.fill(r, v)
+			c.keep(api, v, r)
+		}
+	}
+	c.oddCases()
+}
+
+type capture struct {
+	addr, dir string
+	conn      net.Conn
+	ranges    map[int16][2]int16
+	id        [16]byte
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func (c *capture) dial() net.Conn {
+	conn, err := net.Dial("tcp", c.addr)
+	must(err)
+	return conn
+}
+
+// exchange sends a frame and gives the frame that comes back, both without
+// their length prefixes.
+func exchange(conn net.Conn, frame []byte) ([]byte, error) {
+	must(conn.SetDeadline(time.Now().Add(2 * time.Second)))
+	if _, err := conn.Write(frame); err != nil {
+		return nil, err
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	b := make([]byte, binary.BigEndian.Uint32(size[:]))
+	_, err := io.ReadFull(conn, b)
+	return b, err
+}
+
+func (c *capture) ask(r kmsg.Request) kmsg.Response {
+	b, err := exchange(c.conn, formatter.AppendRequest(nil, r, 1))
+	must(err)
+	resp := r.ResponseKind()
+	b = b[4:]
+	if api, _ := protocol.Lookup(r.Key()); api.TaggedResponseHeader(r.GetVersion()) {
+		b = b[1:]
+	}
+	must(resp.ReadFrom(b))
+	return resp
+}
+
+func (c *capture) learnRanges() {
+	r := kmsg.NewPtrApiVersionsRequest()
+	r.Version, r.ClientSoftwareName, r.ClientSoftwareVersion = 3, "klamm-golden", "1"
+	for _, k := range c.ask(r).(*kmsg.ApiVersionsResponse).ApiKeys {
+		c.ranges[k.ApiKey] = [2]int16{k.MinVersion, k.MaxVersion}
+	}
+}
+
+func (c *capture) setUp() {
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.Version = 5
+	r.Topics = append(r.Topics, newTopic(topic))
+	compacted, stamped := newTopic("golden-compacted"), newTopic("golden-stamped")
+	compacted.Configs[0].Name, compacted.Configs[0].Value = "cleanup.policy", kmsg.StringPtr("compact")
+	stamped.Configs[0].Name, stamped.Configs[0].Value = "message.timestamp.type", kmsg.StringPtr("LogAppendTime")
+	r.Topics = append(r.Topics, compacted, stamped)
+	c.ask(r)
+	m := kmsg.NewPtrMetadataRequest()
+	m.Version = 12
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(topic)
+	m.Topics = append(m.Topics, t)
+	for range 50 { // until it has a leader
+		resp := c.ask(m).(*kmsg.MetadataResponse).Topics[0]
+		c.id = resp.TopicID
+		if resp.ErrorCode == 0 && resp.Partitions[0].ErrorCode == 0 && resp.Partitions[1].ErrorCode == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	log.Fatal("the topic has no leader")
+}
+
+func newTopic(name string) kmsg.CreateTopicsRequestTopic {
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, 2, 1
+	conf := kmsg.NewCreateTopicsRequestTopicConfig()
+	conf.Name, conf.Value = "retention.ms", kmsg.StringPtr("-1")
+	t.Configs = append(t.Configs, conf)
+	return t
+}
+
+func lines(mark string, b []byte) string {
+	var s strings.Builder
+	for len(b) > 0 {
+		n := min(48, len(b))
+		fmt.Fprintf(&s, "%s %s\n", mark, hex.EncodeToString(b[:n]))
+		b = b[n:]
+	}
+	return s.String()
+}
+
+// keep sends r and writes the file of its API and version.
+func (c *capture) keep(api protocol.API, v int16, r kmsg.Request) {
+	frame := formatter.AppendRequest(nil, r, 4242)
+	resp, err := exchange(c.conn, frame)
+	if err != nil {
+		log.Fatalf("%s %d: %v", api.Name, v, err)
+	}
+	text := fmt.Sprintf("# %s %d: a request (>) and its answer (<), without length prefixes\n", api.Name, v) +
+		lines(">", frame[4:]) + lines("<", resp)
+	name := fmt.Sprintf("%02d-%s-%02d.hex", api.Key, api.Name, v)
+	must(os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644))
+}
+
+// records gives a batch as a client sends it.
+func records(timestamp int64) []byte {
+	b := batch.NewBuilder(batch.Gzip)
+	b.Add(timestamp, []byte("key"), []byte("value"), batch.RecordHeader{Key: "h"})
+	b.Add(timestamp+1, nil, nil)
+	out, err := b.Build()
+	must(err)
+	return out
+}
+
+// odd is a request that a well-behaved client does not send.
+type odd struct {
+	name  string
+	frame []byte // with length prefix
+}
+
+func (c *capture) oddCases() {
+	var out strings.Builder
+	fmt.Fprintf(&out, "# What the broker does with odd requests: the request (>), then its answer (<), closed, or silence for 2 s.\n")
+	for _, o := range c.odds() {
+		conn := c.dial()
+		fmt.Fprintf(&out, "\n%s\n%s", o.name, lines(">", o.frame[4:]))
+		resp, err := exchange(conn, o.frame)
+		var timeout net.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout():
+			fmt.Fprintln(&out, "silence")
+		case err != nil:
+			fmt.Fprintln(&out, "closed")
+		default:
+			out.WriteString(lines("<", resp))
+		}
+		conn.Close()
+	}
+	must(os.WriteFile(filepath.Join(c.dir, "odd.txt"), []byte(out.String()), 0o644))
+}
