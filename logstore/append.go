@@ -56,12 +56,10 @@ var appendOps = sync.Pool{New: func() any { return &appendOp{turn: make(chan boo
 
 // Append appends batches, each on its own: one that is refused does not keep
 // back the next. When it returns, each batch's Result is set, and what was
-// appended is with the kernel and can be read; with flush.messages it is on the
-// disk as well. Callers that come at the same time are written by one system
-// call. nowMs is the time in ms.
-//
-// An owner that lets consumers see only what is flushed raises the high
-// watermark to its own LastOffset+1 and not to EndOffset.
+// appended is with the kernel and can be read. Whether it has to be on the disk
+// before it counts (flush.messages) is told by FlushWanted; the sync is the
+// owner's to start, so that it need not wait for it here. Callers that come at
+// the same time are written by one system call. nowMs is the time in ms.
 func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 	for i := range batches {
 		if a := &batches[i]; a.LogAppendTime {
@@ -77,7 +75,6 @@ func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 	}
 	op.batches, op.next = nil, nil
 	appendOps.Put(op)
-	l.flushAppended(batches)
 }
 
 // enter waits until op was appended, or until it is its turn to append the

@@ -165,28 +165,11 @@ func (l *Log) syncSnapshot(offset int64) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// flushAppended does what flush.messages asks for after an append.
-func (l *Log) flushAppended(batches []Append) {
-	every := l.flushMessages.Load()
-	if l.EndOffset()-l.recoveryPoint.Load() < every {
-		return
-	}
-	last := int64(-1)
-	for i := range batches {
-		if r := &batches[i].Result; r.Err == nil {
-			last = max(last, r.LastOffset)
-		}
-	}
-	if last < 0 {
-		return
-	}
-	if err := l.Flush(last + 1); err != nil {
-		for i := range batches {
-			if r := &batches[i].Result; r.Err == nil {
-				*r = Result{BaseOffset: -1, LastOffset: -1, LogAppendTimeMs: -1, LogStartOffset: r.LogStartOffset, Err: err}
-			}
-		}
-	}
+// FlushWanted reports whether flush.messages records or more have been appended
+// since the last sync: then what was just appended does not count as stored
+// before Flush has made it durable.
+func (l *Log) FlushWanted() bool {
+	return l.EndOffset()-l.recoveryPoint.Load() >= l.flushMessages.Load()
 }
 
 // FlushDue says whether a record has been waiting for longer than flush.ms to be
