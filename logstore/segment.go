@@ -141,6 +141,8 @@ func (s *segment) openIndexesLocked() error {
 			return fmt.Errorf("%w: last time is %d at offset %d", errBadIndex, ts, off)
 		}
 		s.maxTimestamp, s.maxOffset, s.lastTime = ts, off, ts
+	} else if s.size.Load() > 0 {
+		return fmt.Errorf("%w: no largest timestamp", errBadIndex)
 	}
 	return nil
 }
