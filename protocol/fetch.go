@@ -90,7 +90,7 @@ func (r *FetchRequest) Parse(body []byte, version int16) error {
 	} else {
 		r.Rack = ""
 	}
-	d.tags(r.tag)
+	r.tags(&d)
 	if d.failed() {
 		return d.error()
 	}
@@ -107,7 +107,7 @@ func (r *FetchRequest) topics(d *reader) {
 			t.Partitions = append(t.Partitions, FetchPartition{})
 			t.Partitions[len(t.Partitions)-1].read(d, r.Version)
 		}
-		d.tags(nil)
+		d.skipTags()
 	}
 }
 
@@ -120,7 +120,7 @@ func (r *FetchRequest) forgotten(d *reader) {
 		for n := d.partitions(4); n > 0 && !d.failed(); n-- {
 			t.Partitions = append(t.Partitions, d.int32())
 		}
-		d.tags(nil)
+		d.skipTags()
 	}
 }
 
@@ -146,33 +146,34 @@ func (p *FetchPartition) read(d *reader, version int16) {
 		p.LogStartOffset = d.int64()
 	}
 	p.MaxBytes = d.int32()
-	if !d.flex {
-		return
-	}
-	d.tags(func(d *reader, tag uint32) bool {
+	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
+		tag, end := d.tag()
 		switch {
 		case tag == 0 && version >= 17:
 			p.ReplicaDirectoryID = d.uuid()
 		case tag == 1 && version >= 18:
 			p.HighWatermark = d.int64()
 		default:
-			return false
+			d.at = end
 		}
-		return true
-	})
+		d.endTag(end)
+	}
 }
 
-// tag reads the tagged fields of the request itself.
-func (r *FetchRequest) tag(d *reader, tag uint32) bool {
-	switch {
-	case tag == 0:
-		r.ClusterID = d.nullableString()
-	case tag == 1 && r.Version >= 15:
-		r.ReplicaID = d.int32()
-		r.ReplicaEpoch = d.int64()
-		d.tags(nil)
-	default:
-		return false
+// tags reads the tagged fields of the request itself.
+func (r *FetchRequest) tags(d *reader) {
+	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
+		tag, end := d.tag()
+		switch {
+		case tag == 0:
+			r.ClusterID = d.nullableString()
+		case tag == 1 && r.Version >= 15:
+			r.ReplicaID = d.int32()
+			r.ReplicaEpoch = d.int64()
+			d.skipTags()
+		default:
+			d.at = end
+		}
+		d.endTag(end)
 	}
-	return true
 }

@@ -36,7 +36,7 @@ type FetchPartitionResponse struct {
 	HighWatermark        int64
 	LastStableOffset     int64
 	LogStartOffset       int64                // from version 5
-	AbortedTransactions  []AbortedTransaction // nil is a null: not read_committed
+	AbortedTransactions  []AbortedTransaction // nil is a null: read_uncommitted
 	PreferredReadReplica int32                // -1 for none, from version 11
 	Records              Records              // nil for no bytes
 	DivergingEpoch       *EpochEndOffset      // nil for none, from version 12
@@ -58,10 +58,15 @@ type EpochEndOffset struct {
 }
 
 // NewFetchPartitionResponse gives an answer without records, offsets and a
-// preferred replica, as Apache's broker sends it with an error.
+// preferred replica. With an error code its list of aborted transactions is empty
+// and not null, as Apache's broker sends it, whatever the isolation level.
 func NewFetchPartitionResponse(index int32, errorCode int16) FetchPartitionResponse {
-	return FetchPartitionResponse{Index: index, ErrorCode: errorCode, HighWatermark: -1,
+	p := FetchPartitionResponse{Index: index, ErrorCode: errorCode, HighWatermark: -1,
 		LastStableOffset: -1, LogStartOffset: -1, PreferredReadReplica: -1}
+	if errorCode != 0 {
+		p.AbortedTransactions = []AbortedTransaction{}
+	}
+	return p
 }
 
 // Piece is a part of an encoded answer: bytes, or else records for the caller

@@ -160,10 +160,11 @@ func fetchResponse() *FetchResponse {
 	moved.CurrentLeader = &Leader{ID: 0, Epoch: 7}
 	moved.DivergingEpoch = &EpochEndOffset{Epoch: 0, EndOffset: 0}
 	moved.SnapshotID = &EpochEndOffset{Epoch: 3, EndOffset: 4}
+	uncommitted := NewFetchPartitionResponse(4, 0)
 	more := full
 	more.Index, more.Records, more.AbortedTransactions = 3, region("x"), []AbortedTransaction{}
 	return &FetchResponse{ThrottleMs: 1, SessionID: 5, Topics: []FetchTopicResponse{
-		{Name: "one", ID: testID, Partitions: []FetchPartitionResponse{full, moved, more}},
+		{Name: "one", ID: testID, Partitions: []FetchPartitionResponse{full, moved, more, uncommitted}},
 		{Name: "two", ID: testID, Partitions: []FetchPartitionResponse{more}},
 	}, NodeEndpoints: []NodeEndpoint{{ID: 0, Host: "localhost", Port: 9092, Rack: ptr("")}}}
 }
@@ -193,8 +194,8 @@ func TestEncodeFetchResponseEveryVersion(t *testing.T) {
 			t.Fatalf("version %d:\n%x, kmsg writes\n%x", v, body, again)
 		}
 		p := k.Topics[0].Partitions
-		if len(p[0].RecordBatches) != 700 || len(p[0].AbortedTransactions) != 1 || p[1].AbortedTransactions != nil ||
-			p[2].AbortedTransactions == nil || string(k.Topics[1].Partitions[0].RecordBatches) != "x" {
+		if len(p[0].RecordBatches) != 700 || len(p[0].AbortedTransactions) != 1 || p[1].AbortedTransactions == nil ||
+			p[2].AbortedTransactions == nil || p[3].AbortedTransactions != nil || string(k.Topics[1].Partitions[0].RecordBatches) != "x" {
 			t.Fatalf("version %d says %+v", v, k)
 		}
 		if v >= 12 && (p[1].CurrentLeader.LeaderEpoch != 7 || p[1].DivergingEpoch.EndOffset != 0 || p[1].SnapshotID.Epoch != 3) {

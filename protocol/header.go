@@ -61,9 +61,8 @@ func (h *RequestHeader) Parse(frame []byte) (int, error) {
 	// The client id has the old encoding in header version 2 too, so that a
 	// broker can read it before it knows the version (KIP-482).
 	id, null := r.oldString()
-	if api.IsFlexible(h.Version) {
-		r.skipTags()
-	}
+	r.flex = api.IsFlexible(h.Version)
+	r.skipTags()
 	if r.failed() {
 		return 0, r.error()
 	}

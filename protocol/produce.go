@@ -65,11 +65,11 @@ func (r *ProduceRequest) Parse(body []byte, version int16) error {
 		t.Partitions = t.Partitions[:0]
 		for n := d.partitions(5); n > 0 && !d.failed(); n-- {
 			t.Partitions = append(t.Partitions, ProducePartition{Index: d.int32(), Records: d.bytes()})
-			d.tags(nil)
+			d.skipTags()
 		}
-		d.tags(nil)
+		d.skipTags()
 	}
-	d.tags(nil)
+	d.skipTags()
 	if d.failed() {
 		return d.error()
 	}

@@ -172,32 +172,38 @@ func (r *reader) partitions(size int) int {
 	return n
 }
 
-// tags reads tagged fields. known is called with the fields that it may know and
-// reads them; what it leaves of one is passed over.
-func (r *reader) tags(known func(r *reader, tag uint32) bool) {
+// tagCount reads how many tagged fields follow. A decoder that knows some reads
+// each with tag and endTag; the others call skipTags.
+func (r *reader) tagCount() uint32 {
 	if !r.flex {
-		return
+		return 0
 	}
-	for n := r.uvarint(); n > 0 && !r.failed(); n-- {
-		tag, size := r.uvarint(), r.uvarint()
-		if int64(size) > int64(len(r.b)-r.at) {
-			r.fail("a tagged field of " + strconv.FormatUint(uint64(size), 10) + " bytes")
-			return
-		}
-		end := r.at + int(size)
-		if known == nil || !known(r, tag) {
-			r.at = end
-		}
-		if r.at != end {
-			r.fail("a tagged field that is not as long as it says")
-		}
+	return r.uvarint()
+}
+
+// tag reads the number of a tagged field and gives where it ends.
+func (r *reader) tag() (tag uint32, end int) {
+	tag = r.uvarint()
+	size := r.uvarint()
+	if int64(size) > int64(len(r.b)-r.at) {
+		r.fail("a tagged field of " + strconv.FormatUint(uint64(size), 10) + " bytes")
+		return tag, r.at
+	}
+	return tag, r.at + int(size)
+}
+
+// endTag checks that a field that was read was as long as it said.
+func (r *reader) endTag(end int) {
+	if r.at != end {
+		r.fail("a tagged field that is not as long as it says")
 	}
 }
 
 // skipTags passes over tagged fields.
 func (r *reader) skipTags() {
-	r.flex = true
-	r.tags(nil)
+	for n := r.tagCount(); n > 0 && !r.failed(); n-- {
+		_, r.at = r.tag()
+	}
 }
 
 // grow gives s one element more, one that it had before if there is room, so
