@@ -35,18 +35,6 @@ var servedTopic = set(
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
 )
 
-// quietBroker are properties that klamm does not act on and that do not deserve a warning: what
-// they tune does not exist here (thread pools), they say what is so anyway, or they concern
-// something that their own warning tells better.
-var quietBroker = set(
-	"num.network.threads", "num.io.threads", "background.threads", "queued.max.requests",
-	"fetch.purgatory.purge.interval.requests", "producer.purgatory.purge.interval.requests",
-	"delete.records.purgatory.purge.interval.requests", "auto.include.jmx.reporter",
-	"log.message.format.version", "inter.broker.protocol.version",
-	"zookeeper.connect", "zookeeper.connection.timeout.ms", "zookeeper.session.timeout.ms",
-	"process.roles", "controller.listener.names", "controller.quorum.voters", "controller.quorum.bootstrap.servers",
-)
-
 func set(names ...string) map[string]bool {
 	m := make(map[string]bool, len(names))
 	for _, n := range names {

@@ -149,5 +149,5 @@ func rejectThrottled(name string, v any) (string, string) {
 	if all || javaTrim(strings.Join(list, "")) == "*" {
 		return "", ""
 	}
-	return text(v), name + " must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+	return "[" + strings.Join(list, ", ") + "]", name + " must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
 }

@@ -1,0 +1,321 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Op is one entry of an alter request.
+type Op struct {
+	Name  string
+	Kind  OpKind
+	Value *string // nil is legal for Delete only
+}
+
+// OpKind is what an entry of IncrementalAlterConfigs does, with the numbers of the protocol.
+type OpKind int8
+
+// The four operations.
+const (
+	Set      OpKind = 0
+	Delete   OpKind = 1
+	Append   OpKind = 2
+	Subtract OpKind = 3
+)
+
+// AlterError is the refusal of a change. Its text goes to the client as it is.
+type AlterError struct {
+	Kind AlterErrorKind
+	Text string
+}
+
+// Error gives the text.
+func (e *AlterError) Error() string { return e.Text }
+
+// AlterErrorKind says which of the protocol's errors a refusal is.
+type AlterErrorKind int8
+
+const (
+	// InvalidConfig is INVALID_CONFIG.
+	InvalidConfig AlterErrorKind = iota
+	// InvalidRequest is INVALID_REQUEST.
+	InvalidRequest
+)
+
+func invalidConfig(format string, args ...any) error {
+	return &AlterError{InvalidConfig, fmt.Sprintf(format, args...)}
+}
+
+func invalidRequest(format string, args ...any) error {
+	return &AlterError{InvalidRequest, fmt.Sprintf(format, args...)}
+}
+
+func unknownTopicName(name string) error { return invalidConfig("Unknown topic config name: %s", name) }
+
+// CheckOps refuses what no resource may be asked: a name twice, a null value, an operation that there is
+// not. The other functions of this file check it too; a handler calls it before it looks for the
+// resource, which is the order of Apache Kafka's refusals.
+func CheckOps(ops []Op) error {
+	seen := map[string]bool{}
+	var nulls []string
+	for _, op := range ops {
+		if seen[op.Name] {
+			return invalidRequest("Error due to duplicate config keys")
+		}
+		seen[op.Name] = true
+		if op.Kind != Delete && op.Value == nil {
+			nulls = append(nulls, op.Name)
+		}
+	}
+	if len(nulls) > 0 {
+		return invalidRequest("Null value not supported for : %s", strings.Join(nulls, ", "))
+	}
+	for _, op := range ops {
+		if op.Kind < Set || op.Kind > Subtract {
+			return invalidRequest("Unknown operations type %d", op.Kind)
+		}
+	}
+	return nil
+}
+
+// apply does the operations on what is set now and gives what is set afterwards
+// (ConfigAdminManager.prepareIncrementalConfigs). A list that is not set begins with its default.
+func apply(current map[string]string, ops []Op, lookup func(string) (*Property, bool)) (map[string]string, error) {
+	next := maps.Clone(current)
+	if next == nil {
+		next = map[string]string{}
+	}
+	for _, op := range ops {
+		switch op.Kind {
+		case Set:
+			next[op.Name] = *op.Value
+			continue
+		case Delete:
+			delete(next, op.Name)
+			continue
+		}
+		word := map[OpKind]string{Append: "append", Subtract: "subtract"}[op.Kind]
+		p, ok := lookup(op.Name)
+		if !ok {
+			return nil, invalidConfig("Unknown config name: %s", op.Name)
+		}
+		if p.Type != List {
+			return nil, invalidConfig("Config value %s is not allowed for config key: %s", word, op.Name)
+		}
+		old, ok := next[op.Name]
+		if !ok && p.Default != nil {
+			old = *p.Default
+		}
+		next[op.Name] = mergeList(old, *op.Value, op.Kind)
+	}
+	return next, nil
+}
+
+// mergeList appends what is not there yet, or takes away what is there, each time it is named.
+func mergeList(old, change string, kind OpKind) string {
+	var list []string
+	if old != "" {
+		list = strings.Split(old, ",")
+	}
+	for _, e := range strings.Split(change, ",") {
+		at := slices.Index(list, e)
+		switch {
+		case kind == Subtract && at >= 0:
+			list = slices.Delete(list, at, at+1)
+		case kind == Append && (at < 0 || !slices.Contains(strings.Split(old, ","), e)):
+			list = append(list, e)
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// AlterTopic gives the overrides that a topic has after IncrementalAlterConfigs, given those that it has
+// now. The error is an *AlterError, as everywhere in this file. That the topic exists is for the
+// caller to check.
+func (d *Dynamic) AlterTopic(topic string, current map[string]string, ops []Op) (map[string]string, error) {
+	if err := CheckOps(ops); err != nil {
+		return nil, err
+	}
+	if topic == "" {
+		return nil, invalidRequest("Default topic resources are not allowed.")
+	}
+	next, err := apply(current, ops, LookupTopic)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkTopic(next, "Invalid config value for resource ConfigResource(type=TOPIC, name='"+topic+"'): "); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// ReplaceTopic gives the overrides that a topic has after AlterConfigs, which sets all of them anew.
+func (d *Dynamic) ReplaceTopic(topic string, ops []Op) (map[string]string, error) {
+	return d.AlterTopic(topic, nil, ops)
+}
+
+// CreateTopic checks the overrides that CreateTopics gives a new topic.
+func (d *Dynamic) CreateTopic(overrides map[string]*string) (map[string]string, error) {
+	next := map[string]string{}
+	var nulls []string
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		if overrides[name] == nil {
+			nulls = append(nulls, name)
+			continue
+		}
+		next[name] = *overrides[name]
+	}
+	if len(nulls) > 0 {
+		return nil, invalidConfig("Null value not supported for topic configs: %s", strings.Join(nulls, ","))
+	}
+	if err := d.checkTopic(next, ""); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// checkTopic checks a topic's overrides, alone and against each other (LogConfig.validate). prefix
+// goes before what is wrong with a value.
+func (d *Dynamic) checkTopic(overrides map[string]string, prefix string) error {
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		if _, ok := topicByName[name]; !ok {
+			return unknownTopicName(name)
+		}
+	}
+	given := topicDefaults(d.Current())
+	maps.Copy(given, overrides)
+	v, err := resolveAll(topicOrder, topicByName, given)
+	if err != nil {
+		return invalidConfig("%s%s", prefix, err.Error())
+	}
+	if low, high := v.Long("min.compaction.lag.ms"), v.Long("max.compaction.lag.ms"); low > high {
+		return invalidConfig("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", low, high)
+	}
+	if v.Bool("remote.log.copy.disable") || v.Bool("remote.log.delete.on.disable") {
+		return invalidConfig("It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.")
+	}
+	if v.Bool("remote.storage.enable") {
+		return invalidConfig("%sTiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.", prefix)
+	}
+	return nil
+}
+
+// BrokerResource reads the name of a broker resource in an alter or describe request: "" is all
+// brokers, and then perBroker is false; otherwise it must be this broker's id.
+func (d *Dynamic) BrokerResource(name string) (perBroker bool, err error) {
+	if name == "" {
+		return false, nil
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	if err != nil {
+		return false, invalidRequest("Node id must be an integer, but it is: %s", name)
+	}
+	if int32(id) != d.brokerID {
+		return false, invalidRequest("Unexpected broker id, expected %d, but received %s", d.brokerID, name)
+	}
+	return true, nil
+}
+
+// AlterBroker gives what the tree shall hold for a broker, or for all with the resource "", after
+// IncrementalAlterConfigs, given what it holds now.
+func (d *Dynamic) AlterBroker(resource string, current map[string]string, ops []Op) (map[string]string, error) {
+	if err := CheckOps(ops); err != nil {
+		return nil, err
+	}
+	perBroker, err := d.BrokerResource(resource)
+	if err != nil {
+		return nil, err
+	}
+	current, _ = withoutInvalid(current, perBroker)
+	next, err := apply(current, ops, dynamicKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkBrokerChange(next, perBroker); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// ReplaceBroker gives what the tree shall hold after AlterConfigs, which sets everything anew.
+func (d *Dynamic) ReplaceBroker(resource string, ops []Op) (map[string]string, error) {
+	return d.AlterBroker(resource, nil, ops)
+}
+
+// checkBrokerChange checks a level of dynamic configuration: what it holds may be changed, parses, and
+// makes with the other levels a configuration that the broker could start with.
+func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) error {
+	if err := checkDynamic(next, perBroker); err != nil {
+		return invalidRequest("%s", err.Error())
+	}
+	s := d.state.Load()
+	all, broker := s.all, next
+	if !perBroker {
+		all, broker = next, s.broker
+	}
+	given := d.combine(all, broker)
+	values, err := resolveAll(brokerSorted, brokerByName, given)
+	if err != nil {
+		return invalidRequest("%s", err.Error())
+	}
+	if err := checkBroker(values); err != nil {
+		var cross *crossError
+		if errors.As(err, &cross) {
+			return invalidRequest("requirement failed: %s", cross.text)
+		}
+		return invalidRequest("%s", err.Error())
+	}
+	if err := checkPools(s.values, values); err != nil {
+		return err
+	}
+	return checkNotYet(s.given, given)
+}
+
+// checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool). klamm has
+// no such pools; a script that steps through the sizes finds the same steps.
+func checkPools(old, next *Values) error {
+	for _, name := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads"} {
+		was, is := old.Int(name), next.Int(name)
+		why := ""
+		switch {
+		case was == is:
+			continue
+		case is <= 0:
+			why = "value should be at least 1"
+		case is < was/2:
+			why = fmt.Sprintf("value should be at least half the current value %d", was)
+		case is > was*2:
+			why = fmt.Sprintf("value should not be greater than double the current value %d", was)
+		}
+		if why != "" {
+			return invalidRequest("Dynamic thread count update validation failed for %s=%d, %s", name, is, why)
+		}
+	}
+	return nil
+}
+
+// checkNotYet refuses changes that Apache Kafka makes while it runs and klamm cannot: those of
+// listeners, TLS and SASL. To accept and not do them would be a lie.
+func checkNotYet(old, next map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		base := name
+		if b, ok := listenerBase(name); ok {
+			base = b
+		}
+		p, ok := brokerByName[base]
+		for _, m := range mechanismProperties {
+			ok = ok || strings.HasSuffix(base, m)
+		}
+		if !ok || p != nil && p.Mode != PerBroker {
+			continue
+		}
+		if was, given := old[name]; !given || was != next[name] {
+			return invalidRequest("klamm cannot change %s while it runs yet; change it in the configuration file and start again", name)
+		}
+	}
+	return nil
+}

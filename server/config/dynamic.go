@@ -1,0 +1,247 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Dynamic is the configuration of a running broker: what it started with, and over that what the
+// metadata tree holds for all brokers, and over that what it holds for this one (KIP-226).
+//
+// All methods are safe for concurrent use. Current takes no lock.
+type Dynamic struct {
+	static   *Broker
+	brokerID int32
+	state    atomic.Pointer[dynamicState]
+
+	// mu orders changes and the calls of listeners.
+	mu        sync.Mutex
+	listeners map[int]func(Change)
+	nextID    int
+}
+
+// dynamicState is one consistent view. Nothing in it changes.
+type dynamicState struct {
+	broker, all map[string]string // what the tree holds, of it what is valid
+	given       map[string]string // everything given, the strongest of each
+	values      *Values
+}
+
+// Change is a change of the effective settings.
+type Change struct {
+	Old, New *Values
+	Names    []string // of the table, sorted; whose value is another now
+}
+
+// Has reports whether one of the names changed.
+func (c Change) Has(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool {
+		_, found := slices.BinarySearch(c.Names, n)
+		return found
+	})
+}
+
+// NewDynamic begins with what the broker started with. brokerID is the id that it really has,
+// generated or not.
+func NewDynamic(b *Broker, brokerID int32) *Dynamic {
+	d := &Dynamic{static: b, brokerID: brokerID, listeners: map[int]func(Change){}}
+	d.state.Store(&dynamicState{given: b.originals(), values: b.values})
+	return d
+}
+
+// Current gives the settings as they are now.
+func (d *Dynamic) Current() *Values { return d.state.Load().values }
+
+// Static gives what the broker started with.
+func (d *Dynamic) Static() *Broker { return d.static }
+
+// OnChange has f called after each change of the effective settings, in order, one call at a
+// time. f must not call SetBroker or SetDefault. cancel ends it.
+func (d *Dynamic) OnChange(f func(Change)) (cancel func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := d.nextID
+	d.nextID++
+	d.listeners[id] = f
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.listeners, id)
+	}
+}
+
+// SetBroker takes what the tree holds for this broker (/config/brokers/<id>). Entries that are
+// not valid are left out, as Apache Kafka leaves them out, and reported; the rest counts. If the rest
+// contradicts itself nothing changes.
+func (d *Dynamic) SetBroker(props map[string]string) []error { return d.update(props, true) }
+
+// SetDefault takes what the tree holds for all brokers (/config/brokers/<default>); otherwise as
+// SetBroker.
+func (d *Dynamic) SetDefault(props map[string]string) []error { return d.update(props, false) }
+
+func (d *Dynamic) update(props map[string]string, perBroker bool) []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	valid, errs := withoutInvalid(props, perBroker)
+	old := d.state.Load()
+	next := &dynamicState{broker: old.broker, all: old.all}
+	if perBroker {
+		next.broker = valid
+	} else {
+		next.all = valid
+	}
+	next.given = d.combine(next.all, next.broker)
+	values, err := resolveGiven(next.given)
+	if err != nil {
+		return append(errs, fmt.Errorf("dynamic configuration is not applied: %w", err))
+	}
+	next.values = values
+	d.state.Store(next)
+	change := Change{Old: old.values, New: values, Names: differing(old.values, values)}
+	if len(change.Names) == 0 {
+		return errs
+	}
+	for _, id := range slices.Sorted(maps.Keys(d.listeners)) {
+		d.listeners[id](change)
+	}
+	return errs
+}
+
+// combine lays the two dynamic levels over what was given at start. Setting one unit of a duration
+// removes the weaker levels' other units.
+func (d *Dynamic) combine(all, broker map[string]string) map[string]string {
+	given := d.static.originals()
+	for _, level := range []map[string]string{all, broker} {
+		for name := range level {
+			for _, same := range brokerSynonyms(name, false) {
+				delete(given, same)
+			}
+		}
+		maps.Copy(given, level)
+	}
+	return given
+}
+
+// resolveGiven resolves and checks a whole configuration.
+func resolveGiven(given map[string]string) (*Values, error) {
+	values, err := resolveAll(brokerSorted, brokerByName, given)
+	if err != nil {
+		return nil, err
+	}
+	return values, checkBroker(values)
+}
+
+func differing(a, b *Values) []string {
+	var names []string
+	for name, v := range a.byKey {
+		if !reflect.DeepEqual(v, b.byKey[name]) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// withoutInvalid drops the entries that may not be set dynamically or that do not parse.
+func withoutInvalid(props map[string]string, perBroker bool) (map[string]string, []error) {
+	out := map[string]string{}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(props)) {
+		one := map[string]string{name: props[name]}
+		if err := checkDynamic(one, perBroker); err != nil {
+			errs = append(errs, fmt.Errorf("dynamic configuration %s is ignored: %w", name, err))
+			continue
+		}
+		out[name] = props[name]
+	}
+	return out, errs
+}
+
+// checkDynamic checks that these entries may be set while a broker runs, for one broker or for all,
+// and that each parses (DynamicBrokerConfig.validateConfigs).
+func checkDynamic(props map[string]string, perBroker bool) error {
+	names := slices.Sorted(maps.Keys(props))
+	pick := func(f func(string) bool) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !f(n) })
+	}
+	if bad := pick(staticOnly); len(bad) > 0 {
+		return refusal("Cannot update these configs dynamically: " + scalaSet("Set", bad))
+	}
+	if bad := pick(func(n string) bool { return reconfigurableTLS[n] }); len(bad) > 0 {
+		return refusal("These security configs can be dynamically updated only per-listener using the listener prefix: " + scalaSet("HashSet", bad))
+	}
+	if err := checkTypes(props); err != nil {
+		return err
+	}
+	if perBroker {
+		return nil
+	}
+	if bad := pick(oneBrokerOnly); len(bad) > 0 {
+		return refusal("Cannot update these configs at default cluster level, broker id must be specified: " + scalaSet("Set", bad))
+	}
+	return nil
+}
+
+// refusal is a sentence of Apache Kafka's, as it goes to a client.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// staticOnly: known, and fixed at start.
+func staticOnly(name string) bool {
+	p, ok := brokerByName[name]
+	return ok && p.Mode == ReadOnly
+}
+
+// oneBrokerOnly: may be set for one broker and not for all of them.
+func oneBrokerOnly(name string) bool {
+	if base, ok := listenerBase(name); ok {
+		return base != "max.connections" && base != "max.connection.creation.rate" && base != "num.network.threads"
+	}
+	p, ok := brokerByName[name]
+	return ok && p.Mode == PerBroker
+}
+
+// reconfigurableTLS are the properties that a listener may take anew while it is open
+// (SslConfigs.RECONFIGURABLE_CONFIGS). Without a listener's prefix they are refused.
+var reconfigurableTLS = set(
+	"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
+	"ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password",
+	"ssl.keystore.certificate.chain", "ssl.keystore.key", "ssl.truststore.certificates",
+)
+
+// checkTypes parses the entries that are in the table, listener prefixes taken off.
+func checkTypes(props map[string]string) error {
+	based := map[string]string{}
+	for name, value := range props {
+		if base, ok := listenerBase(name); ok {
+			name = base
+		}
+		based[name] = value
+	}
+	for _, name := range slices.Sorted(maps.Keys(based)) {
+		p, ok := dynamicKey(name)
+		if !ok || p.Mode == ReadOnly {
+			continue
+		}
+		value := based[name]
+		if _, err := p.resolve(&value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scalaSet prints names as Apache Kafka prints a set of them.
+func scalaSet(kind string, names []string) string {
+	if len(names) > 4 {
+		kind = "HashSet"
+	}
+	return kind + "(" + strings.Join(names, ", ") + ")"
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestNamesInCode holds each property named in a getter, anywhere in the project, to the table. The
+// getters give the zero value for a name that is not there, so a typing error would go unseen.
+func TestNamesInCode(t *testing.T) {
+	getters := map[string][]Type{"Int": {Int, Short}, "Long": {Long, Int, Short}, "Bool": {Boolean}, "Double": {Double},
+		"String": {String, Class, Password}, "List": {List}, "Null": nil}
+	form := regexp.MustCompile(`^[a-z][a-zA-Z]*([._-][a-zA-Z0-9]+)+$`)
+	seen := 0
+	eachCall(t, func(file, method, name string) {
+		types, ok := getters[method]
+		if !ok || !form.MatchString(name) {
+			return
+		}
+		seen++
+		fits := false
+		for _, p := range []*Property{brokerByName[name], topicByName[name]} {
+			fits = fits || p != nil && (types == nil || slices.Contains(types, p.Type))
+		}
+		if !fits {
+			t.Errorf("%s: %s(%q): no such property of that type in server/config; see docs/configuration.md", file, method, name)
+		}
+	})
+	if seen < 40 {
+		t.Errorf("only %d getters found: the test does not see the code", seen)
+	}
+}
+
+// eachCall tells of every method call with one string literal in the files that import this package
+// or are of it.
+func eachCall(t *testing.T, f func(file, method, name string)) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ours := file.Name.Name == "config"
+		for _, i := range file.Imports {
+			ours = ours || i.Path.Value == `"klamm/server/config"`
+		}
+		if !ours {
+			return nil
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 1 {
+				return true
+			}
+			selector, ok := call.Fun.(*ast.SelectorExpr)
+			literal, isLiteral := call.Args[0].(*ast.BasicLit)
+			if !ok || !isLiteral || literal.Kind != token.STRING {
+				return true
+			}
+			if name, err := strconv.Unquote(literal.Value); err == nil {
+				f(path, selector.Sel.Name, name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestServedNamesExist(t *testing.T) {
+	for name := range servedBroker {
+		if _, ok := LookupBroker(name); !ok {
+			t.Errorf("servedBroker has %s, which is no property", name)
+		}
+	}
+	for name := range servedTopic {
+		p, ok := LookupTopic(name)
+		if !ok {
+			t.Errorf("servedTopic has %s, which is no property", name)
+			continue
+		}
+		for _, f := range p.Fallback {
+			if !servedBroker[f.Name] {
+				t.Errorf("%s is served, and %s behind it is not", name, f.Name)
+			}
+		}
+	}
+}
+
+func TestEnvironmentNamesAreDistinct(t *testing.T) {
+	if len(byEnv) != len(brokerSorted) {
+		t.Errorf("%d names of variables for %d properties: two fold to one", len(byEnv), len(brokerSorted))
+	}
+}
+
+func TestServedIsByTable(t *testing.T) {
+	broker, _ := LookupBroker("min.insync.replicas")
+	topic, _ := LookupTopic("min.insync.replicas")
+	compression, _ := LookupTopic("compression.type")
+	if !broker.Served() || !topic.Served() || compression.Served() {
+		t.Errorf("served: %v %v %v", broker.Served(), topic.Served(), compression.Served())
+	}
+}

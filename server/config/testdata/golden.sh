@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes the golden files of this folder again, by asking Apache Kafka 3.9.2 in ZooKeeper mode.
+# usage: golden.sh DIR-WITH-THE-JARS-OF-KAFKA-3.9.2   (needs a JDK 17 and the ports 33092 and 33181 of 127.0.0.1)
+set -eu
+jars="$1/*"; here=$(cd "$(dirname "$0")" && pwd); work=/tmp/klamm-golden
+rm -rf "$work"; mkdir -p "$work/zk" "$work/data"
+printf 'dataDir=%s\nclientPort=33181\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n' "$work/zk" >"$work/zoo.cfg"
+java -Xmx256m -cp "$jars" org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" >"$work/zk.log" 2>&1 & zk=$!
+java -Xmx512m -cp "$jars" kafka.Kafka "$here/server.properties" >"$work/broker.log" 2>&1 & broker=$!
+trap 'kill $broker; wait $broker; kill $zk; rm -rf "$work"' EXIT
+java -Xmx256m -cp "$jars" "$here/Facts.java" >"$here/properties-3.9.2.json"
+java -Xmx256m -cp "$jars" "$here/Golden.java" 127.0.0.1:33092 "$here"
