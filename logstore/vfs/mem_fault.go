@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -52,7 +53,7 @@ type Op struct {
 type Rule struct {
 	Kind OpKind // "" is any
 	// Path is a pattern of package path/filepath's Match that the whole path or
-	// its last name has to match; "" is any.
+	// its last name has to match; "" is any. "dir/..." is dir and all below it.
 	Path string
 	// Nth is which matching operation fails, from 1; 0 is each one.
 	Nth int
@@ -67,6 +68,9 @@ func (r *Rule) matches(op Op) bool {
 	}
 	if r.Path == "" {
 		return true
+	}
+	if dir, below := strings.CutSuffix(r.Path, "/..."); below {
+		return op.Path == dir || strings.HasPrefix(op.Path, dir+"/")
 	}
 	whole, _ := filepath.Match(r.Path, op.Path)
 	last, _ := filepath.Match(r.Path, filepath.Base(op.Path))

@@ -182,6 +182,13 @@ func TestRules(t *testing.T) {
 	}
 	stop()
 	wantFile(t, m, "x/f", "ab")
+	stop = m.Fail(Rule{Path: "x/...", Err: syscall.EIO})
+	defer stop()
+	for path, want := range map[string]error{"x": syscall.EIO, "x/f": syscall.EIO, "xy": syscall.ENOENT} {
+		if _, err := m.Stat(path); !errors.Is(err, want) {
+			t.Fatalf("%s: %v, want %v", path, err, want)
+		}
+	}
 }
 
 func TestCapacity(t *testing.T) {

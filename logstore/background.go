@@ -1,0 +1,216 @@
+package logstore
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"klamm/protocol"
+)
+
+// checkpointKinds are the checkpoint files that the Store keeps.
+var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, highWatermarkCheckpoint}
+
+// startBackground starts what runs by the clock until the Store is closed.
+func (s *Store) startBackground() {
+	s.background.Go(s.removeDeleted)
+	s.every(s.o.RetentionCheckMs, s.retain)
+	s.every(s.o.FlushCheckMs, s.flushDue)
+	s.every(s.o.ProducerExpiryCheckMs, s.expireProducers)
+	for _, c := range []struct {
+		intervalMs int64
+		name       string
+	}{
+		{s.o.RecoveryPointCheckpointMs, recoveryPointCheckpoint},
+		{s.o.StartOffsetCheckpointMs, startOffsetCheckpoint},
+		{s.o.HighWatermarkCheckpointMs, highWatermarkCheckpoint},
+	} {
+		s.every(c.intervalMs, func() { s.checkpointAll(c.name) })
+	}
+}
+
+// every runs task each interval. An interval too long for a timer, such as the
+// largest number that Kafka's own defaults have for never, is never.
+func (s *Store) every(intervalMs int64, task func()) {
+	if intervalMs <= 0 || intervalMs > math.MaxInt64/int64(time.Millisecond) {
+		return
+	}
+	s.background.Go(func() {
+		tick := time.NewTicker(time.Duration(intervalMs) * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-s.stop:
+				return
+			case <-tick.C:
+				task()
+			}
+		}
+	})
+}
+
+// eachLog calls f for every usable log, until the Store is closed. What it
+// answers of the disk takes the log's directory offline.
+func (s *Store) eachLog(what string, f func(*Log) error) {
+	s.mu.Lock()
+	var list []*partition
+	for _, p := range s.logs {
+		if p.usableLocked() {
+			list = append(list, p)
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range list {
+		select {
+		case <-s.stop:
+			return
+		default:
+		}
+		if err := f(p.log); err != nil && !errors.Is(err, ErrClosed) {
+			s.log.Warn(what+" failed", "partition", p.tp.String(), "error", err)
+			s.logFailed(p.dir, err)
+		}
+	}
+}
+
+// Checkpoint writes all checkpoints now.
+func (s *Store) Checkpoint() {
+	for _, name := range checkpointKinds {
+		s.checkpointAll(name)
+	}
+}
+
+// CheckpointStartOffset makes the partition's log start offset durable. Whoever
+// moved it for a client (DeleteRecords) calls this before answering: after a
+// crash the deleted records must not come back.
+func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
+	s.mu.Lock()
+	p := s.logs[tp]
+	s.mu.Unlock()
+	if p == nil {
+		return ErrNoLog
+	}
+	err := s.writeCheckpoint(p.dir, startOffsetCheckpoint)
+	s.logFailed(p.dir, err)
+	return err
+}
+
+func (s *Store) checkpointAll(name string) {
+	for _, d := range s.dirs {
+		s.mu.Lock()
+		offline := d.err != nil
+		s.mu.Unlock()
+		if offline {
+			continue
+		}
+		if err := s.writeCheckpoint(d, name); err != nil {
+			s.log.Warn("checkpoint is not written", "error", err)
+			s.logFailed(d, err)
+		}
+	}
+}
+
+// writeCheckpoint writes one checkpoint of one directory. What it holds of a
+// partition that is not loaded stays.
+func (s *Store) writeCheckpoint(d *logDir, name string) error {
+	d.cpMu.Lock()
+	defer d.cpMu.Unlock()
+	c := d.checkpoints[name]
+	logs := map[protocol.TopicPartition]*Log{}
+	entries := offsets{}
+	s.mu.Lock()
+	for tp, p := range s.logs {
+		switch {
+		case p.dir != d || p.gone != nil:
+		case p.usableLocked():
+			logs[tp] = p.log
+		default:
+			if offset, ok := c.entries[tp]; ok {
+				entries[tp] = offset
+			}
+		}
+	}
+	s.mu.Unlock()
+	for tp, l := range logs {
+		if offset, ok := checkpointed(name, l); ok {
+			entries[tp] = offset
+		}
+	}
+	if err := c.write(s.fs, entries); err != nil {
+		return &DirError{Dir: d.path, Path: c.path, Op: "write", Err: reason(err)}
+	}
+	return nil
+}
+
+// forget takes a partition out of a directory's checkpoints before a log of its
+// name is made: what they say is of a deleted one, and a recovery point or start
+// offset of that would hide records of the new one. Other partitions that are
+// here no more go with it, so that this happens once for many.
+func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
+	d.cpMu.Lock()
+	defer d.cpMu.Unlock()
+	for _, name := range checkpointKinds {
+		c := d.checkpoints[name]
+		if _, ok := c.entries[tp]; !ok && c.entries != nil {
+			continue
+		}
+		kept := offsets{}
+		s.mu.Lock()
+		for other, offset := range c.entries {
+			if p := s.logs[other]; p != nil && p.dir == d && p.gone == nil && other != tp {
+				kept[other] = offset
+			}
+		}
+		s.mu.Unlock()
+		if err := c.write(s.fs, kept); err != nil {
+			return &DirError{Dir: d.path, Path: c.path, Op: "write", Err: reason(err)}
+		}
+	}
+	return nil
+}
+
+// checkpointed gives what a checkpoint says of a log; ok is false when it says nothing.
+func checkpointed(name string, l *Log) (offset int64, ok bool) {
+	switch name {
+	case recoveryPointCheckpoint:
+		return l.RecoveryPoint(), true
+	case highWatermarkCheckpoint:
+		return l.HighWatermark(), true
+	}
+	// A log that starts where its first segment does needs no entry.
+	v := l.snapshot()
+	return v.start, v.start > v.segments[0].base
+}
+
+// retain deletes old segments.
+func (s *Store) retain() {
+	nowMs := s.o.Clock().UnixMilli()
+	s.eachLog("retention", func(l *Log) error {
+		segments, bytes, err := l.Retain(nowMs)
+		if segments > 0 {
+			s.log.Info("old segments deleted", "partition", l.Partition().String(), "segments", segments, "bytes", bytes)
+		}
+		return err
+	})
+}
+
+// flushDue makes durable what waits for longer than flush.ms, and notices logs
+// that have failed.
+func (s *Store) flushDue() {
+	nowMs := s.o.Clock().UnixMilli()
+	s.eachLog("flush", func(l *Log) error {
+		if err := l.Err(); err != nil || !l.FlushDue(nowMs) {
+			return err
+		}
+		return l.Flush(l.EndOffset())
+	})
+}
+
+// expireProducers forgets producers that have been silent for too long.
+func (s *Store) expireProducers() {
+	nowMs := s.o.Clock().UnixMilli()
+	s.eachLog("expiry of producers", func(l *Log) error {
+		l.ExpireProducers(nowMs)
+		return nil
+	})
+}

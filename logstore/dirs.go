@@ -1,0 +1,472 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"klamm/logstore/vfs"
+	"klamm/protocol"
+)
+
+// logDir is one log directory.
+type logDir struct {
+	path  string
+	lock  vfs.Lock // nil when it could not be taken
+	clean bool     // was closed cleanly the last time
+	meta  MetaProperties
+	found bool         // meta was read from the file
+	drop  []*partition // to be set aside as deleted, while the directory is taken
+	syncs sharedSync
+
+	// err is why the directory is offline; guarded by Store.mu. What it answers is
+	// the first error, and it stays so until the broker starts again.
+	err error
+
+	cpMu        sync.Mutex // guards the checkpoints and orders their writing
+	checkpoints map[string]*checkpoint
+}
+
+// LockedError says that another process uses a log directory.
+type LockedError struct{ Dir string }
+
+func (e *LockedError) Error() string {
+	return e.Dir + ": another broker, klamm or Apache Kafka, is using this log directory; " +
+		"stop it, or give this one a directory of its own (log.dirs)"
+}
+
+// DuplicateLogError says that two directories hold a log of one partition.
+type DuplicateLogError struct {
+	Partition     protocol.TopicPartition
+	First, Second string
+}
+
+func (e *DuplicateLogError) Error() string {
+	return fmt.Sprintf("%s is both in %s and in %s; remove or move away the one that is out of date",
+		e.Partition, e.First, e.Second)
+}
+
+// diskFull says whether an error is for want of space. It passes, so it takes no
+// directory offline.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// takeDirs checks and locks the directories, lists the partitions in them and
+// makes what is missing. Everything that refuses comes before all that changes.
+func (s *Store) takeDirs() error {
+	if len(s.o.Dirs) == 0 {
+		return errors.New("no log directory is configured (log.dirs)")
+	}
+	seen := map[string]bool{}
+	for _, path := range s.o.Dirs {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if seen[abs] {
+			return fmt.Errorf("%s: log directory is given twice (log.dirs)", path)
+		}
+		seen[abs] = true
+		s.dirs = append(s.dirs, &logDir{path: abs, checkpoints: map[string]*checkpoint{}})
+	}
+	for _, step := range []func(*logDir) error{
+		s.checkDir, s.lockExisting, s.checkDir, s.listDir, // refuse
+		s.makeDir, s.writeMeta, s.readCheckpoints, s.dropMark, s.dropDuplicates, // change
+	} {
+		for _, d := range s.dirs {
+			if d.err != nil {
+				continue
+			}
+			if err := step(d); err != nil {
+				var dirErr *DirError
+				if !errors.As(err, &dirErr) {
+					return err
+				}
+				s.failDir(d, err)
+			}
+		}
+		if err := s.allOffline(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allOffline gives the first directory's error when none is online.
+func (s *Store) allOffline() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.dirs {
+		if d.err == nil {
+			return nil
+		}
+	}
+	return s.dirs[0].err
+}
+
+// checkDir reads meta.properties and compares it.
+func (s *Store) checkDir(d *logDir) error {
+	st, err := s.fs.Stat(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &DirError{Dir: d.path, Path: d.path, Op: "open", Err: reason(err)}
+	}
+	if !st.IsDir() {
+		return &DirError{Dir: d.path, Path: d.path, Op: "open", Err: syscall.ENOTDIR}
+	}
+	path := filepath.Join(d.path, metaPropertiesName)
+	m, err := ReadMetaProperties(s.fs, d.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, syscall.EIO):
+		return &DirError{Dir: d.path, Path: path, Op: "read", Err: reason(err)}
+	case err != nil:
+		return err
+	}
+	if d.meta, err = m.completed(path, s.o.BrokerID, s.o.ClusterID); err != nil {
+		return err
+	}
+	d.found = m == d.meta
+	s.o.BrokerID, s.o.ClusterID = d.meta.BrokerID, d.meta.ClusterID
+	return nil
+}
+
+func (s *Store) lockExisting(d *logDir) error {
+	if _, err := s.fs.Stat(d.path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.lockDir(d)
+}
+
+const lockName = ".lock"
+
+func (s *Store) lockDir(d *logDir) error {
+	path := filepath.Join(d.path, lockName)
+	lock, err := s.fs.Lock(path)
+	switch {
+	case errors.Is(err, vfs.ErrLocked):
+		return &LockedError{d.path}
+	case err != nil:
+		return &DirError{Dir: d.path, Path: path, Op: "lock", Err: reason(err)}
+	}
+	d.lock = lock
+	return nil
+}
+
+// listDir finds the partitions and what is left of deleted ones.
+func (s *Store) listDir(d *logDir) error {
+	if d.lock == nil {
+		return nil // to be made
+	}
+	list, err := s.fs.ReadDir(d.path)
+	if err != nil {
+		return &DirError{Dir: d.path, Path: d.path, Op: "list", Err: reason(err)}
+	}
+	for _, e := range list {
+		if !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(d.path, e.Name())
+		tp, kind, ok := ParseDirName(e.Name())
+		switch {
+		case !ok:
+			s.log.Warn("directory holds no partition and is left alone", "path", path)
+		case kind == DirDeleted:
+			s.removals = append(s.removals, removal{paths: []string{path}, dir: d, due: s.o.Clock()})
+		case kind != DirLive:
+			s.log.Warn("directory is no partition's present log and is left alone", "path", path)
+		default:
+			p := &partition{tp: tp, dir: d, path: path, ready: make(chan struct{})}
+			if other := s.logs[tp]; other != nil {
+				if p, err = s.chooseDuplicate(other, p); err != nil {
+					return err
+				}
+			}
+			s.logs[tp] = p
+		}
+	}
+	return nil
+}
+
+// chooseDuplicate decides between two directories of one partition. One without
+// a record is what was left when a directory failed while the log was made in
+// it, and was then made in another; it is to be removed. Apache's broker refuses
+// to start with it.
+func (s *Store) chooseDuplicate(a, b *partition) (keep *partition, err error) {
+	emptyA, err := s.isEmptyLog(a.path)
+	if err != nil {
+		return nil, &DirError{Dir: a.path, Path: a.path, Op: "list", Err: reason(err)}
+	}
+	emptyB, err := s.isEmptyLog(b.path)
+	if err != nil {
+		return nil, &DirError{Dir: b.path, Path: b.path, Op: "list", Err: reason(err)}
+	}
+	drop := b
+	switch {
+	case emptyB:
+		keep = a
+	case emptyA:
+		keep, drop = b, a
+	default:
+		return nil, &DuplicateLogError{a.tp, a.path, b.path}
+	}
+	s.log.Warn("partition is in two directories; the one without records is removed", "keep", keep.path, "remove", drop.path)
+	drop.dir.drop = append(drop.dir.drop, drop)
+	return keep, nil
+}
+
+// isEmptyLog says whether a partition's directory has no record.
+func (s *Store) isEmptyLog(path string) (bool, error) {
+	list, err := s.fs.ReadDir(path)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range list {
+		if strings.Contains(e.Name(), logSuffix) { // .log.deleted and .log.swap too
+			info, err := e.Info()
+			if err != nil || info.Size() > 0 {
+				return false, err
+			}
+		}
+		if _, _, numbered := parseFileName(e.Name()); numbered && !strings.HasPrefix(e.Name(), fileName(0, "")) {
+			return false, nil // it has had records
+		}
+	}
+	return true, nil
+}
+
+// makeDir makes a missing directory and locks it.
+func (s *Store) makeDir(d *logDir) error {
+	if d.lock != nil {
+		return nil
+	}
+	err := s.fs.MkdirAll(d.path)
+	if err == nil {
+		err = s.fs.SyncDir(filepath.Dir(d.path))
+	}
+	if err != nil {
+		return &DirError{Dir: d.path, Path: d.path, Op: "make", Err: reason(err)}
+	}
+	return s.lockDir(d)
+}
+
+// writeMeta writes meta.properties where it is missing or incomplete.
+func (s *Store) writeMeta(d *logDir) error {
+	want := MetaProperties{BrokerID: s.o.BrokerID, ClusterID: s.o.ClusterID, DirectoryID: d.meta.DirectoryID}
+	if d.found && d.meta == want {
+		return nil
+	}
+	d.meta = want
+	path := filepath.Join(d.path, metaPropertiesName)
+	if err := writeFileAtomically(s.fs, path, want.encode(s.o.Clock())); err != nil {
+		return &DirError{Dir: d.path, Path: path, Op: "write", Err: reason(err)}
+	}
+	return nil
+}
+
+// readCheckpoints reads the offsets. One that makes no sense counts as empty, as
+// with Apache: everything is scanned then.
+func (s *Store) readCheckpoints(d *logDir) error {
+	for _, name := range checkpointKinds {
+		entries, err := readOffsets(s.fs, d.path, name)
+		var malformed *malformedError
+		if errors.As(err, &malformed) {
+			s.log.Warn("checkpoint is not readable and counts as empty", "error", err)
+			entries = nil
+		} else if err != nil {
+			return &DirError{Dir: d.path, Path: filepath.Join(d.path, name), Op: "read", Err: reason(err)}
+		}
+		d.checkpoints[name] = &checkpoint{path: filepath.Join(d.path, name), entries: entries}
+	}
+	return nil
+}
+
+// dropMark notes and removes the mark of a clean stop: from here on a crash
+// leaves logs that have to be recovered.
+func (s *Store) dropMark(d *logDir) (err error) {
+	if d.clean, err = hasCleanShutdown(s.fs, d.path); err == nil && d.clean {
+		err = removeCleanShutdown(s.fs, d.path)
+	}
+	if err != nil {
+		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanShutdownName), Op: "remove", Err: reason(err)}
+	}
+	return nil
+}
+
+// dropDuplicates renames what chooseDuplicate found superfluous.
+func (s *Store) dropDuplicates(d *logDir) error {
+	for _, p := range d.drop {
+		renamed, err := s.renameDeleted(p)
+		if err != nil {
+			return err
+		}
+		s.removals = append(s.removals, removal{paths: []string{renamed}, dir: d, due: s.o.Clock()})
+	}
+	return nil
+}
+
+// unlock gives all directories up.
+func (s *Store) unlock() {
+	for _, d := range s.dirs {
+		if d.lock != nil {
+			_ = d.lock.Close() // closing is all that unlocking is
+		}
+	}
+}
+
+// failDir takes a directory offline: its logs answer with err from now on, the
+// other directories go on.
+func (s *Store) failDir(d *logDir, err error) {
+	s.mu.Lock()
+	if d.err != nil || s.closed {
+		s.mu.Unlock()
+		return
+	}
+	var dirErr *DirError
+	if !errors.As(err, &dirErr) {
+		err = &DirError{Dir: d.path, Path: d.path, Op: "use", Err: err}
+	}
+	d.err = err
+	var gone []protocol.TopicPartition
+	for tp, p := range s.logs {
+		if p.dir != d {
+			continue
+		}
+		gone = append(gone, tp)
+		if p.isReady() && p.log != nil {
+			p.log.failWith(err)
+		}
+	}
+	s.mu.Unlock()
+	s.log.Error("log directory is offline; its partitions are not available until the broker is restarted",
+		"dir", d.path, "partitions", len(gone), "error", err)
+	if s.o.OnDirFailure != nil {
+		s.o.OnDirFailure(d.path, err, gone)
+	}
+}
+
+// failWith lets a log that did not fail itself answer every write with the
+// failure of its directory.
+func (l *Log) failWith(err error) {
+	e := &DirError{Dir: l.dir, Path: l.dir, Op: "write", Sticky: true, Err: err}
+	var dirErr *DirError
+	if errors.As(err, &dirErr) {
+		e.Path, e.Op, e.Err = dirErr.Path, dirErr.Op, dirErr.Err
+	}
+	l.failed.CompareAndSwap(nil, e)
+}
+
+// ReportFailure is for who gets an error from a Log: one of the disk takes the
+// log's directory offline, any other is left alone.
+func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
+	s.mu.Lock()
+	p := s.logs[tp]
+	s.mu.Unlock()
+	if p != nil {
+		s.logFailed(p.dir, err)
+	}
+}
+
+// logFailed is told of what a log says went wrong with its disk.
+func (s *Store) logFailed(d *logDir, err error) {
+	if err == nil || diskFull(err) {
+		return
+	}
+	var dirErr *DirError
+	if errors.As(err, &dirErr) {
+		s.failDir(d, err)
+	}
+}
+
+// LogInfo is one log in DirInfo.
+type LogInfo struct {
+	Partition protocol.TopicPartition
+	SizeBytes int64
+	// OffsetLag is how far the log is behind; 0 for a present log.
+	OffsetLag int64
+	// Future says that the log is a copy on its way to another directory.
+	Future bool
+}
+
+// DirInfo is a log directory as DescribeLogDirs tells it.
+type DirInfo struct {
+	Path string
+	// Err is why the directory is offline, or nil.
+	Err error
+	// Total and Usable are the file system's bytes, -1 when they are not known.
+	Total, Usable int64
+	Logs          []LogInfo
+}
+
+// Dirs describes the log directories, in their order in log.dirs. An offline
+// one has no logs.
+func (s *Store) Dirs() []DirInfo {
+	infos := make([]DirInfo, len(s.dirs))
+	logs := make([]map[protocol.TopicPartition]*Log, len(s.dirs))
+	s.mu.Lock()
+	for i, d := range s.dirs {
+		infos[i] = DirInfo{Path: d.path, Err: d.err, Total: -1, Usable: -1}
+		logs[i] = map[protocol.TopicPartition]*Log{}
+		for tp, p := range s.logs {
+			if p.dir == d && p.usableLocked() {
+				logs[i][tp] = p.log
+			}
+		}
+	}
+	s.mu.Unlock()
+	for i := range infos {
+		if infos[i].Err != nil {
+			continue
+		}
+		if total, usable, err := s.fs.Space(infos[i].Path); err == nil {
+			infos[i].Total, infos[i].Usable = total, usable
+		}
+		for tp, l := range logs[i] {
+			infos[i].Logs = append(infos[i].Logs, LogInfo{Partition: tp, SizeBytes: l.SizeBytes()})
+		}
+	}
+	return infos
+}
+
+// sharedSync lets those who wait for the same sync share one: a caller that
+// comes while one is under way waits for the next.
+type sharedSync struct {
+	running sync.Mutex
+	mu      sync.Mutex
+	next    *syncRound // guarded by mu
+}
+
+type syncRound struct {
+	done chan struct{}
+	err  error
+}
+
+func (g *sharedSync) do(f func() error) error {
+	g.mu.Lock()
+	r, first := g.next, g.next == nil
+	if first {
+		r = &syncRound{done: make(chan struct{})}
+		g.next = r
+	}
+	g.mu.Unlock()
+	if !first {
+		<-r.done
+		return r.err
+	}
+	g.running.Lock()
+	g.mu.Lock()
+	g.next = nil
+	g.mu.Unlock()
+	r.err = f()
+	g.running.Unlock()
+	close(r.done)
+	return r.err
+}

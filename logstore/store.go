@@ -1,0 +1,376 @@
+package logstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"klamm/logstore/vfs"
+	"klamm/protocol"
+)
+
+// StoreOptions say where a Store keeps its logs and how. Intervals are in
+// milliseconds; 0 takes Apache Kafka's default.
+type StoreOptions struct {
+	// Dirs (log.dirs) are the log directories; they are made when missing.
+	Dirs []string
+	// FS is the disk; nil is the real one.
+	FS vfs.FS
+	// BrokerID and ClusterID have to agree with meta.properties. NoBrokerID and
+	// "" take over what stands there, for who does not know them yet.
+	BrokerID  int32
+	ClusterID string
+
+	// Defaults is the configuration of a log whose topic has none of its own.
+	Defaults Config
+	// ConfigFor gives a topic's configuration while logs are loaded; nil gives Defaults.
+	ConfigFor func(topic string) Config
+
+	// RecoveryThreads (num.recovery.threads.per.data.dir) is how many logs of a
+	// directory are at least loaded, recovered and closed at a time. Since they
+	// wait for the disk most of the time, never fewer than 16 are.
+	RecoveryThreads int
+	// MaxOpenFiles bounds the files that the logs keep open; 0 is 4096.
+	MaxOpenFiles int
+
+	RetentionCheckMs int64 // log.retention.check.interval.ms; 5 minutes
+	// FlushCheckMs is log.flush.scheduler.interval.ms. Kafka's default, the largest
+	// number, is never, and a topic's flush.ms then does nothing; here it is 1 second.
+	FlushCheckMs              int64
+	RecoveryPointCheckpointMs int64 // log.flush.offset.checkpoint.interval.ms; 1 minute
+	StartOffsetCheckpointMs   int64 // log.flush.start.offset.checkpoint.interval.ms; 1 minute
+	HighWatermarkCheckpointMs int64 // replica.high.watermark.checkpoint.interval.ms; 5 seconds
+	ProducerExpiryCheckMs     int64 // producer.id.expiration.check.interval.ms; 10 minutes
+
+	// OnDirFailure is told, once per directory, that it went offline, why, and
+	// which partitions went with it: their logs take no write any more. It may
+	// call the Store, and may be called before OpenStore has returned.
+	OnDirFailure func(dir string, err error, partitions []protocol.TopicPartition)
+	// OnLoaded, if set, lets OpenStore return once the directories are checked, locked
+	// and listed. Each log is told of when it is ready, or why it is not, from
+	// several goroutines; until then Get answers ErrLoading.
+	OnLoaded func(tp protocol.TopicPartition, log *Log, err error)
+
+	// Clock tells the time; nil is time.Now.
+	Clock func() time.Time
+	// Logger hears of what an operator should know; nil is slog.Default.
+	Logger *slog.Logger
+}
+
+func (o *StoreOptions) setDefaults() {
+	if o.FS == nil {
+		o.FS = vfs.OS{}
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.ConfigFor == nil {
+		defaults := o.Defaults
+		o.ConfigFor = func(string) Config { return defaults }
+	}
+	if o.MaxOpenFiles == 0 {
+		o.MaxOpenFiles = 4096
+	}
+	o.RecoveryThreads = max(o.RecoveryThreads, 16)
+	if o.FlushCheckMs == math.MaxInt64 {
+		o.FlushCheckMs = 0
+	}
+	for field, defaultMs := range map[*int64]int64{
+		&o.RetentionCheckMs:          300_000,
+		&o.FlushCheckMs:              1_000,
+		&o.RecoveryPointCheckpointMs: 60_000,
+		&o.StartOffsetCheckpointMs:   60_000,
+		&o.HighWatermarkCheckpointMs: 5_000,
+		&o.ProducerExpiryCheckMs:     600_000,
+	} {
+		if *field == 0 {
+			*field = defaultMs
+		}
+	}
+}
+
+// Errors of the Store that are not the disk's.
+var (
+	// ErrNoLog says that no log of the partition is here.
+	ErrNoLog = errors.New("no log of this partition in the log directories")
+	// ErrLoading says that the partition's log is still being recovered.
+	ErrLoading = errors.New("log is being recovered")
+	// ErrStoreClosed says that the Store was closed.
+	ErrStoreClosed = errors.New("log directories are closed")
+)
+
+// TopicIDError says that a partition's directory belongs to another topic of
+// the same name (INCONSISTENT_TOPIC_ID).
+type TopicIDError struct {
+	Partition protocol.TopicPartition
+	Path      string
+	OnDisk    protocol.UUID
+	Given     protocol.UUID
+}
+
+func (e *TopicIDError) Error() string {
+	return fmt.Sprintf("%s: %s holds the topic with id %s, not %s", e.Partition, e.Path, e.OnDisk, e.Given)
+}
+
+// Store is the log directories of a broker and the logs in them, as Apache
+// Kafka's LogManager keeps them. It is safe for concurrent use.
+//
+// Locks are taken in this order: logDir.cpMu, Store.mu, those of a Log. Store.mu
+// is never held over a call to the disk or to a Log.
+type Store struct {
+	o     StoreOptions
+	fs    vfs.FS
+	log   *slog.Logger
+	dirs  []*logDir // in the order of StoreOptions.Dirs
+	files *FileBudget
+
+	mu       sync.Mutex
+	defaults Config                                 // guarded by mu
+	logs     map[protocol.TopicPartition]*partition // guarded by mu
+	removals []removal                              // guarded by mu; in the order of due
+	closed   bool                                   // guarded by mu
+
+	stop        chan struct{} // closed to end the background
+	wakeRemoval chan struct{} // capacity 1
+	background  sync.WaitGroup
+	loading     sync.WaitGroup
+}
+
+// partition is one partition's place in the Store.
+type partition struct {
+	tp   protocol.TopicPartition
+	dir  *logDir
+	path string
+	// ready is closed when the log is loaded or created, or that failed. log and
+	// err are set before and not changed after.
+	ready chan struct{}
+	log   *Log
+	err   error
+
+	topicID protocol.UUID // guarded by Store.mu; zero when not known
+	// gone, when not nil, says that the partition is being deleted; it is closed
+	// when its name is free again. Guarded by Store.mu.
+	gone chan struct{}
+}
+
+// OpenStore takes the log directories: it checks whose they are and locks them, and
+// changes nothing before both have succeeded for all of them. Then it loads
+// every log in them, recovering those of a directory that was not closed
+// cleanly, and starts the background work. A directory that the disk fails on
+// is left out as offline, as long as there is another.
+//
+// Errors: *MetaPropertiesError, *LockedError, *DuplicateLogError, *DirError.
+func OpenStore(o StoreOptions) (*Store, error) {
+	o.setDefaults()
+	s := &Store{
+		o: o, fs: o.FS, log: o.Logger, defaults: o.Defaults,
+		files:       NewFileBudget(o.MaxOpenFiles),
+		logs:        map[protocol.TopicPartition]*partition{},
+		stop:        make(chan struct{}),
+		wakeRemoval: make(chan struct{}, 1),
+	}
+	if err := s.takeDirs(); err != nil {
+		s.unlock()
+		return nil, err
+	}
+	s.load()
+	s.startBackground()
+	if o.OnLoaded == nil {
+		s.loading.Wait()
+	}
+	return s, nil
+}
+
+// Get gives the partition's log. It fails with ErrNoLog, ErrLoading,
+// ErrStoreClosed, with *DirError when its directory is offline, or with what
+// kept the log from being loaded.
+func (s *Store) Get(tp protocol.TopicPartition) (*Log, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.logs[tp]
+	switch {
+	case s.closed:
+		return nil, ErrStoreClosed
+	case p == nil || p.gone != nil:
+		return nil, ErrNoLog
+	case p.dir.err != nil:
+		return nil, p.dir.err
+	}
+	if !p.isReady() {
+		return nil, ErrLoading
+	}
+	return p.log, p.err
+}
+
+// TopicID gives the id of the topic that the partition's directory was made
+// for; zero and true when the directory does not say.
+func (s *Store) TopicID(tp protocol.TopicPartition) (protocol.UUID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.logs[tp]
+	if p == nil || p.gone != nil {
+		return protocol.UUID{}, false
+	}
+	return p.topicID, true
+}
+
+// Partitions lists the partitions that have a log here, those included that are
+// still loading or whose directory is offline, in no order.
+func (s *Store) Partitions() []protocol.TopicPartition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]protocol.TopicPartition, 0, len(s.logs))
+	for tp, p := range s.logs {
+		if p.gone == nil {
+			list = append(list, tp)
+		}
+	}
+	return list
+}
+
+// All gives the logs that are ready and whose directory is online.
+func (s *Store) All() map[protocol.TopicPartition]*Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[protocol.TopicPartition]*Log, len(s.logs))
+	for tp, p := range s.logs {
+		if p.usableLocked() {
+			all[tp] = p.log
+		}
+	}
+	return all
+}
+
+// usableLocked says whether the log is there and may be used.
+func (p *partition) usableLocked() bool {
+	return p.gone == nil && p.dir.err == nil && p.isReady() && p.log != nil
+}
+
+// isReady says whether log and err may be looked at.
+func (p *partition) isReady() bool {
+	select {
+	case <-p.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// ClusterID gives the cluster id that the directories belong to.
+func (s *Store) ClusterID() string { return s.o.ClusterID }
+
+// BrokerID gives the broker id that the directories belong to.
+func (s *Store) BrokerID() int32 { return s.o.BrokerID }
+
+// SetDefaults changes the configuration that file.delete.delay.ms of deleted
+// partitions is taken from. Logs have configurations of their own.
+func (s *Store) SetDefaults(c Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.defaults = c
+}
+
+// Close ends the background work, flushes and closes every log, writes the
+// checkpoints, and last the mark of a clean stop into each directory where all
+// of that succeeded. The directories are unlocked in any case. When ctx ends
+// first, what is not closed yet is left to recovery and ctx's error returned.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.stop)
+	s.background.Wait()
+	s.loading.Wait() // what was not begun when stop closed is skipped
+
+	var wg sync.WaitGroup
+	errs := make([]error, len(s.dirs))
+	for i, d := range s.dirs {
+		wg.Go(func() { errs[i] = s.closeDir(ctx, d) })
+	}
+	wg.Wait()
+	s.unlock()
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// closeDir closes a directory's logs and marks it clean.
+func (s *Store) closeDir(ctx context.Context, d *logDir) error {
+	s.mu.Lock()
+	var open []*partition
+	clean := true
+	for _, p := range s.logs {
+		if p.dir != d {
+			continue
+		}
+		if p.log != nil {
+			open = append(open, p)
+		} else {
+			clean = false // it could not be recovered, so the next start has to try again
+		}
+	}
+	offline := d.err != nil
+	s.mu.Unlock()
+	if offline {
+		for _, p := range open {
+			p.log.Discard()
+		}
+		return nil
+	}
+
+	var mu sync.Mutex
+	var failed []error
+	each(open, s.o.RecoveryThreads, func(p *partition) {
+		err := ctx.Err()
+		if err == nil {
+			err = p.log.Close()
+		} else {
+			p.log.Discard()
+		}
+		if err != nil {
+			mu.Lock()
+			failed = append(failed, fmt.Errorf("%s: %w", p.tp, err))
+			mu.Unlock()
+		}
+	})
+	if !clean || len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	for _, c := range checkpointKinds {
+		if err := s.writeCheckpoint(d, c); err != nil {
+			return err
+		}
+	}
+	if err := writeCleanShutdown(s.fs, d.path); err != nil {
+		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanShutdownName), Op: "mark clean", Err: err}
+	}
+	return nil
+}
+
+// each calls f for every item, n at a time, and waits for all.
+func each[T any](items []T, n int, f func(T)) {
+	var wg sync.WaitGroup
+	next := make(chan T)
+	for range min(n, len(items)) {
+		wg.Go(func() {
+			for item := range next {
+				f(item)
+			}
+		})
+	}
+	for _, item := range items {
+		next <- item
+	}
+	close(next)
+	wg.Wait()
+}

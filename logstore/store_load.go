@@ -1,0 +1,262 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"klamm/protocol"
+)
+
+// load opens every log that was found, each directory's with some threads of
+// its own, so that a slow disk does not hold up the others.
+func (s *Store) load() {
+	byDir := map[*logDir][]*partition{}
+	for _, p := range s.logs {
+		byDir[p.dir] = append(byDir[p.dir], p)
+	}
+	for _, d := range s.dirs {
+		list := byDir[d]
+		if len(list) == 0 {
+			continue
+		}
+		if d.err != nil { // it failed while it was taken
+			for _, p := range list {
+				p.err = d.err
+				close(p.ready)
+			}
+			continue
+		}
+		if d.clean {
+			s.log.Debug("opening logs after a clean stop", "dir", d.path, "partitions", len(list))
+		} else {
+			s.log.Info("no mark of a clean stop: recovering logs", "dir", d.path, "partitions", len(list))
+		}
+		s.loading.Go(func() { each(list, s.o.RecoveryThreads, s.loadPartition) })
+	}
+}
+
+// loadPartition opens one log and makes it known.
+func (s *Store) loadPartition(p *partition) {
+	select {
+	case <-s.stop:
+		p.err = ErrStoreClosed
+		close(p.ready)
+		return
+	default:
+	}
+	topicID, err := readPartitionMetadata(s.fs, p.path)
+	if err == nil {
+		p.log, err = s.openLog(p, s.o.ConfigFor(p.tp.Topic), p.dir.clean)
+	}
+	if err != nil {
+		p.log, p.err = nil, err
+		s.log.Error("log cannot be opened", "partition", p.tp.String(), "path", p.path, "error", err)
+	}
+	s.mu.Lock()
+	p.topicID = topicID
+	s.mu.Unlock()
+	close(p.ready)
+	if err != nil {
+		s.logFailed(p.dir, asDirError(p.path, err))
+	}
+	if s.o.OnLoaded != nil {
+		s.o.OnLoaded(p.tp, p.log, p.err)
+	}
+}
+
+// asDirError makes an error of the disk a *DirError; a file that was read and
+// makes no sense costs its partition alone.
+func asDirError(path string, err error) error {
+	var dirErr *DirError
+	var malformed *malformedError
+	if errors.As(err, &dirErr) || errors.As(err, &malformed) {
+		return err
+	}
+	return &DirError{Dir: path, Path: path, Op: "open", Err: err}
+}
+
+// Create makes the log of a partition that is new to this broker, in the online
+// directory with the fewest logs, and answers when it would survive a crash. A
+// log that is already here is given back; it gets the topic id if it has none.
+//
+// Errors: *TopicIDError when the log here is of another topic, *DirError when
+// no directory takes it (a full one stays online), ErrStoreClosed.
+func (s *Store) Create(tp protocol.TopicPartition, topicID protocol.UUID, c Config) (*Log, error) {
+	return s.create(tp, topicID, c, false)
+}
+
+// GetOrCreate is Create for a partition that this broker should have already: it
+// makes none while a directory is offline, since the log may be in there.
+func (s *Store) GetOrCreate(tp protocol.TopicPartition, topicID protocol.UUID, c Config) (*Log, error) {
+	return s.create(tp, topicID, c, true)
+}
+
+func (s *Store) create(tp protocol.TopicPartition, topicID protocol.UUID, c Config, known bool) (*Log, error) {
+	tried := map[*logDir]bool{}
+	var lastErr error
+	for {
+		p, isNew, err := s.reserve(tp, topicID, tried, known)
+		if err != nil {
+			return nil, errors.Join(lastErr, err)
+		}
+		if !isNew {
+			return s.existing(p, topicID)
+		}
+		p.log, p.err = s.createIn(p, c)
+		if p.err != nil {
+			s.mu.Lock()
+			delete(s.logs, tp)
+			s.mu.Unlock()
+		}
+		close(p.ready)
+		s.loading.Done()
+		if p.err == nil {
+			return p.log, nil
+		}
+		tried[p.dir] = true
+		lastErr = p.err
+		s.logFailed(p.dir, asDirError(p.path, p.err))
+	}
+}
+
+// reserve gives the partition that is here, or a new one in a directory not
+// tried yet; for a new one s.loading counts until it is ready.
+func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried map[*logDir]bool, known bool) (p *partition, isNew bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if s.closed {
+			return nil, false, ErrStoreClosed
+		}
+		p = s.logs[tp]
+		if p == nil {
+			break
+		}
+		if p.gone == nil {
+			return p, false, nil
+		}
+		gone := p.gone
+		s.mu.Unlock()
+		<-gone
+		s.mu.Lock()
+	}
+	d, err := s.chooseDirLocked(tried, known)
+	if err != nil {
+		return nil, false, err
+	}
+	p = &partition{tp: tp, dir: d, path: filepath.Join(d.path, DirName(tp)), topicID: topicID, ready: make(chan struct{})}
+	s.logs[tp] = p
+	s.loading.Add(1)
+	return p, true, nil
+}
+
+// chooseDirLocked gives the online directory with the fewest logs, the first of several.
+func (s *Store) chooseDirLocked(tried map[*logDir]bool, known bool) (*logDir, error) {
+	count := map[*logDir]int{}
+	for _, p := range s.logs {
+		count[p.dir]++
+	}
+	var best *logDir
+	for _, d := range s.dirs {
+		switch {
+		case d.err != nil && known:
+			return nil, d.err
+		case d.err != nil || tried[d]:
+		case best == nil || count[d] < count[best]:
+			best = d
+		}
+	}
+	if best == nil {
+		return nil, &DirError{Dir: s.dirs[0].path, Path: s.dirs[0].path, Op: "create log in",
+			Err: fmt.Errorf("none of %d log directories takes it", len(s.dirs))}
+	}
+	return best, nil
+}
+
+// createIn makes the partition's directory with what belongs into it.
+func (s *Store) createIn(p *partition, c Config) (*Log, error) {
+	d := p.dir
+	if err := s.forget(d, p.tp); err != nil {
+		return nil, err
+	}
+	log, err := s.makeLog(p, c)
+	if err != nil && diskFull(err) {
+		_ = s.fs.RemoveAll(p.path) // what is left of it is an empty log, harmless
+	}
+	return log, err
+}
+
+func (s *Store) makeLog(p *partition, c Config) (*Log, error) {
+	if err := s.fs.MkdirAll(p.path); err != nil {
+		return nil, err
+	}
+	log, err := s.openLog(p, c, false)
+	if err != nil {
+		return nil, err
+	}
+	if !p.topicID.IsZero() {
+		err = writePartitionMetadata(s.fs, p.path, p.topicID)
+	} else {
+		err = s.fs.SyncDir(p.path)
+	}
+	if err == nil {
+		err = p.dir.syncs.do(func() error { return s.fs.SyncDir(p.dir.path) })
+	}
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return log, nil
+}
+
+// existing waits for a log that is here and holds the topic id against it.
+func (s *Store) existing(p *partition, topicID protocol.UUID) (*Log, error) {
+	<-p.ready
+	s.mu.Lock()
+	onDisk, dirErr := p.topicID, p.dir.err
+	s.mu.Unlock()
+	switch {
+	case dirErr != nil:
+		return nil, dirErr
+	case p.err != nil:
+		return nil, p.err
+	case topicID.IsZero() || topicID == onDisk:
+		return p.log, nil
+	case !onDisk.IsZero():
+		return nil, &TopicIDError{Partition: p.tp, Path: p.path, OnDisk: onDisk, Given: topicID}
+	}
+	if err := writePartitionMetadata(s.fs, p.path, topicID); err != nil {
+		err = asDirError(p.path, err)
+		s.logFailed(p.dir, err)
+		return nil, err
+	}
+	s.mu.Lock()
+	p.topicID = topicID
+	s.mu.Unlock()
+	return p.log, nil
+}
+
+// openLog opens or makes the partition's log with what the checkpoints know.
+func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
+	d := p.dir
+	d.cpMu.Lock()
+	recoveryPoint := d.checkpoints[recoveryPointCheckpoint].entries[p.tp]
+	startOffset := d.checkpoints[startOffsetCheckpoint].entries[p.tp]
+	highWatermark := d.checkpoints[highWatermarkCheckpoint].entries[p.tp]
+	d.cpMu.Unlock()
+	l, err := OpenLog(Options{
+		FS: s.fs, Dir: p.path, Partition: p.tp, Config: c,
+		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean,
+		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
+		Remove: func(paths []string, delayMs int64) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.addRemovalLocked(d, paths, delayMs)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.SetHighWatermark(highWatermark)
+	return l, nil
+}
