@@ -15,3 +15,5 @@
 //
 // Begin reading at property.go, then load.go and dynamic.go.
 package config
+
+//go:generate go run ./gen ../../docs/configuration.md

@@ -141,7 +141,7 @@ func LookupTopic(name string) (*Property, bool) {
 
 // The indexes over the tables. They are written once, here, and only read afterwards.
 var (
-	brokerByName = index(brokerTables...)
+	brokerByName = index(brokerTables[:]...)
 	topicByName  = index(topicTable)
 	brokerSorted = func() []*Property {
 		var out []*Property
@@ -156,7 +156,29 @@ var (
 	quotaByName = index(brokerThrottles)
 )
 
-var brokerTables = [][]Property{
+// Area is a part of the table, in the order of the documentation.
+type Area struct {
+	Title      string
+	Properties []*Property
+}
+
+// Areas gives the whole table by subject, topics first. The slices are the caller's.
+func Areas() []Area {
+	areas := []Area{{"Topics", pointers(topicTable)}}
+	for i, title := range areaTitles {
+		areas = append(areas, Area{title, pointers(brokerTables[i])})
+	}
+	return append(areas, Area{"Throttles, which only dynamic configuration sets", pointers(brokerThrottles)})
+}
+
+// areaTitles has the titles of brokerTables.
+var areaTitles = [...]string{
+	"The broker", "Listeners", "Connections", "Logs", "Compaction", "Replication", "Groups and offsets",
+	"Transactions and idempotent producers", "Quotas and metrics", "KRaft", "Tiered storage", "Authentication",
+	"TLS and stored passwords", "ZooKeeper",
+}
+
+var brokerTables = [len(areaTitles)][]Property{
 	brokerGeneral, brokerListener, brokerSocket, brokerLog, brokerCleaner, brokerReplica, brokerGroup,
 	brokerTxn, brokerQuota, brokerKRaft, brokerRemote, brokerSASL, brokerSSL, brokerZooKeeper,
 }
