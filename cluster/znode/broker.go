@@ -1,0 +1,144 @@
+package znode
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Broker is the body of /brokers/ids/N. The broker's epoch is the node's Czxid.
+type Broker struct {
+	Endpoints []Endpoint
+	// Rack is nil if the broker has none.
+	Rack *string
+	// JMXPort is -1 for a broker without.
+	JMXPort int32
+	// TimestampMs is when the broker registered.
+	TimestampMs int64
+	// Features the broker supports, none in 3.9 (KIP-584).
+	Features map[string]map[string]int16
+}
+
+// Endpoint is where a listener of a broker is reached by clients: the advertised address.
+type Endpoint struct {
+	Listener         string
+	SecurityProtocol string
+	Host             string
+	Port             int32
+}
+
+// String gives LISTENER://host:port.
+func (e Endpoint) String() string {
+	return e.Listener + "://" + net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+}
+
+// Encode writes version 5 of the body. Host and port, for clients of old that know no listeners, are
+// the first plaintext endpoint's, or null and -1.
+func (b *Broker) Encode() []byte {
+	var protocols orderedStrings
+	endpoints := make([]string, len(b.Endpoints))
+	var host *string
+	port := int32(-1)
+	for i, e := range b.Endpoints {
+		endpoints[i] = e.String()
+		protocols = append(protocols, [2]string{e.Listener, e.SecurityProtocol})
+		if host == nil && e.SecurityProtocol == "PLAINTEXT" {
+			host, port = &e.Host, e.Port
+		}
+	}
+	features := b.Features
+	if features == nil {
+		features = map[string]map[string]int16{}
+	}
+	return encode(struct {
+		Features  map[string]map[string]int16 `json:"features"`
+		Protocols orderedStrings              `json:"listener_security_protocol_map"`
+		Endpoints []string                    `json:"endpoints"`
+		Rack      *string                     `json:"rack,omitempty"`
+		JMXPort   int32                       `json:"jmx_port"`
+		Port      int32                       `json:"port"`
+		Host      *string                     `json:"host"`
+		Version   int                         `json:"version"`
+		Timestamp string                      `json:"timestamp"`
+	}{features, protocols, endpoints, b.Rack, b.JMXPort, port, host, 5, strconv.FormatInt(b.TimestampMs, 10)})
+}
+
+// orderedStrings is a JSON object of strings in a given order.
+type orderedStrings [][2]string
+
+// MarshalJSON keeps the order.
+func (o orderedStrings) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, kv := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, encode(kv[0])...)
+		b = append(b, ':')
+		b = append(b, encode(kv[1])...)
+	}
+	return append(b, '}'), nil
+}
+
+var endpointForm = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
+
+// DecodeBroker reads versions 1 (host and port), 2 (endpoints), 3 (rack), 4 (names of listeners) and 5 (features).
+func DecodeBroker(id int32, data []byte) (*Broker, error) {
+	path := BrokerPath(id)
+	var body struct {
+		Version   int                         `json:"version"`
+		Host      string                      `json:"host"`
+		Port      int32                       `json:"port"`
+		JMXPort   int32                       `json:"jmx_port"`
+		Timestamp string                      `json:"timestamp"`
+		Endpoints []string                    `json:"endpoints"`
+		Rack      *string                     `json:"rack"`
+		Protocols map[string]string           `json:"listener_security_protocol_map"`
+		Features  map[string]map[string]int16 `json:"features"`
+	}
+	if err := decode(path, data, &body); err != nil {
+		return nil, err
+	}
+	broken := func(err error) error { return &DecodeError{Path: path, Data: data, Err: err} }
+	if body.Version < 1 {
+		return nil, broken(errors.New("unsupported version of a broker's registration"))
+	}
+	b := &Broker{Rack: body.Rack, JMXPort: body.JMXPort, Features: body.Features}
+	b.TimestampMs, _ = strconv.ParseInt(body.Timestamp, 10, 64)
+	if body.Version == 1 {
+		b.Endpoints = []Endpoint{{Listener: "PLAINTEXT", SecurityProtocol: "PLAINTEXT", Host: body.Host, Port: body.Port}}
+		return b, nil
+	}
+	for _, s := range body.Endpoints {
+		e, err := parseEndpoint(s, body.Protocols)
+		if err != nil {
+			return nil, broken(err)
+		}
+		b.Endpoints = append(b.Endpoints, e)
+	}
+	return b, nil
+}
+
+// parseEndpoint reads LISTENER://host:port. Before version 4 the listener is the security protocol.
+func parseEndpoint(s string, protocols map[string]string) (Endpoint, error) {
+	m := endpointForm.FindStringSubmatch(s)
+	if m == nil {
+		return Endpoint{}, fmt.Errorf("endpoint %q is not LISTENER://host:port", s)
+	}
+	port, err := strconv.ParseInt(m[3], 10, 32)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("endpoint %q: %w", s, err)
+	}
+	e := Endpoint{Listener: strings.ToUpper(m[1]), Host: m[2], Port: int32(port)}
+	e.SecurityProtocol = e.Listener
+	if protocols != nil {
+		var ok bool
+		if e.SecurityProtocol, ok = protocols[e.Listener]; !ok {
+			return Endpoint{}, fmt.Errorf("endpoint %q has no security protocol", s)
+		}
+	}
+	return e, nil
+}

@@ -1,0 +1,58 @@
+package znode
+
+import (
+	"errors"
+	"strconv"
+)
+
+// EncodeClusterID writes the body of /cluster/id.
+func EncodeClusterID(id string) []byte {
+	return encode(struct {
+		Version string `json:"version"`
+		ID      string `json:"id"`
+	}{"1", id})
+}
+
+// DecodeClusterID reads it.
+func DecodeClusterID(data []byte) (string, error) {
+	var body struct {
+		ID string `json:"id"`
+	}
+	if err := decode(ClusterID, data, &body); err != nil {
+		return "", err
+	}
+	if body.ID == "" {
+		return "", &DecodeError{Path: ClusterID, Data: data, Err: errors.New("id is missing")}
+	}
+	return body.ID, nil
+}
+
+// ProducerIDBlock is the body of /latest_producer_id_block: the producer ids that a broker may
+// give out, both ends included.
+type ProducerIDBlock struct {
+	Broker     int32
+	Start, End int64
+}
+
+// Encode writes version 1 of the body.
+func (b ProducerIDBlock) Encode() []byte {
+	return encode(struct {
+		Version int    `json:"version"`
+		Broker  int32  `json:"broker"`
+		Start   string `json:"block_start"`
+		End     string `json:"block_end"`
+	}{1, b.Broker, strconv.FormatInt(b.Start, 10), strconv.FormatInt(b.End, 10)})
+}
+
+// DecodeProducerIDBlock reads it. Null data, before the first block, is not a block: ask before.
+func DecodeProducerIDBlock(data []byte) (ProducerIDBlock, error) {
+	var body struct {
+		Broker int32 `json:"broker"`
+		Start  int64 `json:"block_start,string"`
+		End    int64 `json:"block_end,string"`
+	}
+	if err := decode(LatestProducerIDBlock, data, &body); err != nil {
+		return ProducerIDBlock{}, err
+	}
+	return ProducerIDBlock{Broker: body.Broker, Start: body.Start, End: body.End}, nil
+}

@@ -1,0 +1,48 @@
+package znode
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// EncodeController writes the body of /controller (version 2).
+func EncodeController(brokerID int32, nowMs int64) []byte {
+	return encode(struct {
+		Version   int    `json:"version"`
+		BrokerID  int32  `json:"brokerid"`
+		Timestamp string `json:"timestamp"`
+		Epoch     int32  `json:"kraftControllerEpoch"`
+	}{2, brokerID, strconv.FormatInt(nowMs, 10), -1})
+}
+
+// DecodeController reads which broker is the controller.
+func DecodeController(data []byte) (brokerID int32, err error) {
+	var body struct {
+		BrokerID *int32 `json:"brokerid"`
+	}
+	if err := decode(Controller, data, &body); err != nil {
+		return 0, err
+	}
+	if body.BrokerID == nil {
+		return 0, &DecodeError{Path: Controller, Data: data, Err: fmt.Errorf("brokerid is missing")}
+	}
+	return *body.BrokerID, nil
+}
+
+// InitialControllerEpoch is what /controller_epoch is made with, before the first election adds one.
+const InitialControllerEpoch int32 = initialControllerEpoch
+
+// EncodeControllerEpoch writes the body of /controller_epoch: the number as text.
+func EncodeControllerEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
+
+// DecodeControllerEpoch reads it.
+func DecodeControllerEpoch(data []byte) (int32, error) {
+	n, err := strconv.ParseInt(string(data), 10, 32)
+	if err != nil {
+		return 0, &DecodeError{Path: ControllerEpoch, Data: data, Err: err}
+	}
+	return int32(n), nil
+}
+
+// EncodeFeature writes the body of /feature as the controller of 3.9 makes it: version 2, enabled, no finalized features.
+func EncodeFeature() []byte { return []byte(`{"features":{},"version":2,"status":1}`) }

@@ -1,0 +1,165 @@
+package znode
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"klamm/protocol"
+)
+
+// Topic is the body of /brokers/topics/T: which brokers hold which partition.
+type Topic struct {
+	// ID is zero in bodies older than version 3.
+	ID protocol.UUID
+	// Partitions is sorted by number.
+	Partitions []Replicas
+}
+
+// Replicas are the brokers that hold a partition, the preferred leader first. Adding and Removing
+// are those that a reassignment under way brings and takes.
+type Replicas struct {
+	Partition int32
+	Replicas  []int32
+	Adding    []int32
+	Removing  []int32
+}
+
+// Encode writes version 3 of the body.
+func (t *Topic) Encode() []byte {
+	b := make([]byte, 0, 128+16*len(t.Partitions))
+	b = append(b, `{"partitions":`...)
+	b = appendReplicas(b, t.Partitions, func(r *Replicas) []int32 { return r.Replicas }, true)
+	if !t.ID.IsZero() {
+		b = append(b, `,"topic_id":"`...)
+		b = append(b, t.ID.String()...)
+		b = append(b, '"')
+	}
+	b = append(b, `,"adding_replicas":`...)
+	b = appendReplicas(b, t.Partitions, func(r *Replicas) []int32 { return r.Adding }, false)
+	b = append(b, `,"removing_replicas":`...)
+	b = appendReplicas(b, t.Partitions, func(r *Replicas) []int32 { return r.Removing }, false)
+	return append(b, `,"version":3}`...)
+}
+
+// appendReplicas writes one list of each partition, leaving out empty ones unless all is set.
+func appendReplicas(b []byte, partitions []Replicas, list func(*Replicas) []int32, all bool) []byte {
+	b = append(b, '{')
+	first := true
+	for i := range partitions {
+		ids := list(&partitions[i])
+		if len(ids) == 0 && !all {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(b, '"')
+		b = strconv.AppendInt(b, int64(partitions[i].Partition), 10)
+		b = append(b, `":[`...)
+		for j, id := range ids {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, int64(id), 10)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+// DecodeTopic reads versions 1 (partitions), 2 (adding and removing replicas) and 3 (the id).
+func DecodeTopic(topic string, data []byte) (*Topic, error) {
+	path := TopicPath(topic)
+	var body struct {
+		Partitions map[int32][]int32 `json:"partitions"`
+		ID         string            `json:"topic_id"`
+		Adding     map[int32][]int32 `json:"adding_replicas"`
+		Removing   map[int32][]int32 `json:"removing_replicas"`
+	}
+	if err := decode(path, data, &body); err != nil {
+		return nil, err
+	}
+	t := &Topic{Partitions: make([]Replicas, 0, len(body.Partitions))}
+	if body.ID != "" {
+		var err error
+		if t.ID, err = protocol.ParseUUID(body.ID); err != nil {
+			return nil, &DecodeError{Path: path, Data: data, Err: err}
+		}
+	}
+	for p, replicas := range body.Partitions {
+		if p < 0 {
+			return nil, &DecodeError{Path: path, Data: data, Err: fmt.Errorf("partition %d", p)}
+		}
+		t.Partitions = append(t.Partitions, Replicas{
+			Partition: p, Replicas: replicas, Adding: body.Adding[p], Removing: body.Removing[p],
+		})
+	}
+	slices.SortFunc(t.Partitions, func(a, b Replicas) int { return cmp.Compare(a.Partition, b.Partition) })
+	return t, nil
+}
+
+// NoLeader stands for a partition that nobody leads; LeaderDuringDelete, in what brokers tell each
+// other and never in the tree, for one that is being deleted.
+const (
+	NoLeader           int32 = -1
+	LeaderDuringDelete int32 = -2
+)
+
+// PartitionState is the body of /brokers/topics/T/partitions/P/state (version 1).
+type PartitionState struct {
+	ControllerEpoch int32
+	Leader          int32
+	LeaderEpoch     int32
+	ISR             []int32
+	// Recovering is set by an unclean election until the leader has recovered (leader_recovery_state 1).
+	Recovering bool
+}
+
+// Encode writes the body.
+func (s *PartitionState) Encode() []byte {
+	b := make([]byte, 0, 96)
+	b = append(b, `{"controller_epoch":`...)
+	b = strconv.AppendInt(b, int64(s.ControllerEpoch), 10)
+	b = append(b, `,"leader":`...)
+	b = strconv.AppendInt(b, int64(s.Leader), 10)
+	b = append(b, `,"version":1`...)
+	if s.Recovering {
+		b = append(b, `,"leader_recovery_state":1`...)
+	}
+	b = append(b, `,"leader_epoch":`...)
+	b = strconv.AppendInt(b, int64(s.LeaderEpoch), 10)
+	b = append(b, `,"isr":[`...)
+	for i, id := range s.ISR {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(id), 10)
+	}
+	return append(b, ']', '}')
+}
+
+// DecodePartitionState reads the body.
+func DecodePartitionState(tp protocol.TopicPartition, data []byte) (PartitionState, error) {
+	path := PartitionStatePath(tp)
+	var body struct {
+		ControllerEpoch *int32  `json:"controller_epoch"`
+		Leader          *int32  `json:"leader"`
+		LeaderEpoch     *int32  `json:"leader_epoch"`
+		ISR             []int32 `json:"isr"`
+		Recovery        int8    `json:"leader_recovery_state"`
+	}
+	if err := decode(path, data, &body); err != nil {
+		return PartitionState{}, err
+	}
+	if body.Leader == nil || body.LeaderEpoch == nil || body.ControllerEpoch == nil {
+		return PartitionState{}, &DecodeError{Path: path, Data: data, Err: errors.New("leader, leader_epoch or controller_epoch is missing")}
+	}
+	return PartitionState{
+		ControllerEpoch: *body.ControllerEpoch, Leader: *body.Leader, LeaderEpoch: *body.LeaderEpoch,
+		ISR: body.ISR, Recovering: body.Recovery != 0,
+	}, nil
+}
