@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+
+	"klamm/cluster/controller"
+)
+
+// What an administrator asks for and is answered; the types are the controller's.
+type (
+	// NewTopic is a topic asked for.
+	NewTopic = controller.NewTopic
+	// Assignment is one partition's replicas in a NewTopic.
+	Assignment = controller.Assignment
+	// ConfigEntry is a property and its value, nil for null.
+	ConfigEntry = controller.ConfigEntry
+	// NewPartitions asks for a topic to have more partitions.
+	NewPartitions = controller.NewPartitions
+	// TopicRef is a topic by its name, or by its id if that is set.
+	TopicRef = controller.TopicRef
+	// TopicResult is the answer for one topic.
+	TopicResult = controller.TopicResult
+	// Error is a refusal: its kind, one of ErrXxx, and the sentence that Apache's broker gives to the client.
+	Error = controller.Error
+)
+
+// Why a change is refused; ask with errors.Is. The message of the error is the one for the client.
+var (
+	ErrTopicExists              = controller.ErrTopicExists
+	ErrInvalidTopic             = controller.ErrInvalidTopic
+	ErrInvalidPartitions        = controller.ErrInvalidPartitions
+	ErrInvalidReplicationFactor = controller.ErrInvalidReplicationFactor
+	ErrInvalidReplicaAssignment = controller.ErrInvalidReplicaAssignment
+	ErrInvalidConfig            = controller.ErrInvalidConfig
+	ErrInvalidRequest           = controller.ErrInvalidRequest
+	ErrPolicyViolation          = controller.ErrPolicyViolation
+	ErrUnknownTopic             = controller.ErrUnknownTopic
+	ErrUnknownTopicID           = controller.ErrUnknownTopicID
+	ErrReassignmentInProgress   = controller.ErrReassignmentInProgress
+	ErrTimedOut                 = controller.ErrTimedOut
+	ErrAdminOperation           = controller.ErrAdminOperation
+	ErrNotController            = controller.ErrNotController
+)
+
+// ValidateTopicName checks a name against Kafka's rules. The error wraps ErrInvalidTopic.
+func ValidateTopicName(name string) error { return controller.ValidateTopicName(name) }
+
+// CreateTopics makes topics, each for itself: one result for each, in order. A topic without an error is in Metadata, and
+// its partitions are served, when this returns. ErrTimedOut of a topic means that it was made, and a partition of it has no live replica.
+// With validateOnly nothing is made. An error that is about all (the tree cannot be written, the context ended) stands in every result.
+func (b *Broker) CreateTopics(ctx context.Context, topics []NewTopic, validateOnly bool) []TopicResult {
+	e := &controller.CreateTopics{Topics: topics, ValidateOnly: validateOnly}
+	if err := b.controller.Do(ctx, e); err != nil {
+		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Name} })
+	}
+	return e.Results
+}
+
+// CreatePartitions gives topics more partitions, as CreateTopics makes topics.
+func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, validateOnly bool) []TopicResult {
+	e := &controller.CreatePartitions{Topics: topics, ValidateOnly: validateOnly}
+	if err := b.controller.Do(ctx, e); err != nil {
+		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Topic} })
+	}
+	return e.Results
+}
+
+// DeleteTopics deletes topics by name or id: one result for each, in order, with both name and id. Those without an error are gone from
+// Metadata and from the tree when this returns; their logs are renamed and go later. ErrTimedOut means that
+// the topic is marked for deletion and goes when a broker that holds some of it is back.
+func (b *Broker) DeleteTopics(ctx context.Context, topics []TopicRef) []TopicResult {
+	e := &controller.DeleteTopics{Topics: topics}
+	if err := b.controller.Do(ctx, e); err != nil {
+		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Name, ID: topics[i].ID} })
+	}
+	return e.Results
+}
+
+func failed(err error, n int, result func(int) TopicResult) []TopicResult {
+	results := make([]TopicResult, n)
+	for i := range results {
+		results[i] = result(i)
+		results[i].Err = err
+	}
+	return results
+}

@@ -1,0 +1,77 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+
+	"klamm/cluster/meta"
+	"klamm/cluster/znode"
+	"klamm/protocol"
+)
+
+// deleteTopics marks topics for deletion and tells the brokers to let go of their replicas. What
+// stands in the tree goes when they have (replicasStopped), so that a deletion goes on after any stop in between.
+func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
+	e.Results = make([]TopicResult, len(e.Topics))
+	for i, ref := range e.Topics {
+		res := &e.Results[i]
+		res.Name, res.ID = ref.Name, ref.ID
+		if !ref.ID.IsZero() {
+			name, ok := s.TopicByID(ref.ID)
+			if !ok {
+				res.Err = refuse(ErrUnknownTopicID, "This server does not host this topic ID.")
+				continue
+			}
+			res.Name = name
+		}
+		t := s.Topics[res.Name]
+		if t == nil {
+			res.Err = refuse(ErrUnknownTopic, "This server does not host this topic-partition.")
+			continue
+		}
+		res.ID = t.ID
+		if s.Deleting[t.Name] != nil {
+			continue // asked for twice is as good as once
+		}
+		d.Writes = append(d.Writes, meta.CreateOp(znode.DeleteTopicPath(t.Name), nil, meta.Persistent))
+		s.beginDeletion(d, t)
+	}
+}
+
+// beginDeletion orders the replicas of a topic that is marked to be deleted.
+func (s *State) beginDeletion(d *Decision, t *Topic) {
+	waiting := map[int32]bool{}
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		for _, id := range p.Replicas.Replicas {
+			waiting[id] = true
+			if s.Live[id] != nil {
+				tp := protocol.TopicPartition{Topic: t.Name, Partition: p.Partition}
+				d.stop(id, StopReplica{TopicPartition: tp, Delete: true})
+			}
+		}
+	}
+	s.Deleting[t.Name] = waiting
+	d.Removed = append(d.Removed, t.Name)
+}
+
+// replicasStopped removes from the tree the topics that no broker holds any more.
+func (s *State) replicasStopped(d *Decision, broker int32, topics []string) {
+	for _, name := range topics {
+		waiting := s.Deleting[name]
+		t := s.Topics[name]
+		if waiting == nil || t == nil {
+			continue
+		}
+		delete(waiting, broker)
+		if len(waiting) > 0 {
+			continue
+		}
+		d.Remove = append(d.Remove, znode.TopicPath(name),
+			znode.ConfigPath(znode.EntityTopics, name), znode.DeleteTopicPath(name))
+		s.removeTopic(name)
+	}
+}
+
+// waitingFor are the brokers that a deletion waits for, in order.
+func (s *State) waitingFor(topic string) []int32 { return slices.Sorted(maps.Keys(s.Deleting[topic])) }

@@ -1,0 +1,40 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Why a change is refused. Each is a kind that an [*Error] wraps with its message.
+var (
+	ErrTopicExists              = errors.New("topic exists")
+	ErrInvalidTopic             = errors.New("invalid topic name")
+	ErrInvalidPartitions        = errors.New("invalid number of partitions")
+	ErrInvalidReplicationFactor = errors.New("invalid replication factor")
+	ErrInvalidReplicaAssignment = errors.New("invalid replica assignment")
+	ErrInvalidConfig            = errors.New("invalid configuration")
+	ErrInvalidRequest           = errors.New("invalid request")
+	ErrPolicyViolation          = errors.New("policy violation")
+	ErrUnknownTopic             = errors.New("unknown topic")
+	ErrUnknownTopicID           = errors.New("unknown topic id")
+	ErrReassignmentInProgress   = errors.New("reassignment in progress")
+	ErrTimedOut                 = errors.New("not done in time")
+	ErrAdminOperation           = errors.New("administrative operation failed")
+	ErrNotController            = errors.New("this broker is not the controller")
+)
+
+// Error is a refusal: its kind, one of ErrXxx, and the sentence that Apache's broker gives to the client.
+type Error struct {
+	Kind    error
+	Message string
+}
+
+// Error is the message alone, as the client gets it.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap gives the kind.
+func (e *Error) Unwrap() error { return e.Kind }
+
+func refuse(kind error, format string, args ...any) error {
+	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+}

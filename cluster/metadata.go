@@ -1,0 +1,186 @@
+package cluster
+
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+
+	"klamm/cluster/znode"
+	"klamm/protocol"
+)
+
+// Endpoint is where clients reach a listener of a broker.
+type Endpoint = znode.Endpoint
+
+// Metadata is the cluster as clients see it, at one moment. It and all that it hands out are never changed;
+// the next one shares with it what stayed the same.
+type Metadata struct {
+	// ClusterID is the cluster's name for itself.
+	ClusterID string
+	// ControllerID is the broker that decides, -1 if that is not known.
+	ControllerID int32
+	// Brokers are the live ones, by id in order.
+	Brokers []BrokerInfo
+	topics  *topicTable
+}
+
+// shards cut the tables of topics so that a change copies one part of them only.
+const shards = 256
+
+type topicTable struct {
+	count  int
+	byName [shards]map[string]*Topic
+	byID   [shards]map[protocol.UUID]*Topic
+}
+
+// BrokerInfo is a live broker.
+type BrokerInfo struct {
+	ID int32
+	// Epoch grows with each registration.
+	Epoch     int64
+	Rack      *string
+	Endpoints []Endpoint
+}
+
+// Endpoint finds a listener's address, false if the broker has no such listener.
+func (b *BrokerInfo) Endpoint(listener string) (Endpoint, bool) {
+	for _, e := range b.Endpoints {
+		if e.Listener == listener {
+			return e, true
+		}
+	}
+	return Endpoint{}, false
+}
+
+// Topic is a topic as clients see it.
+type Topic struct {
+	Name string
+	// ID is zero for a topic made before there were ids.
+	ID protocol.UUID
+	// Partitions are in order: the n-th is partition n.
+	Partitions []Partition
+}
+
+// IsInternal says whether the topic is one of Kafka's own.
+func (t *Topic) IsInternal() bool { return IsInternalTopic(t.Name) }
+
+// IsInternalTopic says whether a name is that of one of Kafka's own topics.
+func IsInternalTopic(name string) bool {
+	return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state"
+}
+
+// Partition is a partition as clients see it. The slices are never changed.
+type Partition struct {
+	Index int32
+	// Leader is -1 (NoLeader) while nobody leads.
+	Leader      int32
+	LeaderEpoch int32
+	Replicas    []int32
+	ISR         []int32
+	// Offline are the replicas on brokers that are not live, and those whose log directory failed.
+	Offline []int32
+}
+
+// NoLeader stands for the leader of a partition that nobody leads.
+const NoLeader = znode.NoLeader
+
+// Topic finds a topic by name, nil if there is none.
+func (m *Metadata) Topic(name string) *Topic { return m.topics.byName[shardOfName(name)][name] }
+
+// TopicByID finds a topic by its id, nil if there is none.
+func (m *Metadata) TopicByID(id protocol.UUID) *Topic { return m.topics.byID[shardOfID(id)][id] }
+
+// Partition finds a partition, nil if there is none.
+func (m *Metadata) Partition(tp protocol.TopicPartition) *Partition {
+	t := m.Topic(tp.Topic)
+	if t == nil || tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
+		return nil
+	}
+	return &t.Partitions[tp.Partition]
+}
+
+// NumTopics counts the topics.
+func (m *Metadata) NumTopics() int { return m.topics.count }
+
+// Topics goes over all topics, in no order.
+func (m *Metadata) Topics() iter.Seq[*Topic] {
+	return func(yield func(*Topic) bool) {
+		for _, shard := range m.topics.byName {
+			for _, t := range shard {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// TopicNames are the names of all topics, sorted.
+func (m *Metadata) TopicNames() []string {
+	names := make([]string, 0, m.topics.count)
+	for t := range m.Topics() {
+		names = append(names, t.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Broker finds a live broker, nil if it is not.
+func (m *Metadata) Broker(id int32) *BrokerInfo {
+	for i := range m.Brokers {
+		if m.Brokers[i].ID == id {
+			return &m.Brokers[i]
+		}
+	}
+	return nil
+}
+
+var nameSeed = maphash.MakeSeed()
+
+func shardOfName(name string) int { return int(maphash.String(nameSeed, name) % shards) }
+
+// shardOfID takes a byte of the id: ids are random.
+func shardOfID(id protocol.UUID) int { return int(id[15]) % shards }
+
+// with gives a table in which topics were put (or replaced) and others removed.
+func (t *topicTable) with(put []*Topic, remove []string) *topicTable {
+	next := *t
+	var ownName, ownID [shards]bool
+	drop := func(name string) {
+		old := next.byName[shardOfName(name)][name]
+		if old == nil {
+			return
+		}
+		delete(own(&next.byName, &ownName, shardOfName(name)), name)
+		if id := shardOfID(old.ID); next.byID[id][old.ID] == old {
+			delete(own(&next.byID, &ownID, id), old.ID)
+		}
+		next.count--
+	}
+	for _, name := range remove {
+		drop(name)
+	}
+	for _, topic := range put {
+		drop(topic.Name)
+		own(&next.byName, &ownName, shardOfName(topic.Name))[topic.Name] = topic
+		if !topic.ID.IsZero() {
+			own(&next.byID, &ownID, shardOfID(topic.ID))[topic.ID] = topic
+		}
+		next.count++
+	}
+	return &next
+}
+
+// own gives a shard that may be changed: a copy, the first time.
+func own[K comparable](all *[shards]map[K]*Topic, owned *[shards]bool, i int) map[K]*Topic {
+	if !owned[i] {
+		owned[i] = true
+		if all[i] == nil {
+			all[i] = map[K]*Topic{}
+		} else {
+			all[i] = maps.Clone(all[i])
+		}
+	}
+	return all[i]
+}
