@@ -75,7 +75,10 @@ func (r *recoverer) open() error {
 		if err := r.deleteFrom(0); err != nil {
 			return err
 		}
-		r.epochs.entries, r.epochs.dirty, r.epochs.urgent = nil, true, true
+		r.epochs.entries, r.epochs.dirty = nil, true
+		if err := r.writeEpochsLocked(); err != nil {
+			return err
+		}
 	}
 	if len(r.segments) == 0 {
 		if err := r.begin(); err != nil {

@@ -33,11 +33,13 @@ func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err e
 			if largest < ts {
 				continue
 			}
-			from, err := s.timeFloor(ts)
-			if err != nil {
-				return err
-			}
-			t, found, err = s.firstAtOrAfter(ts, max(from, v.start), v.start, v.size(i))
+			err = l.lookInSegment(&v, i, func() (bool, error) {
+				from, err := s.timeFloor(ts)
+				if err == nil {
+					t, found, err = s.firstAtOrAfter(ts, max(from, v.start), v.start, v.size(i))
+				}
+				return found, err
+			})
 			if err != nil || found {
 				return err
 			}
@@ -56,7 +58,7 @@ func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset
 	defer s.log.release()
 	pos, err := s.position(from)
 	if err != nil {
-		return t, false, err
+		return t, false, badIndexIsBadFrame(err)
 	}
 	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
@@ -114,11 +116,31 @@ func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
 		if best < 0 {
 			return nil
 		}
-		s := v.segments[best]
-		t, found, err = s.firstWith(bestTs, bestOffset, v.size(best))
-		return err
+		return l.lookInSegment(&v, best, func() (bool, error) {
+			var err error
+			t, found, err = v.segments[best].firstWith(bestTs, bestOffset, v.size(best))
+			return found, err
+		})
 	})
 	return t, found, err
+}
+
+// lookInSegment looks for a record that segment i has. When it is not found, or
+// no batch is where the index says, the indexes led astray: those of a sealed
+// segment are written anew, and it is looked for once more.
+func (l *Log) lookInSegment(v *view, i int, look func() (found bool, err error)) error {
+	found, err := look()
+	astray := errors.Is(err, errBadFrame) || err == nil && !found && v.segments[i].base >= v.start
+	if !astray || i == len(v.segments)-1 {
+		return err
+	}
+	s := v.segments[i]
+	l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
+	if err := s.rebuildIndexes(l.interval.Load()); err != nil {
+		return err
+	}
+	_, err = look()
+	return err
 }
 
 // firstWith finds the record with exactly this timestamp in the batch that ends
@@ -131,7 +153,7 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 	defer s.log.release()
 	pos, err := s.position(lastOffset)
 	if err != nil {
-		return t, false, err
+		return t, false, badIndexIsBadFrame(err)
 	}
 	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()

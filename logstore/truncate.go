@@ -8,7 +8,8 @@ import (
 // offset (LocalLog.truncateTo). A batch that holds offset goes as a whole. Where
 // offset lies below the first segment, all goes and the log begins at it.
 // Readers of what is removed may see a short read. An offset at or past the end
-// only removes leader epochs that begin there.
+// only removes leader epochs that begin there. The cut is durable on return: a
+// crash never brings back records that others have replaced.
 func (l *Log) TruncateTo(offset, nowMs int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,6 +44,9 @@ func (l *Log) TruncateTo(offset, nowMs int64) error {
 	if err := l.deleteSegmentsLocked(gone); err != nil {
 		return err
 	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.fail("sync", l.dir, err)
+	}
 	return l.rebuildProducersLocked(offset, nowMs)
 }
 
@@ -63,7 +67,7 @@ func (l *Log) restartLocked(offset, nowMs int64) error {
 	l.epochs.entries, l.epochs.dirty = nil, true
 	l.pub.Unlock()
 	l.endMovedLocked(offset)
-	if err := l.writeEpochsLocked(); err != nil {
+	if err := l.writeEpochsLocked(); err != nil { // which syncs the directory
 		return err
 	}
 	for _, o := range slices.Clone(l.producers.snapshots) {
@@ -117,6 +121,9 @@ func (s *segment) truncateTo(offset int64, interval int32) error {
 		return err
 	}
 	if err := f.Truncate(pos); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	s.size.Store(pos)
