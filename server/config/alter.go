@@ -188,7 +188,7 @@ func (d *Dynamic) checkTopic(overrides map[string]string, prefix string) error {
 	}
 	given := topicDefaults(d.Current())
 	maps.Copy(given, overrides)
-	v, err := resolveAll(topicOrder, topicByName, given)
+	v, err := resolveAll(topicOrder, given)
 	if err != nil {
 		return invalidConfig("%s%s", prefix, err.Error())
 	}
@@ -204,8 +204,8 @@ func (d *Dynamic) checkTopic(overrides map[string]string, prefix string) error {
 	return nil
 }
 
-// BrokerResource reads the name of a broker resource in an alter or describe request: "" is all
-// brokers, and then perBroker is false; otherwise it must be this broker's id.
+// BrokerResource reads the name of a broker resource in an alter request: "" is all brokers, and
+// then perBroker is false; otherwise it must be this broker's id.
 func (d *Dynamic) BrokerResource(name string) (perBroker bool, err error) {
 	if name == "" {
 		return false, nil
@@ -216,6 +216,22 @@ func (d *Dynamic) BrokerResource(name string) (perBroker bool, err error) {
 	}
 	if int32(id) != d.brokerID {
 		return false, invalidRequest("Unexpected broker id, expected %d, but received %s", d.brokerID, name)
+	}
+	return true, nil
+}
+
+// DescribedBroker reads the name of a broker resource in a describe request, as BrokerResource does
+// for alter requests; Apache Kafka has other words for the same refusals there.
+func (d *Dynamic) DescribedBroker(name string) (perBroker bool, err error) {
+	if name == "" {
+		return false, nil
+	}
+	id, err := strconv.ParseInt(name, 10, 32)
+	if err != nil {
+		return false, invalidRequest("Broker id must be an integer, but it is: %s", name)
+	}
+	if int32(id) != d.brokerID {
+		return false, invalidRequest("Unexpected broker id, expected %d or empty string, but received %s", d.brokerID, name)
 	}
 	return true, nil
 }
@@ -258,7 +274,7 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 		all, broker = next, s.broker
 	}
 	given := d.combine(all, broker)
-	values, err := resolveAll(brokerSorted, brokerByName, given)
+	values, err := resolveAll(brokerSorted, given)
 	if err != nil {
 		return invalidRequest("%s", err.Error())
 	}

@@ -130,7 +130,7 @@ func (d *Dynamic) combine(all, broker map[string]string) map[string]string {
 
 // resolveGiven resolves and checks a whole configuration.
 func resolveGiven(given map[string]string) (*Values, error) {
-	values, err := resolveAll(brokerSorted, brokerByName, given)
+	values, err := resolveAll(brokerSorted, given)
 	if err != nil {
 		return nil, err
 	}

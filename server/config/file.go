@@ -96,9 +96,14 @@ func (c *javaProperties) Decode(b []byte, into map[string]any) error {
 		if t := strings.TrimLeft(logical, " \t\f"); t == "" || t[0] == '#' || t[0] == '!' {
 			continue
 		}
-		for continued(logical) && i+1 < len(lines) {
-			i++
-			logical += lines[i]
+		for continued(logical) {
+			// Joined here: the library leaves the line's end in a name that goes on below, and
+			// wants a line after the last backslash.
+			logical = strings.TrimSuffix(strings.TrimSuffix(logical, "\n"), `\`)
+			if i+1 < len(lines) {
+				i++
+				logical += strings.TrimLeft(lines[i], " \t\f")
+			}
 		}
 		p, err := loader.LoadBytes([]byte(logical))
 		if err != nil {
@@ -115,8 +120,8 @@ func (c *javaProperties) Decode(b []byte, into map[string]any) error {
 
 // continued reports whether the line goes on below: it ends in an odd number of backslashes.
 func continued(line string) bool {
-	line, ended := strings.CutSuffix(line, "\n")
-	return ended && (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
+	line = strings.TrimSuffix(line, "\n")
+	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }
 
 // located gives what was found, with the path put in. Of a name given twice the last one counts, as

@@ -121,7 +121,12 @@ func (b *Broker) settleListeners() error {
 	if err != nil {
 		return err
 	}
-	b.listeners = b.withoutControllers(all)
+	var closed []Listener
+	b.listeners, closed = b.withoutControllers(all)
+	for _, l := range closed {
+		b.listenerWarnings = append(b.listenerWarnings, Warning{Advice, b.sources["listeners"], "listeners",
+			l.String() + " is a KRaft controller's; klamm does not open it"})
+	}
 	if len(b.listeners) == 0 {
 		return crossf("listeners", "listeners: there must be at least one, as in PLAINTEXT://:9092")
 	}
@@ -139,21 +144,20 @@ func (b *Broker) settleListeners() error {
 	return b.settleInterBroker(protocols)
 }
 
-func (b *Broker) withoutControllers(all []Listener) []Listener {
-	controllers := map[string]bool{}
+// withoutControllers parts the listeners from those that controller.listener.names lists.
+func (b *Broker) withoutControllers(all []Listener) (brokers, controllers []Listener) {
+	names := map[string]bool{}
 	for _, n := range splitCSV(b.values.String("controller.listener.names")) {
-		controllers[strings.ToUpper(n)] = true
+		names[strings.ToUpper(n)] = true
 	}
-	var out []Listener
 	for _, l := range all {
-		if controllers[l.Name] {
-			b.listenerWarnings = append(b.listenerWarnings, Warning{Advice, b.sources["listeners"], "listeners",
-				l.String() + " is a KRaft controller's; klamm does not open it"})
-			continue
+		if names[l.Name] {
+			controllers = append(controllers, l)
+		} else {
+			brokers = append(brokers, l)
 		}
-		out = append(out, l)
 	}
-	return out
+	return brokers, controllers
 }
 
 func (b *Broker) settleAdvertised(protocols map[string]string) error {
@@ -175,7 +179,8 @@ func (b *Broker) settleAdvertised(protocols map[string]string) error {
 	for _, l := range b.listeners {
 		names[l.Name] = true
 	}
-	for _, l := range b.withoutControllers(all) {
+	brokers, _ := b.withoutControllers(all)
+	for _, l := range brokers {
 		if !names[l.Name] {
 			return crossf(property, "%s: %s is not among listeners", property, l.Name)
 		}

@@ -187,7 +187,7 @@ func (b *Broker) warnings() []Warning {
 // settle resolves what is given and checks it as a whole.
 func (b *Broker) settle() error {
 	b.tieIDs()
-	values, err := resolveAll(brokerSorted, brokerByName, b.given)
+	values, err := resolveAll(brokerSorted, b.given)
 	if err != nil {
 		return b.loadError(err)
 	}

@@ -48,12 +48,12 @@ func (d *Dynamic) Topic(overrides map[string]string) (Topic, []error) {
 		}
 		given[name] = value
 	}
-	v, err := resolveAll(topicOrder, topicByName, given)
+	v, err := resolveAll(topicOrder, given)
 	if err != nil {
 		// A broker's default that a topic may not have, as log.retention.bytes of a later release:
 		// the topic's own default stands in for it.
 		errs = append(errs, err)
-		v, _ = resolveAll(topicOrder, topicByName, nil)
+		v, _ = resolveAll(topicOrder, nil)
 	}
 	return newTopic(v), errs
 }

@@ -6,7 +6,6 @@ package config
 // The getters take a name of the table whose type fits; for any other name they give the zero
 // value. A test in this package holds every name written in the project's code to the table.
 type Values struct {
-	table map[string]*Property
 	byKey map[string]any
 }
 
@@ -56,10 +55,10 @@ func (v *Values) text(name string) *string {
 	return &s
 }
 
-// resolveAll parses the table's properties out of given, the defaults standing in for what is not
+// resolveAll parses these properties out of given, the defaults standing in for what is not
 // there. The first bad one in order is the error.
-func resolveAll(order []*Property, table map[string]*Property, given map[string]string) (*Values, error) {
-	v := &Values{table: table, byKey: make(map[string]any, len(order))}
+func resolveAll(order []*Property, given map[string]string) (*Values, error) {
+	v := &Values{byKey: make(map[string]any, len(order))}
 	for _, p := range order {
 		raw := p.Default
 		if s, ok := given[p.Name]; ok {
