@@ -182,10 +182,10 @@ func OpenStore(o StoreOptions) (*Store, error) {
 		return nil, err
 	}
 	s.load()
-	s.startBackground()
 	if o.OnLoaded == nil {
 		s.loading.Wait()
 	}
+	s.startBackground()
 	return s, nil
 }
 

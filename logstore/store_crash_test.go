@@ -7,6 +7,8 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -65,8 +67,12 @@ type life struct {
 	p *promises
 }
 
+// open also waits for the removal of what was left, so that nothing happens
+// beside what l itself does.
 func (l *life) open() (err error) {
-	l.s, err = OpenStore(l.o)
+	if l.s, err = OpenStore(l.o); err == nil {
+		removedAll(l.s)
+	}
 	return err
 }
 
@@ -137,7 +143,6 @@ func (l *life) steps() []func() error {
 		func() error { l.s.Checkpoint(); return nil },
 		l.close,
 		l.open,
-		func() error { removedAll(l.s); return nil },
 		func() error { return l.append(a, 1) },
 		l.close,
 	}
@@ -154,14 +159,17 @@ func TestCrashAtEachChange(t *testing.T) {
 		disk *vfs.Mem
 		want *promises
 	}
+	var mu sync.Mutex // logs are loaded side by side
 	var all []crashed
 	point := uint64(0)
 	disk.SetHook(func(op vfs.Op) {
 		if !op.Kind.Changes() {
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		point++
-		for seed := point * 100; seed < point*100+4; seed++ {
+		for seed := point * 100; seed < point*100+3; seed++ {
 			all = append(all, crashed{fmt.Sprintf("%d, %s %s", point, op.Kind, op.Path), seed, disk.CrashClone(seed), l.p.clone()})
 		}
 	})
@@ -198,10 +206,9 @@ func TestFailureOfEachOperation(t *testing.T) {
 	} {
 		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
 			t.Run(fmt.Sprintf("%s %v", kind, cause), func(t *testing.T) {
-				occurrences := 0
-				for nth := 1; nth == 1 || nth <= occurrences; nth++ {
-					seen := failOnce(t, kind, cause, nth)
-					occurrences = max(occurrences, seen)
+				occurrences := int64(1)
+				for nth := int64(1); nth <= occurrences; nth++ {
+					occurrences = max(occurrences, failOnce(t, kind, cause, int(nth)))
 				}
 			})
 		}
@@ -210,19 +217,18 @@ func TestFailureOfEachOperation(t *testing.T) {
 
 // failOnce lives a life in which the nth operation of a kind below /d1 fails and
 // gives how many there were.
-func failOnce(t *testing.T, kind vfs.OpKind, cause error, nth int) (seen int) {
+func failOnce(t *testing.T, kind vfs.OpKind, cause error, nth int) int64 {
 	disk := vfs.NewMem()
 	l := &life{o: testStore(disk, "/d1", "/d2"), p: newPromises()}
-	told := 0
+	var seen atomic.Int64
 	l.o.OnDirFailure = func(dir string, err error, _ []protocol.TopicPartition) {
-		told++
 		if dir != "/d1" || err == nil {
 			t.Errorf("%s nth %d: told of %s: %v", kind, nth, dir, err)
 		}
 	}
 	disk.SetHook(func(op vfs.Op) {
 		if op.Kind == kind && strings.HasPrefix(op.Path, "/d1") {
-			seen++
+			seen.Add(1)
 		}
 	})
 	stop := disk.Fail(vfs.Rule{Kind: kind, Path: "/d1/...", Nth: nth, Err: cause})
@@ -254,9 +260,9 @@ func failOnce(t *testing.T, kind vfs.OpKind, cause error, nth int) (seen int) {
 		err = errors.Join(l.p.hold(s), s.Close(context.Background()))
 	}
 	if err != nil {
-		t.Fatalf("%s nth %d of %d: %v", kind, nth, seen, err)
+		t.Fatalf("%s nth %d of %d: %v", kind, nth, seen.Load(), err)
 	}
-	return seen
+	return seen.Load()
 }
 
 func TestFailingDirectoryGoesOfflineAlone(t *testing.T) {
