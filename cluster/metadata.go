@@ -65,9 +65,16 @@ type Topic struct {
 // IsInternal says whether the topic is one of Kafka's own.
 func (t *Topic) IsInternal() bool { return IsInternalTopic(t.Name) }
 
+// Kafka's own topics.
+const (
+	OffsetsTopic      = "__consumer_offsets"
+	TransactionsTopic = "__transaction_state"
+	shareGroupsTopic  = "__share_group_state"
+)
+
 // IsInternalTopic says whether a name is that of one of Kafka's own topics.
 func IsInternalTopic(name string) bool {
-	return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state"
+	return name == OffsetsTopic || name == TransactionsTopic || name == shareGroupsTopic
 }
 
 // Partition is a partition as clients see it. The slices are never changed.
