@@ -147,22 +147,23 @@ func (p *FetchPartition) read(d *reader, version int16) {
 	}
 	p.MaxBytes = d.int32()
 	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
-		tag, size := d.tag()
+		tag, end := d.tag()
 		switch {
 		case tag == 0 && version >= 17:
 			p.ReplicaDirectoryID = d.uuid()
 		case tag == 1 && version >= 18:
 			p.HighWatermark = d.int64()
 		default:
-			d.skip(size)
+			d.at = end
 		}
+		d.endTag(end)
 	}
 }
 
 // tags reads the tagged fields of the request itself.
 func (r *FetchRequest) tags(d *reader) {
 	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
-		tag, size := d.tag()
+		tag, end := d.tag()
 		switch {
 		case tag == 0:
 			r.ClusterID = d.nullableString()
@@ -171,7 +172,8 @@ func (r *FetchRequest) tags(d *reader) {
 			r.ReplicaEpoch = d.int64()
 			d.skipTags()
 		default:
-			d.skip(size)
+			d.at = end
 		}
+		d.endTag(end)
 	}
 }

@@ -1,0 +1,56 @@
+// Command klamm is a Kafka broker.
+//
+// It reads its configuration, puts the rooms of the broker together, runs until
+// it is told to stop, and stops cleanly. It decides nothing else.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"klamm/server/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "klamm: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// command describes the command line.
+func command() *cobra.Command {
+	var options config.Options
+	cmd := &cobra.Command{
+		Use:   "klamm",
+		Short: "A Kafka broker",
+		Long: `klamm is a Kafka broker: point existing Kafka clients at it.
+
+Without arguments it listens on 127.0.0.1:9092 and keeps its data in ./klamm-data.
+A configuration file may be Kafka's server.properties as it is, or YAML or TOML
+with the same names. Environment variables (KLAMM_LOG_DIRS for log.dirs) go over
+the file, and --set over both.`,
+		Example: `  klamm
+  klamm --config server.properties
+  klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			options.Env = os.Environ()
+			return run(cmd.Context(), options, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
+	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	return cmd
+}

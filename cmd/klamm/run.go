@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"klamm/server"
+	"klamm/server/config"
+)
+
+// stopTimeout is how long a stop waits for requests in flight before it cuts
+// their connections.
+const stopTimeout = 30 * time.Second
+
+// run starts a broker and stops it when ctx ends.
+func run(ctx context.Context, options config.Options, out io.Writer) error {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	cfg, warnings, err := config.Load(options)
+	if err != nil {
+		return err
+	}
+	for _, w := range config.Lines(warnings) {
+		logger.Warn(w)
+	}
+	begun := time.Now()
+	broker, err := server.Start(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	welcome(out, cfg, broker)
+	logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
+	<-ctx.Done()
+	logger.Info("stopping")
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := broker.Stop(stopping); err != nil {
+		return err
+	}
+	logger.Info("stopped cleanly")
+	return nil
+}
+
+func addresses(b *server.Broker) string {
+	var out []string
+	for _, a := range b.Addrs() {
+		out = append(out, a.String())
+	}
+	return strings.Join(out, ",")
+}
+
+// welcome prints where the broker listens, where its data is, and a command to try.
+func welcome(out io.Writer, cfg *config.Broker, b *server.Broker) {
+	var dirs []string
+	for _, dir := range cfg.LogDirs() {
+		if abs, err := filepath.Abs(dir); err == nil {
+			dir = abs
+		}
+		dirs = append(dirs, dir)
+	}
+	address := b.Addrs()[0].String()
+	fmt.Fprintf(out, `klamm, a Kafka broker
+
+  listening on  %s
+  data in       %s
+
+Try it from another terminal:
+
+  echo hello | kcat -b %s -P -t greetings
+  kcat -b %s -C -t greetings -e
+
+Ctrl-C stops it.
+`, addresses(b), strings.Join(dirs, ", "), address, address)
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"klamm/cluster"
+)
+
+// autoCreate creates a topic that a client asked about, and gives what the
+// client is told: LEADER_NOT_AVAILABLE when the topic is there now, as the
+// reference does, after which clients ask again.
+func (s *Server) autoCreate(name string) error {
+	ctx, cancel := s.within(int32(s.config.Current().Int("request.timeout.ms")))
+	defer cancel()
+	res := s.broker.CreateTopics(ctx, []cluster.NewTopic{s.autoTopic(name)}, false)
+	err := res[0].Err
+	if err == nil || errors.Is(err, cluster.ErrTopicExists) || errors.Is(err, cluster.ErrTimedOut) {
+		return kerr.LeaderNotAvailable
+	}
+	return err
+}
+
+// autoTopic is a topic as it is when nobody says how it shall be. The internal
+// ones have settings of their own.
+func (s *Server) autoTopic(name string) cluster.NewTopic {
+	t := cluster.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}
+	v := s.config.Current()
+	set := func(name, value string) {
+		t.Configs = append(t.Configs, cluster.ConfigEntry{Name: name, Value: &value})
+	}
+	switch name {
+	case cluster.OffsetsTopic:
+		t.Partitions = int32(v.Int("offsets.topic.num.partitions"))
+		t.ReplicationFactor = int16(v.Int("offsets.topic.replication.factor"))
+		set("cleanup.policy", "compact")
+		set("segment.bytes", strconv.Itoa(v.Int("offsets.topic.segment.bytes")))
+		set("compression.type", "producer")
+	case cluster.TransactionsTopic:
+		t.Partitions = int32(v.Int("transaction.state.log.num.partitions"))
+		t.ReplicationFactor = int16(v.Int("transaction.state.log.replication.factor"))
+		set("unclean.leader.election.enable", "false")
+		set("compression.type", "uncompressed")
+		set("cleanup.policy", "compact")
+		set("min.insync.replicas", strconv.Itoa(v.Int("transaction.state.log.min.isr")))
+		set("segment.bytes", strconv.Itoa(v.Int("transaction.state.log.segment.bytes")))
+	}
+	return t
+}

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/protocol"
+)
+
+// call is one request on its way through the server.
+type call struct {
+	conn    *conn
+	server  *Server
+	api     *protocol.API
+	header  protocol.RequestHeader
+	body    []byte // what follows the header; part of frame
+	frame   *protocol.Buffer
+	answer  *answer
+	replied bool // the answer was filled, or is left to whoever completes it
+}
+
+// handler serves one API. A request is answered by reply, replyParts or
+// noReply, or by conn.complete later on; the error that it returns instead
+// closes the connection, as the reference broker does with what it cannot read.
+type handler func(*Server, *call) error
+
+// typed makes a handler of a function from a request to its response, for the
+// APIs whose messages are kmsg's.
+func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, Req) kmsg.Response) handler {
+	return func(s *Server, c *call) error {
+		req := newRequest()
+		req.SetVersion(c.header.Version)
+		if err := req.ReadFrom(c.body); err != nil {
+			return fmt.Errorf("the body cannot be decoded: %w", err)
+		}
+		resp := serve(s, c, req)
+		resp.SetVersion(c.header.Version)
+		c.reply(resp)
+		return nil
+	}
+}
+
+// handle finds the request's handler and calls it. The error, if any, closes
+// the connection.
+func (c *conn) handle(frame *protocol.Buffer) error {
+	header, n, err := protocol.ParseRequestHeader(frame.B)
+	if err != nil {
+		frame.Release()
+		return fmt.Errorf("the request header cannot be decoded: %w", err)
+	}
+	api, _ := protocol.Lookup(header.Key) // the header was read, so it is there
+	k := &call{conn: c, server: c.server, api: api, header: header, body: frame.B[n:], frame: frame, answer: &answer{}}
+	if !api.Serves(header.Version) {
+		defer frame.Release()
+		if header.Key == protocol.KeyAPIVersions {
+			c.expect(k.answer)
+			refuseApiVersions(k)
+			return nil
+		}
+		return fmt.Errorf("API key %d version %d is not served", header.Key, header.Version)
+	}
+	c.expect(k.answer)
+	if err := handlers[header.Key](c.server, k); err != nil {
+		if !k.replied {
+			k.noReply()
+		}
+		if k.frame != nil {
+			k.frame.Release()
+		}
+		return &RequestError{API: api.Name, Version: header.Version, Err: err}
+	}
+	if k.frame != nil {
+		k.frame.Release()
+	}
+	return nil
+}
+
+// RequestError says which request could not be served.
+type RequestError struct {
+	API     string
+	Version int16
+	Err     error
+}
+
+func (e *RequestError) Error() string { return fmt.Sprintf("%s v%d: %v", e.API, e.Version, e.Err) }
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// errClose is for requests whose failure the protocol tells by closing the connection.
+var errClose = errors.New("the protocol has no answer for this failure")
+
+// keepFrame leaves the request's frame to the caller, who releases it.
+func (c *call) keepFrame() *protocol.Buffer {
+	f := c.frame
+	c.frame = nil
+	return f
+}
+
+// begin starts the answer's bytes: room for the size, then the response header.
+func (c *call) begin(dst []byte) []byte {
+	return protocol.BeginResponse(dst, c.api, c.header.Version, c.header.CorrelationID)
+}
+
+// reply answers with a message.
+func (c *call) reply(resp kmsg.Response) {
+	buf := resp.AppendTo(c.begin(getBytes(encodeBytes)))
+	c.fill(buf)
+	c.conn.complete(c.answer, true)
+}
+
+// fill makes buf, which begin started, the whole answer. buf goes back to its
+// pool once it is sent.
+func (c *call) fill(buf []byte) {
+	protocol.FinishResponse(buf, 0)
+	c.answer.parts = append(c.answer.parts, part{bytes: buf})
+	c.answer.free = buf
+	c.answer.size = len(buf)
+	c.replied = true
+}
+
+// noReply keeps the request's place in the order and sends nothing there.
+func (c *call) noReply() {
+	c.replied = true
+	c.conn.complete(c.answer, true)
+}
+
+// clientID is the name that the client gave itself; empty when none.
+func (c *call) clientID() string {
+	if c.header.ClientID == nil {
+		return ""
+	}
+	return *c.header.ClientID
+}
+
+// localHost is the address of ours that the client reached, without the port.
+func (c *call) localHost() string {
+	host, _, err := net.SplitHostPort(c.conn.nc.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return host
+}

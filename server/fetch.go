@@ -1,0 +1,408 @@
+package server
+
+// Fetch: key 1, versions 4 to 18.
+//
+//	4  isolation level, last stable offset, aborted transactions
+//	5  log start offset
+//	7  sessions (KIP-227): session id and epoch, forgotten topics, error at the top
+//	9  current leader epoch (KIP-320)
+//	10 zstd
+//	11 rack, preferred read replica (KIP-392)
+//	12 flexible; last fetched epoch, diverging epoch
+//	13 topic ids instead of names (KIP-516)
+//	15 replica state instead of replica id
+//	16 the current leader and its address beside NOT_LEADER_OR_FOLLOWER (KIP-951)
+//	17 directory id of a replica
+//	18 high watermark that a replica knows
+//
+// Refused, in this order: for the whole request, a session that is not known
+// (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
+// (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
+// (FETCH_SESSION_TOPIC_ID_ERROR); for a partition, an id that is not known
+// (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), an
+// id that was another topic's (INCONSISTENT_TOPIC_ID), an epoch that is not
+// ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a replica that is none
+// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log (OFFSET_OUT_OF_RANGE).
+//
+// Missing on purpose: preferred read replicas and diverging epochs, which only
+// other replicas bring.
+
+import (
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"klamm/cluster"
+	"klamm/cluster/replica"
+	"klamm/logstore"
+	"klamm/protocol"
+)
+
+// topicIDVersion is the first version of Fetch and of Produce that names topics by id.
+const topicIDVersion = 13
+
+// readCommitted is the isolation level that stops at the last stable offset.
+const readCommitted = 1
+
+// fetchEncoders are used again once their answer is sent.
+var fetchEncoders = sync.Pool{New: func() any { return new(protocol.FetchEncoder) }}
+
+// fetchContext is one Fetch request on its way.
+type fetchContext struct {
+	server  *Server
+	version int16
+	req     *protocol.FetchRequest
+	meta    *cluster.Metadata
+	session *fetchSession // of an incremental request; nil otherwise
+	full    bool          // a full request that asks for a session
+	targets []fetchTarget // what is asked, in the order in which it is served
+	results []fetchResult // one for each target
+}
+
+// fetchResult is what one partition answers.
+type fetchResult struct {
+	topic     string
+	code      int16
+	hw        int64
+	lso       int64
+	logStart  int64
+	region    logstore.Region
+	hasData   bool
+	partition *replica.Partition // nil when it is not served here
+}
+
+func handleFetch(s *Server, c *call) error {
+	req, err := protocol.ParseFetch(c.body, c.header.Version)
+	if err != nil {
+		return err
+	}
+	f := &fetchContext{server: s, version: c.header.Version, req: req, meta: s.broker.Metadata()}
+	if code := f.open(s.nowMs()); code != 0 {
+		return f.reply(c, &protocol.FetchResponse{ErrorCode: code})
+	}
+	if err := f.wait(c); err != nil {
+		f.release()
+		return err
+	}
+	return f.reply(c, f.respond(s.nowMs()))
+}
+
+// open finds out what is asked: the request's partitions, or those of its
+// session (kafka.server.FetchManager.newContext). It gives the error that
+// refuses the whole request, 0 for none.
+func (f *fetchContext) open(nowMs int64) int16 {
+	cache, req := f.server.sessions, f.req
+	if req.SessionEpoch == initialEpoch || req.SessionEpoch == finalEpoch {
+		if req.SessionID != 0 {
+			cache.remove(req.SessionID)
+		}
+		f.full = req.SessionEpoch == initialEpoch
+		f.targets = f.requested()
+		return 0
+	}
+	fs := cache.get(req.SessionID)
+	if fs == nil {
+		return kerr.FetchSessionIDNotFound.Code
+	}
+	fs.mu.Lock()
+	if fs.epoch != req.SessionEpoch {
+		fs.mu.Unlock()
+		return kerr.InvalidFetchSessionEpoch.Code
+	}
+	if fs.usesTopicIDs != (f.version >= topicIDVersion) {
+		fs.mu.Unlock()
+		return kerr.FetchSessionTopicIDError.Code
+	}
+	for _, t := range f.requested() {
+		fs.setLocked(t)
+	}
+	f.forgetLocked(fs)
+	size := len(fs.partitions)
+	fs.epoch = nextEpoch(fs.epoch)
+	f.targets = make([]fetchTarget, 0, size)
+	for p := fs.head.next; p != &fs.head; p = p.next {
+		f.targets = append(f.targets, p.target)
+	}
+	fs.mu.Unlock()
+	if size == 0 {
+		// Nothing is left to tell: the session is closed.
+		cache.remove(fs.id)
+		return 0
+	}
+	cache.touch(fs, size, nowMs)
+	f.session = fs
+	return 0
+}
+
+// requested gives the partitions that stand in the request itself.
+func (f *fetchContext) requested() []fetchTarget {
+	var targets []fetchTarget
+	for i := range f.req.Topics {
+		t := &f.req.Topics[i]
+		for _, p := range t.Partitions {
+			targets = append(targets, fetchTarget{
+				key:              sessionKey{topic: t.Name, id: t.ID, partition: p.Index},
+				offset:           p.FetchOffset,
+				maxBytes:         p.MaxBytes,
+				leaderEpoch:      p.CurrentLeaderEpoch,
+				lastFetchedEpoch: p.LastFetchedEpoch,
+			})
+		}
+	}
+	return targets
+}
+
+func (f *fetchContext) forgetLocked(fs *fetchSession) {
+	for i := range f.req.Forgotten {
+		t := &f.req.Forgotten[i]
+		for _, p := range t.Partitions {
+			fs.forgetLocked(sessionKey{topic: t.Name, id: t.ID, partition: p})
+		}
+	}
+}
+
+// fromReplica reports whether another broker asks, not a consumer.
+func (f *fetchContext) fromReplica() bool { return f.req.ReplicaID >= 0 }
+
+// wait reads until there is enough to answer with, the time that the client
+// gave is over, or the server stops. The error says that the client left.
+func (f *fetchContext) wait(c *call) error {
+	deadline := f.server.now().Add(time.Duration(f.req.MaxWaitMs) * time.Millisecond)
+	for {
+		size, urgent := f.read()
+		missing := int64(f.minBytes()) - int64(size)
+		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(deadline) || c.conn.isStopping() {
+			return nil
+		}
+		woken := make(chan struct{})
+		w := replica.NewWaiter(missing, func() { close(woken); c.conn.wake() })
+		var err error
+		if f.watch(w) {
+			f.release()
+			err = c.conn.park(deadline, woken)
+		}
+		f.unwatch(w)
+		f.release()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (f *fetchContext) minBytes() int { return min(int(f.req.MinBytes), f.maxBytes()) }
+
+func (f *fetchContext) maxBytes() int {
+	return min(int(f.req.MaxBytes), f.server.fetchMaxBytes)
+}
+
+// read reads every partition once, within the limits. It gives the bytes found,
+// and whether the answer must not wait: no partition can be read at all, or one
+// that should be erred.
+func (f *fetchContext) read() (size int, urgent bool) {
+	if f.results == nil {
+		f.results = make([]fetchResult, len(f.targets))
+	}
+	left, atLeastOne, readable := f.maxBytes(), true, false
+	for i := range f.targets {
+		t, r := &f.targets[i], &f.results[i]
+		*r = fetchResult{hw: -1, lso: -1, logStart: -1, topic: t.key.topic}
+		if r.code = f.locate(t, r); r.code != 0 {
+			continue
+		}
+		readable = true
+		if r.code = f.readPartition(t, r, left, atLeastOne); r.code != 0 {
+			urgent = true
+			continue
+		}
+		if n := r.region.Size(); n > 0 {
+			size += n
+			left = max(0, left-n)
+			atLeastOne = false
+		}
+	}
+	return size, urgent || !readable
+}
+
+// locate finds the topic's name. A partition that the metadata does not know is
+// answered with its error and keeps nobody from waiting for the others.
+func (f *fetchContext) locate(t *fetchTarget, r *fetchResult) int16 {
+	if f.version >= topicIDVersion {
+		topic := f.meta.TopicByID(t.key.id)
+		if topic == nil {
+			return kerr.UnknownTopicID.Code
+		}
+		r.topic = topic.Name
+	}
+	if f.meta.Partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition}) == nil {
+		return kerr.UnknownTopicOrPartition.Code
+	}
+	return 0
+}
+
+// readPartition reads from one partition, at most left bytes but for the first
+// batch of the answer.
+func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, atLeastOne bool) int16 {
+	p, err := f.server.replicas.Partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition})
+	if err != nil {
+		return codeOf(err)
+	}
+	if !t.key.id.IsZero() && !p.TopicID().IsZero() && t.key.id != p.TopicID() {
+		return kerr.InconsistentTopicID.Code
+	}
+	if err := p.CheckEpoch(t.leaderEpoch); err != nil {
+		return codeOf(err)
+	}
+	if f.fromReplica() {
+		return kerr.NotLeaderForPartition.Code // nobody else has a replica
+	}
+	r.hw, r.lso = p.HighWatermark(), p.LastStableOffset()
+	upTo := r.hw
+	if f.req.Isolation == readCommitted {
+		upTo = r.lso
+	}
+	log := p.Log()
+	r.region, err = log.Read(t.offset, min(int(t.maxBytes), left), upTo, atLeastOne)
+	if err != nil {
+		r.hw, r.lso = -1, -1
+		return codeOf(err)
+	}
+	r.logStart = log.StartOffset()
+	r.partition = p
+	return 0
+}
+
+// watch makes w wait for every partition that was read. It reports false when
+// one has moved since.
+func (f *fetchContext) watch(w *replica.Waiter) bool {
+	unmoved := true
+	for i := range f.results {
+		if r := &f.results[i]; r.partition != nil {
+			unmoved = r.partition.Watch(w, r.hw) && unmoved
+		}
+	}
+	return unmoved
+}
+
+func (f *fetchContext) unwatch(w *replica.Waiter) {
+	for i := range f.results {
+		if r := &f.results[i]; r.partition != nil {
+			r.partition.Unwatch(w)
+		}
+	}
+}
+
+// release gives back the files of what was read.
+func (f *fetchContext) release() {
+	for i := range f.results {
+		f.results[i].region.Release()
+		f.results[i].region = logstore.Region{}
+	}
+}
+
+// respond turns the results into the response, and notes in the session what
+// the fetcher has been told.
+func (f *fetchContext) respond(nowMs int64) *protocol.FetchResponse {
+	resp := &protocol.FetchResponse{}
+	switch {
+	case f.session != nil:
+		resp.SessionID = f.session.id
+		f.session.mu.Lock()
+		defer f.session.mu.Unlock()
+		if f.session.epoch != nextEpoch(f.req.SessionEpoch) {
+			// Another request went on with the session meanwhile.
+			f.release()
+			resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
+			return resp
+		}
+	case f.full:
+		resp.SessionID = f.newSession(nowMs)
+	}
+	for i := range f.targets {
+		if f.session != nil && !f.tellLocked(&f.targets[i], &f.results[i]) {
+			continue
+		}
+		f.add(resp, &f.targets[i], &f.results[i])
+	}
+	return resp
+}
+
+// add appends one partition's answer, to the topic before it if that is the same.
+func (f *fetchContext) add(resp *protocol.FetchResponse, t *fetchTarget, r *fetchResult) {
+	last := len(resp.Topics) - 1
+	if last < 0 || resp.Topics[last].Name != t.key.topic || resp.Topics[last].ID != t.key.id {
+		resp.Topics = append(resp.Topics, protocol.FetchTopicResponse{Name: t.key.topic, ID: t.key.id})
+		last++
+	}
+	p := protocol.NewFetchPartitionResponse(t.key.partition, r.code)
+	p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.hw, r.lso, r.logStart
+	if f.req.Isolation == readCommitted && r.code == 0 {
+		p.AbortedTransactions = []protocol.AbortedTransaction{}
+	}
+	if r.region.Size() > 0 {
+		p.Records = &r.region
+	}
+	resp.Topics[last].Partitions = append(resp.Topics[last].Partitions, p)
+}
+
+// reply sends the response: small encoded pieces, and between them the regions
+// of files, which go to the socket as they are.
+func (f *fetchContext) reply(c *call, resp *protocol.FetchResponse) error {
+	enc := fetchEncoders.Get().(*protocol.FetchEncoder)
+	size, pieces, err := enc.Encode(f.version, c.header.CorrelationID, resp)
+	if err != nil {
+		f.release()
+		fetchEncoders.Put(enc)
+		return err
+	}
+	a := c.answer
+	a.size, a.encoder = size, enc
+	a.parts = make([]part, len(pieces))
+	for i, piece := range pieces {
+		if piece.Records == nil {
+			a.parts[i].bytes = piece.Bytes
+			continue
+		}
+		region := piece.Records.(*logstore.Region)
+		a.parts[i].region = *region
+		*region = logstore.Region{} // the answer has it now
+	}
+	c.replied = true
+	c.conn.complete(a, true)
+	return nil
+}
+
+// newSession opens a session that holds what this answer tells; 0 when none.
+func (f *fetchContext) newSession(nowMs int64) int32 {
+	fs := f.server.sessions.create(f.fromReplica(), f.version >= topicIDVersion, len(f.targets), nowMs, func(fs *fetchSession) {
+		for i := range f.targets {
+			p := fs.setLocked(f.targets[i])
+			p.hw, p.logStart = f.results[i].hw, f.results[i].logStart
+		}
+	})
+	if fs == nil {
+		return 0
+	}
+	return fs.id
+}
+
+// tellLocked reports whether an incremental answer must name the partition, and
+// notes that it does: it has records, or an error, or moved its high watermark
+// or start. One with records goes to the end of the order, so that the next
+// answer begins with others.
+func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
+	p := f.session.partitions[t.key]
+	if p == nil {
+		return false
+	}
+	tell := r.region.Size() > 0 || r.code != 0 || p.hw != r.hw || p.logStart != r.logStart
+	p.hw, p.logStart = r.hw, r.logStart
+	if r.code != 0 {
+		p.hw = -1 // once the error is gone the partition is told again
+	}
+	if r.region.Size() > 0 {
+		p.unlink()
+		f.session.pushLocked(p)
+	}
+	return tell
+}

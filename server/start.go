@@ -1,0 +1,308 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"klamm/cluster"
+	"klamm/cluster/meta/local"
+	"klamm/cluster/replica"
+	"klamm/logstore"
+	"klamm/logstore/vfs"
+	"klamm/protocol"
+	"klamm/server/config"
+)
+
+// treeFile is the embedded metadata tree, a plain file at the top of the first
+// log directory: Apache's broker passes over files there.
+const treeFile = "klamm-metadata"
+
+// Broker is a whole broker that runs: all rooms put together.
+type Broker struct {
+	server  *Server
+	cluster *cluster.Broker
+	store   *logstore.Store
+	tree    *tree
+	logger  *slog.Logger
+}
+
+// tree is the open embedded tree with this process's session.
+type tree struct {
+	store *local.Store
+	*local.Session
+}
+
+func openTree(path string) (*tree, error) {
+	store, err := local.Open(local.Options{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	session, err := store.Session()
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &tree{store, session}, nil
+}
+
+func (t *tree) Close() error { return errors.Join(t.Session.Close(), t.store.Close()) }
+
+// Start puts a broker together and has it accept clients when it returns. The
+// ports come first and the directories' owners next, so that a start that
+// cannot be changes nothing on the disk.
+func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broker, error) {
+	listeners, err := Bind(cfg.Listeners())
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{logger: logger}
+	if err := b.start(ctx, cfg, listeners); err != nil {
+		CloseAll(listeners)
+		return nil, errors.Join(err, b.release(ctx))
+	}
+	return b, nil
+}
+
+func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Listener) error {
+	id, err := b.identify(cfg)
+	if err != nil {
+		return err
+	}
+	dynamic := config.NewDynamic(cfg, id.broker)
+	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
+	if err != nil {
+		return err
+	}
+	if err := b.settle(cfg, id); err != nil {
+		return err
+	}
+	replicas := replica.NewManager(b.store, func(overrides map[string]string) *replica.Config {
+		return topicConfig(dynamic, overrides)
+	})
+	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
+	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
+	if err != nil {
+		return err
+	}
+	b.server = New(Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Config: dynamic, Logger: b.logger})
+	b.server.Serve(listeners)
+	return nil
+}
+
+// identity is who the broker is.
+type identity struct {
+	broker    int32
+	cluster   string
+	treePath  string
+	generated bool // the broker's id is to be drawn from the tree, and this is the one it will give
+}
+
+// identify finds out who the broker is, from its configuration, its directories
+// and its tree. It changes nothing on the disk.
+func (b *Broker) identify(cfg *config.Broker) (identity, error) {
+	dirs := cfg.LogDirs()
+	id := identity{broker: cfg.ID(), treePath: filepath.Join(dirs[0], treeFile)}
+	for _, dir := range dirs {
+		m, err := logstore.ReadMetaProperties(vfs.OS{}, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return id, err
+		}
+		if id.broker == logstore.NoBrokerID {
+			id.broker = m.BrokerID
+		}
+		if id.cluster == "" {
+			id.cluster = m.ClusterID
+		}
+	}
+	if _, err := os.Stat(id.treePath); err == nil {
+		if b.tree, err = openTree(id.treePath); err != nil {
+			return id, err
+		}
+		if known, err := cluster.ReadClusterID(b.tree); err == nil {
+			id.cluster = known
+		}
+	}
+	if id.cluster == "" {
+		id.cluster = cluster.NewTopicID().String()
+	}
+	if id.broker != logstore.NoBrokerID {
+		return id, nil
+	}
+	ok, reserved := cfg.GenerateID()
+	if !ok {
+		return id, errors.New("broker.id: no id is given, and broker.id.generation.enable forbids to draw one")
+	}
+	id.generated = true
+	var err error
+	if b.tree != nil {
+		id.broker, err = cluster.GenerateBrokerID(b.tree, reserved)
+	} else {
+		id.broker = reserved + 1 // what a new tree gives
+	}
+	return id, err
+}
+
+// settle opens the tree if identify found none, and writes into it who the
+// broker is.
+func (b *Broker) settle(cfg *config.Broker, id identity) error {
+	if b.tree != nil {
+		_, err := cluster.EnsureClusterID(b.tree, id.cluster)
+		return err
+	}
+	var err error
+	if b.tree, err = openTree(id.treePath); err != nil {
+		return err
+	}
+	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
+		return err
+	}
+	if id.generated {
+		_, reserved := cfg.GenerateID()
+		if drawn, err := cluster.GenerateBrokerID(b.tree, reserved); err != nil || drawn != id.broker {
+			return fmt.Errorf("broker.id: drew %d and not %d from a new tree: %w", drawn, id.broker, err)
+		}
+	}
+	return nil
+}
+
+// storeOptions says how the directories are kept.
+func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.StoreOptions {
+	v := dynamic.Current()
+	return logstore.StoreOptions{
+		Dirs:      dynamic.Static().LogDirs(),
+		BrokerID:  id.broker,
+		ClusterID: id.cluster,
+		Defaults:  topicConfig(dynamic, nil).Log,
+
+		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
+		RetentionCheckMs:          v.Long("log.retention.check.interval.ms"),
+		RecoveryPointCheckpointMs: v.Long("log.flush.offset.checkpoint.interval.ms"),
+		StartOffsetCheckpointMs:   v.Long("log.flush.start.offset.checkpoint.interval.ms"),
+		HighWatermarkCheckpointMs: v.Long("replica.high.watermark.checkpoint.interval.ms"),
+		ProducerExpiryCheckMs:     v.Long("producer.id.expiration.check.interval.ms"),
+
+		OnDirFailure: func(_ string, _ error, partitions []protocol.TopicPartition) {
+			if b.cluster != nil {
+				b.cluster.SetOffline(partitions)
+			}
+		},
+		Logger: b.logger,
+	}
+}
+
+// topicConfig resolves a topic's own properties over the broker's.
+func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
+	t, _ := dynamic.Topic(overrides)
+	return &replica.Config{
+		Log: logstore.Config{
+			SegmentBytes:         t.SegmentBytes,
+			SegmentMs:            t.SegmentMs,
+			SegmentJitterMs:      t.SegmentJitterMs,
+			IndexIntervalBytes:   t.IndexIntervalBytes,
+			IndexBytes:           t.IndexBytes,
+			RetentionMs:          t.RetentionMs,
+			RetentionBytes:       t.RetentionBytes,
+			FlushMessages:        t.FlushMessages,
+			FlushMs:              t.FlushMs,
+			FileDeleteDelayMs:    t.FileDeleteDelayMs,
+			Delete:               t.Delete,
+			Compact:              t.Compact,
+			ProducerExpirationMs: dynamic.Current().Long("producer.id.expiration.ms"),
+		},
+		MaxMessageBytes:      t.MaxMessageBytes,
+		LogAppendTime:        t.LogAppendTime,
+		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
+		TimestampAfterMaxMs:  t.TimestampAfterMaxMs,
+	}
+}
+
+func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manager, id identity, endpoints []cluster.Endpoint) cluster.Options {
+	v := dynamic.Current()
+	o := cluster.Options{
+		Tree:              b.tree,
+		Replicas:          replicas,
+		BrokerID:          id.broker,
+		Endpoints:         endpoints,
+		Partitions:        int32(v.Int("num.partitions")),
+		ReplicationFactor: int16(v.Int("default.replication.factor")),
+		BrokerConfigChanged: func(own, defaults map[string]string) {
+			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
+				b.logger.Warn("a dynamic property has no effect", "error", err)
+			}
+		},
+		Logger: b.logger,
+	}
+	if rack := v.String("broker.rack"); rack != "" {
+		o.Rack = &rack
+	}
+	return o
+}
+
+// endpoints says what is told to clients about each listener, and marks the
+// listeners whose clients are told their own connection's address.
+func endpoints(cfg *config.Broker, listeners []*Listener) []cluster.Endpoint {
+	var out []cluster.Endpoint
+	for _, a := range cfg.Advertised() {
+		e := cluster.Endpoint{Listener: a.Name, SecurityProtocol: a.Protocol, Host: a.Host, Port: int32(a.Port)}
+		for _, l := range listeners {
+			if l.Name != a.Name {
+				continue
+			}
+			if e.Port == 0 {
+				_, port, _ := net.SplitHostPort(l.Addr().String())
+				n, _ := strconv.ParseUint(port, 10, 16)
+				e.Port = int32(n)
+			}
+			l.Any = a.Host == ""
+		}
+		if e.Host == "" {
+			e.Host, _ = os.Hostname()
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// Addrs are the addresses that were bound, in the order of listeners.
+func (b *Broker) Addrs() []net.Addr {
+	var out []net.Addr
+	for _, l := range b.server.listeners {
+		out = append(out, l.Addr())
+	}
+	return out
+}
+
+// Stop ends the broker cleanly: what is in flight is answered, the checkpoints
+// and the mark of a clean stop are written. When ctx ends first, connections
+// are cut and the rest goes on.
+func (b *Broker) Stop(ctx context.Context) error {
+	err := b.server.Shutdown(ctx)
+	if err != nil {
+		b.logger.Warn("connections were cut, they did not end in time", "error", err)
+	}
+	return b.release(ctx)
+}
+
+// release gives up what start took, the last thing first.
+func (b *Broker) release(ctx context.Context) error {
+	var errs []error
+	if b.cluster != nil {
+		b.cluster.Close()
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close(context.WithoutCancel(ctx)))
+	}
+	if b.tree != nil {
+		errs = append(errs, b.tree.Close())
+	}
+	return errors.Join(errs...)
+}
