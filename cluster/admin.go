@@ -66,8 +66,8 @@ func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, v
 }
 
 // DeleteTopics deletes topics by name or id: one result for each, in order, with both name and id. Those without an error are gone from
-// Metadata and from the tree when this returns; their logs are renamed and go later. ErrTimedOut means that
-// the topic is marked for deletion and goes when a broker that holds some of it is back.
+// Metadata when this returns, and their logs renamed, to go later. What a broker that is not live or a broken disk holds of them keeps them marked for
+// deletion in the tree until it is back; until then the name cannot be used again. A topic asked for twice is deleted once.
 func (b *Broker) DeleteTopics(ctx context.Context, topics []TopicRef) []TopicResult {
 	e := &controller.DeleteTopics{Topics: topics}
 	if err := b.controller.Do(ctx, e); err != nil {

@@ -272,7 +272,7 @@ func TestDeletionGoesOn(t *testing.T) {
 	tp := protocol.TopicPartition{Topic: "orders", Partition: 1}
 	h.replicas.failStop[tp] = errors.New("disk says no")
 	res := h.broker.DeleteTopics(context.Background(), []TopicRef{{Name: "orders"}})[0]
-	if !errors.Is(res.Err, ErrTimedOut) || !h.exists("/admin/delete_topics/orders") || !h.exists("/brokers/topics/orders") {
+	if res.Err != nil || !h.exists("/admin/delete_topics/orders") || !h.exists("/brokers/topics/orders") {
 		t.Fatalf("deletion that could not finish: %+v", res)
 	}
 	if h.broker.Metadata().Topic("orders") != nil {

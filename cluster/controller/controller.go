@@ -182,11 +182,10 @@ func (c *Controller) handle(e Event) error {
 	return nil
 }
 
-// unfinished says of the topics that are still there that their deletion waits for a broker.
+// unfinished logs which deletions wait for a broker. To the client they are done: the topics are not shown any more.
 func (c *Controller) unfinished(e *DeleteTopics) {
 	for i := range e.Results {
 		if res := &e.Results[i]; res.Err == nil && c.state.Topics[res.Name] != nil {
-			res.Err = refuse(ErrTimedOut, "The request timed out.")
 			c.o.Logger.Warn("topic deletion waits for its replicas", "topic", res.Name, "brokers", c.state.waitingFor(res.Name))
 		}
 	}

@@ -31,7 +31,7 @@ func (s *State) createTopics(d *Decision, r *Rules, e *CreateTopics) {
 		t := s.create(d, n, replicas, configs)
 		if p := s.firstWithoutState(t); p >= 0 {
 			// Apache's broker waits for a leader until the client's time is up, and says so; the topic is there.
-			res.Err = refuse(ErrTimedOut, "The request timed out.")
+			res.Err = &Error{Kind: ErrTimedOut}
 		}
 	}
 }

@@ -19,22 +19,24 @@ func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 		if !ref.ID.IsZero() {
 			name, ok := s.TopicByID(ref.ID)
 			if !ok {
-				res.Err = refuse(ErrUnknownTopicID, "This server does not host this topic ID.")
+				res.Err = &Error{Kind: ErrUnknownTopicID}
 				continue
 			}
 			res.Name = name
 		}
 		t := s.Topics[res.Name]
 		if t == nil {
-			res.Err = refuse(ErrUnknownTopic, "This server does not host this topic-partition.")
+			res.Err = &Error{Kind: ErrUnknownTopic}
 			continue
 		}
 		res.ID = t.ID
 		if s.Deleting[t.Name] != nil {
 			continue // asked for twice is as good as once
 		}
-		d.Writes = append(d.Writes, meta.CreateOp(znode.DeleteTopicPath(t.Name), nil, meta.Persistent))
 		s.beginDeletion(d, t)
+		if s.Deleting[t.Name] != nil {
+			d.Writes = append(d.Writes, meta.CreateOp(znode.DeleteTopicPath(t.Name), nil, meta.Persistent))
+		}
 	}
 }
 
@@ -43,6 +45,9 @@ func (s *State) beginDeletion(d *Decision, t *Topic) {
 	waiting := map[int32]bool{}
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
+		if p.Version < 0 {
+			continue // never led: nobody has anything of it
+		}
 		for _, id := range p.Replicas.Replicas {
 			waiting[id] = true
 			if s.Live[id] != nil {
@@ -53,6 +58,9 @@ func (s *State) beginDeletion(d *Decision, t *Topic) {
 	}
 	s.Deleting[t.Name] = waiting
 	d.Removed = append(d.Removed, t.Name)
+	if len(waiting) == 0 {
+		s.remove(d, t.Name)
+	}
 }
 
 // replicasStopped removes from the tree the topics that no broker holds any more.
@@ -67,10 +75,14 @@ func (s *State) replicasStopped(d *Decision, broker int32, topics []string) {
 		if len(waiting) > 0 {
 			continue
 		}
-		d.Remove = append(d.Remove, znode.TopicPath(name),
-			znode.ConfigPath(znode.EntityTopics, name), znode.DeleteTopicPath(name))
-		s.removeTopic(name)
+		s.remove(d, name)
 	}
+}
+
+func (s *State) remove(d *Decision, name string) {
+	d.Remove = append(d.Remove, znode.TopicPath(name),
+		znode.ConfigPath(znode.EntityTopics, name), znode.DeleteTopicPath(name))
+	s.removeTopic(name)
 }
 
 // waitingFor are the brokers that a deletion waits for, in order.

@@ -23,14 +23,19 @@ var (
 	ErrNotController            = errors.New("this broker is not the controller")
 )
 
-// Error is a refusal: its kind, one of ErrXxx, and the sentence that Apache's broker gives to the client.
+// Error is a refusal: its kind, one of ErrXxx, and the sentence that Apache's broker gives to the client, "" where it gives none (null).
 type Error struct {
 	Kind    error
 	Message string
 }
 
-// Error is the message alone, as the client gets it.
-func (e *Error) Error() string { return e.Message }
+// Error is the message alone, as the client gets it, or the kind where there is none.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return e.Kind.Error()
+	}
+	return e.Message
+}
 
 // Unwrap gives the kind.
 func (e *Error) Unwrap() error { return e.Kind }

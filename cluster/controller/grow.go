@@ -33,7 +33,7 @@ func (s *State) createPartitions(d *Decision, r *Rules, e *CreatePartitions) {
 		t.Version++
 		s.bring(d, t, from)
 		if slices.ContainsFunc(t.Partitions[from:], func(p Partition) bool { return p.Version < 0 }) {
-			res.Err = refuse(ErrTimedOut, "The request timed out.")
+			res.Err = &Error{Kind: ErrTimedOut}
 		}
 	}
 }
@@ -47,8 +47,11 @@ func (t *Topic) encode() []byte {
 }
 
 func (s *State) checkNewPartitions(r *Rules, n *NewPartitions, granted int) ([]znode.Replicas, error) {
+	if s.Deleting[n.Topic] != nil {
+		return nil, refuse(ErrInvalidTopic, "The topic is queued for deletion.")
+	}
 	t := s.Topics[n.Topic]
-	if t == nil || len(t.Partitions) == 0 || s.Deleting[n.Topic] != nil {
+	if t == nil || len(t.Partitions) == 0 {
 		return nil, refuse(ErrUnknownTopic, "The topic '%s' does not exist.", n.Topic)
 	}
 	for i := range t.Partitions {
