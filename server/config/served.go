@@ -15,7 +15,7 @@ var servedBroker = set(
 	"log.index.size.max.bytes", "log.index.interval.bytes",
 	"log.flush.interval.messages", "log.flush.interval.ms", "log.flush.scheduler.interval.ms",
 	"log.flush.offset.checkpoint.interval.ms", "log.flush.start.offset.checkpoint.interval.ms",
-	"log.segment.delete.delay.ms", "log.preallocate", "log.initial.task.delay.ms",
+	"log.segment.delete.delay.ms", "log.initial.task.delay.ms",
 	"log.message.timestamp.type", "log.message.timestamp.difference.max.ms",
 	"log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
 	"replica.high.watermark.checkpoint.interval.ms",
@@ -30,7 +30,7 @@ var servedBroker = set(
 var servedTopic = set(
 	"segment.bytes", "segment.ms", "segment.jitter.ms", "segment.index.bytes", "index.interval.bytes",
 	"flush.messages", "flush.ms", "retention.bytes", "retention.ms", "cleanup.policy",
-	"file.delete.delay.ms", "max.message.bytes", "min.insync.replicas", "preallocate",
+	"file.delete.delay.ms", "max.message.bytes", "min.insync.replicas",
 	"message.timestamp.type", "message.timestamp.difference.max.ms",
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
 )
