@@ -234,6 +234,14 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		Endpoints:         endpoints,
 		Partitions:        int32(v.Int("num.partitions")),
 		ReplicationFactor: int16(v.Int("default.replication.factor")),
+		ValidateTopicConfig: func(overrides map[string]string) error {
+			values := make(map[string]*string, len(overrides))
+			for name, value := range overrides {
+				values[name] = &value
+			}
+			_, err := dynamic.CreateTopic(values)
+			return err
+		},
 		BrokerConfigChanged: func(own, defaults map[string]string) {
 			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
 				b.logger.Warn("a dynamic property has no effect", "error", err)
