@@ -147,23 +147,22 @@ func (p *FetchPartition) read(d *reader, version int16) {
 	}
 	p.MaxBytes = d.int32()
 	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
-		tag, end := d.tag()
+		tag, size := d.tag()
 		switch {
 		case tag == 0 && version >= 17:
 			p.ReplicaDirectoryID = d.uuid()
 		case tag == 1 && version >= 18:
 			p.HighWatermark = d.int64()
 		default:
-			d.at = end
+			d.skip(size)
 		}
-		d.endTag(end)
 	}
 }
 
 // tags reads the tagged fields of the request itself.
 func (r *FetchRequest) tags(d *reader) {
 	for n := d.tagCount(); n > 0 && !d.failed(); n-- {
-		tag, end := d.tag()
+		tag, size := d.tag()
 		switch {
 		case tag == 0:
 			r.ClusterID = d.nullableString()
@@ -172,8 +171,7 @@ func (r *FetchRequest) tags(d *reader) {
 			r.ReplicaEpoch = d.int64()
 			d.skipTags()
 		default:
-			d.at = end
+			d.skip(size)
 		}
-		d.endTag(end)
 	}
 }

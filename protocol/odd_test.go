@@ -72,6 +72,8 @@ func TestOddRequestsAreClosedOrReadAsTheBrokerDoes(t *testing.T) {
 			switch h.Key {
 			case KeyProduce:
 				_, err = ParseProduce(o.request[at:], h.Version)
+			case KeyFetch:
+				_, err = ParseFetch(o.request[at:], h.Version)
 			default:
 				err = r.ReadFrom(o.request[at:])
 			}

@@ -173,7 +173,7 @@ func (r *reader) partitions(size int) int {
 }
 
 // tagCount reads how many tagged fields follow. A decoder that knows some reads
-// each with tag and endTag; the others call skipTags.
+// each after tag, and calls skip for the others; the rest call skipTags.
 func (r *reader) tagCount() uint32 {
 	if !r.flex {
 		return 0
@@ -181,28 +181,25 @@ func (r *reader) tagCount() uint32 {
 	return r.uvarint()
 }
 
-// tag reads the number of a tagged field and gives where it ends.
-func (r *reader) tag() (tag uint32, end int) {
-	tag = r.uvarint()
-	size := r.uvarint()
+// tag reads the number and the size of a tagged field. Of a field that is known
+// the size does not matter: Apache's reader does not hold it against what the
+// field takes.
+func (r *reader) tag() (tag, size uint32) { return r.uvarint(), r.uvarint() }
+
+// skip passes over a field.
+func (r *reader) skip(size uint32) {
 	if int64(size) > int64(len(r.b)-r.at) {
 		r.fail("a tagged field of " + strconv.FormatUint(uint64(size), 10) + " bytes")
-		return tag, r.at
+		return
 	}
-	return tag, r.at + int(size)
-}
-
-// endTag checks that a field that was read was as long as it said.
-func (r *reader) endTag(end int) {
-	if r.at != end {
-		r.fail("a tagged field that is not as long as it says")
-	}
+	r.at += int(size)
 }
 
 // skipTags passes over tagged fields.
 func (r *reader) skipTags() {
 	for n := r.tagCount(); n > 0 && !r.failed(); n-- {
-		_, r.at = r.tag()
+		_, size := r.tag()
+		r.skip(size)
 	}
 }
 

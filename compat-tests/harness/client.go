@@ -142,7 +142,7 @@ func EndOffset(t testing.TB, addr, topic string, partition int32) int64 {
 	}
 	o, ok := listed.Lookup(topic, partition)
 	if !ok || o.Err != nil {
-		t.Fatalf("end offset of %s/%d: %v", topic, partition, o.Err)
+		t.Fatalf("end offset of %s/%d: listed %t, %v", topic, partition, ok, o.Err)
 	}
 	return o.Offset
 }

@@ -55,7 +55,7 @@ func (s *snappyReader) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		n, err := snappy.DecodedLen(block)
-		if err != nil || n > snappyRatio*len(block) {
+		if err != nil || n > snappyRatio*len(block) || !plainSnappy(block) {
 			return 0, errSnappy
 		}
 		if cap(s.buf) < n {
@@ -96,6 +96,42 @@ func (s *snappyReader) next() ([]byte, error) {
 		s.src = s.src[4+n:]
 		return block, nil
 	}
+}
+
+// plainSnappy reports whether a block keeps to snappy. The decoder reads its
+// successor S2 too, whose repeated offsets no other client can read: such a batch
+// must not get into a log. Its mark is a short copy from offset 0. Anything else
+// that is wrong is left to the decoder.
+func plainSnappy(block []byte) bool {
+	_, n := binary.Uvarint(block)
+	for block = block[max(n, 0):]; len(block) > 0; {
+		tag, size := block[0], 0
+		switch tag & 3 {
+		case 0: // literal
+			size = 2 + int(tag>>2)
+			if extra := int(tag>>2) - 59; extra > 0 {
+				if len(block) <= extra {
+					return true
+				}
+				size = 0
+				for i := extra; i > 0; i-- {
+					size = size<<8 | int(block[i])
+				}
+				size += 2 + extra
+			}
+		case 1: // copy of 4 to 11 bytes, offset of 11 bits
+			if len(block) > 1 && tag>>5 == 0 && block[1] == 0 {
+				return false
+			}
+			size = 2
+		case 2:
+			size = 3
+		case 3:
+			size = 5
+		}
+		block = block[min(size, len(block)):]
+	}
+	return true
 }
 
 // appendXerial compresses src into the frames that Java reads.

@@ -161,28 +161,18 @@ func checkRecords(b []byte, r *Rules, info *Info) error {
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
 	for i := range h.Count {
-		f, err := c.readFields()
+		g, err := c.glance()
 		if err != nil {
 			return invalid(err)
 		}
-		if f.offsetDelta != i {
-			return &InvalidError{Message: "record " + itoa(int64(i)) + " of the batch has offset delta " + itoa(int64(f.offsetDelta))}
+		if g.offsetDelta != i {
+			return &InvalidError{Message: "record " + itoa(int64(i)) + " of the batch has offset delta " + itoa(int64(g.offsetDelta))}
 		}
-		nullKey, err := c.skipField(f.end)
-		if err == nil {
-			_, err = c.skipField(f.end)
-		}
-		if err == nil {
-			err = c.skipHeaders(f.end)
-		}
-		if err != nil {
-			return invalid(err)
-		}
-		timestamp := h.BaseTimestamp + f.timestampDelta
+		timestamp := h.BaseTimestamp + g.timestampDelta
 		if h.LogAppendTime() {
 			timestamp = h.MaxTimestamp
 		}
-		if r.KeyRequired && nullKey {
+		if r.KeyRequired && g.nullKey {
 			faults.add(i, "a compacted topic takes no record without a key")
 		} else {
 			faults.checkTimestamp(i, timestamp, h, r)
@@ -196,6 +186,27 @@ func checkRecords(b []byte, r *Rules, info *Info) error {
 	}
 	info.ExpandedBytes = c.at()
 	return faults.err()
+}
+
+// glance passes over the next record and gives what Validate wants of it.
+func (c *cursor) glance() (glance, error) {
+	g, size := quick(c.win)
+	if size > 0 {
+		c.win = c.win[size:]
+		return g, nil
+	}
+	f, err := c.readFields()
+	if err != nil {
+		return g, err
+	}
+	g = glance{timestampDelta: f.timestampDelta, offsetDelta: f.offsetDelta}
+	if g.nullKey, err = c.skipField(f.end); err != nil {
+		return g, err
+	}
+	if _, err = c.skipField(f.end); err != nil {
+		return g, err
+	}
+	return g, c.skipHeaders(f.end)
 }
 
 // recordFaults gathers the records that a topic refuses.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"log"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -166,7 +167,7 @@ func (c *capture) fillAdmin(r kmsg.Request) {
 		}
 		r.ResponsePartitionLimit = 100
 	default:
-		panic(fmt.Sprintf("nothing to ask with %T", r))
+		log.Fatalf("nothing to ask with %T", r)
 	}
 }
 
@@ -222,5 +223,6 @@ func (c *capture) odds() []odd {
 	for v := range int16(3) {
 		all = append(all, odd{fmt.Sprint("Produce ", v), request(c.produceOf(v, same), v, "")})
 	}
+	all = append(all, malformed()...)
 	return append(all, c.oddBatches()...)
 }

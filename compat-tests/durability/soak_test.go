@@ -1,0 +1,132 @@
+package durability
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/compat-tests/harness"
+)
+
+var (
+	soak  = flag.Duration("soak", 20*time.Second, "how long TestSoak works")
+	kills = flag.Int("kills", 50, "how many kills TestSoak spreads over that time, one every 5 seconds at most")
+)
+
+// TestSoak mixes producers, consumers, retention, deleted records and topics
+// that come and go, kills the broker in between, and has DumpLogSegments read
+// what is left.
+func TestSoak(t *testing.T) {
+	rng := newRand(t)
+	b := harness.Start(t, harness.Options{Properties: map[string]string{
+		"log.segment.bytes":                       "1048576",
+		"log.index.interval.bytes":                "4096",
+		"log.retention.check.interval.ms":         "2000",
+		"log.segment.delete.delay.ms":             "1000",
+		"log.flush.offset.checkpoint.interval.ms": "5000",
+	}})
+	// Some retention by size and by time falls into any run.
+	l := startLoad(t, b, 1000, "retention.bytes", "1500000", "retention.ms", "600000", "segment.ms", "60000", "file.delete.delay.ms", "1000")
+	ctx, cancel := context.WithCancel(context.Background())
+	l.running.Go(func() { churn(ctx, t, b.Addr) })
+	l.running.Go(func() { deleteRecords(ctx, t, b.Addr, l.producers[2], rand.New(rand.NewPCG(rng.Uint64(), 0))) })
+
+	n := max(1, min(*kills, int(*soak/(5*time.Second))))
+	every := *soak / time.Duration(n)
+	for i := range n {
+		begun := time.Now()
+		l.killOnce(t, b, every/2+time.Duration(rng.Int64N(int64(every/2))))
+		if rest := every - time.Since(begun); rest > 0 {
+			time.Sleep(rest) // the kills are spread over the whole time
+		}
+		if (i+1)%10 == 0 {
+			t.Logf("%d of %d kills", i+1, n)
+		}
+	}
+	cancel()
+	l.finish(t, b)
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if *soak >= 5*time.Minute {
+		for _, p := range l.producers {
+			if l.starts[p.topic] == 0 {
+				t.Errorf("%s: the log still starts at 0 after %s: retention did nothing", p.name, *soak)
+			}
+		}
+	}
+	facts := harness.DumpLogs(t, b.LogDir)
+	t.Logf("%d kills in %s; DumpLogSegments read %d records in %d batches of %d files", n+1, *soak, facts.Records, facts.Batches, facts.Files)
+}
+
+// churn creates a topic, writes to it, changes it and deletes it, over and
+// over. What fails because the broker is away is tried again.
+func churn(ctx context.Context, t *testing.T, addr string) {
+	cl := harness.Client(t, addr, kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(-1), kgo.RecordRetries(1<<30))
+	adm := kadm.NewClient(cl)
+	again := func(what string, f func() error, fine ...error) {
+		for ctx.Err() == nil {
+			err := f()
+			if err == nil {
+				return
+			}
+			for _, e := range fine {
+				if errors.Is(err, e) {
+					return
+				}
+			}
+			if e := (*kerr.Error)(nil); errors.As(err, &e) && !e.Retriable {
+				t.Errorf("%s: %v", what, err)
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	for i := 0; ctx.Err() == nil; i++ {
+		topic := fmt.Sprintf("comes-and-goes-%d", i)
+		again("create", func() error {
+			_, err := adm.CreateTopic(ctx, 2, 1, map[string]*string{"segment.bytes": kadm.StringPtr("200000")}, topic)
+			return err
+		}, kerr.TopicAlreadyExists)
+		for j := range 200 {
+			if err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value(j)}).FirstErr(); err != nil && ctx.Err() == nil {
+				t.Errorf("producing to %s: %v", topic, err)
+			}
+		}
+		again("partitions", func() error {
+			_, err := adm.UpdatePartitions(ctx, 3, topic)
+			return err
+		})
+		again("delete", func() error {
+			_, err := adm.DeleteTopic(ctx, topic)
+			return err
+		}, kerr.UnknownTopicOrPartition)
+	}
+}
+
+// deleteRecords moves the log start of a producer's partition on now and then.
+func deleteRecords(ctx context.Context, t *testing.T, addr string, p *producer, rng *rand.Rand) {
+	adm := harness.Admin(t, addr)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(500+rng.IntN(1500)) * time.Millisecond):
+		}
+		highest := p.highest()
+		if highest < 2000 {
+			continue
+		}
+		var o kadm.Offsets
+		o.AddOffset(p.topic, 0, highest-int64(rng.IntN(2000)), -1)
+		_, _ = adm.DeleteRecords(ctx, o) // the broker may be away; the next one comes soon
+	}
+}

@@ -1,0 +1,123 @@
+package harness
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// DumpFacts is what DumpLogSegments read.
+type DumpFacts struct {
+	Files, Batches, Records int
+}
+
+// DumpLogs runs kafka.tools.DumpLogSegments of 3.9.2 over every segment of a
+// log directory whose broker is stopped, with deep iteration and with both of
+// its checks of indexes, and fails the test on anything that it finds wrong.
+func DumpLogs(t testing.TB, logDir string) DumpFacts {
+	t.Helper()
+	logs := segmentFiles(t, logDir, ".log", ".index", ".timeindex", ".snapshot")
+	indexes := segmentFiles(t, logDir, ".index", ".timeindex")
+	facts := DumpFacts{Files: len(logs)}
+	for _, files := range chunks(logs) {
+		dump(t, &facts, "--deep-iteration", "--verify-index-only", "--max-message-size", "67108864", "--files", files)
+	}
+	for _, files := range chunks(indexes) {
+		dump(t, &facts, "--index-sanity-check", "--files", files)
+	}
+	return facts
+}
+
+// segmentFiles lists the files of a log directory's partitions by suffix.
+// Partitions that are deleted are left out.
+func segmentFiles(t testing.TB, logDir string, suffixes ...string) []string {
+	t.Helper()
+	var files []string
+	for _, suffix := range suffixes {
+		found, err := filepath.Glob(filepath.Join(logDir, "*", "*"+suffix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if !strings.HasSuffix(filepath.Dir(f), "-delete") {
+				files = append(files, f)
+			}
+		}
+	}
+	if len(files) == 0 {
+		entries, _ := os.ReadDir(logDir)
+		t.Fatalf("no segment in %s: %v", logDir, entries)
+	}
+	sort.Strings(files)
+	return files
+}
+
+// chunks joins names by commas, in pieces that fit into one argument of a
+// command (128 KiB on Linux).
+func chunks(files []string) []string {
+	var joined []string
+	var s strings.Builder
+	for _, f := range files {
+		if s.Len()+len(f) > 100_000 {
+			joined = append(joined, s.String())
+			s.Reset()
+		}
+		if s.Len() > 0 {
+			s.WriteByte(',')
+		}
+		s.WriteString(f)
+	}
+	return append(joined, s.String())
+}
+
+// dump runs the tool once and reads what it says as it comes: a record a line.
+func dump(t testing.TB, facts *DumpFacts, args ...string) {
+	t.Helper()
+	r, w := io.Pipe()
+	findings := make(chan []string)
+	go func() { findings <- readDump(r, facts) }()
+	stderr, code, err := JavaTo(w, Kafka39, "dump-log", nil, args...)
+	w.Close()
+	found := <-findings
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stderr != "" {
+		found = append(found, stderr)
+	}
+	if code != 0 || len(found) > 0 {
+		t.Errorf("DumpLogSegments, exit code %d:\n%s", code, strings.Join(found, "\n"))
+	}
+}
+
+// readDump counts batches and records and gives the lines that say that
+// something is wrong, the file before each.
+func readDump(r io.Reader, facts *DumpFacts) (found []string) {
+	lines := bufio.NewReader(r)
+	file := ""
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return found
+		}
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "Dumping "):
+			file = line[len("Dumping "):]
+		case strings.HasPrefix(line, "baseOffset: "):
+			facts.Batches++
+			if !strings.HasSuffix(line, "isvalid: true") {
+				found = append(found, fmt.Sprintf("%s: %s", file, line))
+			}
+		case strings.HasPrefix(line, "| "):
+			facts.Records++
+		case strings.HasPrefix(line, "Found "):
+			found = append(found, fmt.Sprintf("%s: %s", file, line))
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package kcat
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/compat-tests/harness"
+)
+
+var codecs = map[string]kgo.CompressionCodec{
+	"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+}
+
+// lines makes n lines that compress.
+func lines(n int) string {
+	var s strings.Builder
+	for i := range n {
+		fmt.Fprintf(&s, "line %06d of a text that says the same again and again, again and again\n", i)
+	}
+	return s.String()
+}
+
+// values joins the records' values as kcat prints them.
+func values(records []*kgo.Record) string {
+	var s strings.Builder
+	for _, r := range records {
+		s.Write(r.Value)
+		s.WriteByte('\n')
+	}
+	return s.String()
+}
+
+func TestEveryCodecFromKcat(t *testing.T) {
+	for name := range codecs {
+		t.Run(name, func(t *testing.T) {
+			const n = 3000
+			topic := harness.Topic(t, broker.Addr, 1)
+			sent := lines(n)
+			harness.Kcat(t, broker.Addr, strings.NewReader(sent), "-P", "-t", topic, "-p", "0", "-z", name)
+			records := harness.ReadPartition(t, broker.Addr, topic, 0, 0, n)
+			if got := values(records); got != sent {
+				t.Fatalf("%d bytes came back, %d were sent", len(got), len(sent))
+			}
+			if want := map[string]uint8{"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}[name]; records[n/2].Attrs.CompressionType() != want {
+				t.Errorf("the batch is of codec %d, want %d: librdkafka did not believe that the broker takes %s",
+					records[n/2].Attrs.CompressionType(), want, name)
+			}
+		})
+	}
+}
+
+func TestEveryCodecToKcat(t *testing.T) {
+	for name, codec := range codecs {
+		t.Run(name, func(t *testing.T) {
+			const n = 3000
+			topic := harness.Topic(t, broker.Addr, 1)
+			cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(codec))
+			sent := lines(n)
+			var records []*kgo.Record
+			for line := range strings.Lines(sent) {
+				records = append(records, &kgo.Record{Topic: topic, Value: []byte(strings.TrimSuffix(line, "\n"))})
+			}
+			if err := cl.ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			got := harness.Kcat(t, broker.Addr, nil, "-C", "-q", "-t", topic, "-p", "0", "-o", "beginning", "-e")
+			if got != sent {
+				t.Fatalf("%d bytes came back, %d were sent", len(got), len(sent))
+			}
+		})
+	}
+}
+
+func TestAcksAndIdempotence(t *testing.T) {
+	for _, set := range []string{"acks=0", "acks=1", "acks=-1", "enable.idempotence=true"} {
+		t.Run(set, func(t *testing.T) {
+			topic := harness.Topic(t, broker.Addr, 1)
+			sent := lines(500)
+			harness.Kcat(t, broker.Addr, strings.NewReader(sent), "-P", "-t", topic, "-p", "0", "-X", set)
+			if got := values(harness.ReadPartition(t, broker.Addr, topic, 0, 0, 500)); got != sent {
+				t.Fatalf("%d bytes came back, %d were sent", len(got), len(sent))
+			}
+		})
+	}
+}
+
+func TestKeysHeadersAndNulls(t *testing.T) {
+	topic := harness.Topic(t, broker.Addr, 1)
+	harness.Kcat(t, broker.Addr, strings.NewReader("a=1\nb=\n=3\n"), "-P", "-t", topic, "-p", "0", "-K", "=", "-Z", "-H", "h=x", "-H", "empty=")
+	got := harness.Kcat(t, broker.Addr, nil, "-C", "-q", "-t", topic, "-p", "0", "-o", "beginning", "-e",
+		"-f", `%o|%K|%k|%S|%s|%h\n`)
+	want := "0|1|a|1|1|h=x,empty=\n1|1|b|-1||h=x,empty=\n2|-1||1|3|h=x,empty=\n"
+	if got != want {
+		t.Fatalf("%q, want %q", got, want)
+	}
+}
+
+func TestOffsets(t *testing.T) {
+	topic := harness.Topic(t, broker.Addr, 1)
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	var records []*kgo.Record
+	for i := range 20 {
+		records = append(records, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i), Timestamp: time.UnixMilli(base + int64(i)*1000)})
+	}
+	if err := harness.Client(t, broker.Addr).ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-o", "17"}, "17 18 19"},
+		{[]string{"-o", "-2"}, "18 19"},
+		{[]string{"-o", "beginning", "-c", "3"}, "0 1 2"},
+		{[]string{"-o", "end"}, ""},
+		{[]string{"-o", fmt.Sprintf("s@%d", base+16_500)}, "17 18 19"},
+		{[]string{"-o", fmt.Sprintf("s@%d", base+3000), "-o", fmt.Sprintf("e@%d", base+6000)}, "3 4 5"},
+	} {
+		got := harness.Kcat(t, broker.Addr, nil, append([]string{"-C", "-q", "-t", topic, "-p", "0", "-e", "-f", "%s "}, c.args...)...)
+		if strings.TrimSpace(got) != c.want {
+			t.Errorf("%v: %q, want %q", c.args, got, c.want)
+		}
+	}
+	got := harness.Kcat(t, broker.Addr, nil, "-Q", "-t", fmt.Sprintf("%s:0:%d", topic, base+4500))
+	if !strings.Contains(got, "offset 5") {
+		t.Errorf("-Q for the time between records 4 and 5: %q", got)
+	}
+}
+
+func TestTheListing(t *testing.T) {
+	topic := harness.Topic(t, broker.Addr, 3)
+	var got struct {
+		Originating struct{ ID int }
+		Brokers     []struct {
+			ID   int
+			Name string
+		}
+		Topics []struct {
+			Topic      string
+			Partitions []struct {
+				Partition, Leader int
+				Replicas, ISRs    []struct{ ID int }
+			}
+		}
+	}
+	text := harness.Kcat(t, broker.Addr, nil, "-L", "-J", "-t", topic)
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if len(got.Brokers) != 1 || got.Brokers[0].Name != broker.Addr || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 3 {
+		t.Fatalf("%s", text)
+	}
+	for _, p := range got.Topics[0].Partitions {
+		if p.Leader != 0 || len(p.Replicas) != 1 || len(p.ISRs) != 1 {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestAutoCreationByKcat(t *testing.T) {
+	topic := harness.Name(t)
+	harness.Kcat(t, broker.Addr, strings.NewReader("first\n"), "-P", "-t", topic)
+	if got := harness.Kcat(t, broker.Addr, nil, "-C", "-q", "-t", topic, "-o", "beginning", "-e"); got != "first\n" {
+		t.Fatalf("%q", got)
+	}
+}

@@ -1,0 +1,361 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// open are the rules of a topic that minds nothing.
+var open = Rules{TimestampBeforeMaxMs: math.MaxInt64, TimestampAfterMaxMs: math.MaxInt64}
+
+// fix brings length and CRC of b up to date.
+func fix(b []byte) []byte {
+	binary.BigEndian.PutUint32(b[lengthAt:], uint32(len(b)-Overhead))
+	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[attributesAt:], castagnoli))
+	return b
+}
+
+// packed is a batch that claims count records, with these bytes after the header.
+func packed(codec Codec, count uint32, records []byte) []byte {
+	b := NewBuilder(None)
+	b.Add(0, nil, nil)
+	out, _ := b.Build()
+	out[22] |= byte(codec)
+	binary.BigEndian.PutUint32(out[lastOffsetDeltaAt:], count-1)
+	binary.BigEndian.PutUint32(out[countAt:], count)
+	return fix(append(out[:HeaderSize], records...))
+}
+
+func build(t testing.TB, b *Builder) []byte {
+	t.Helper()
+	out, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestValidateNamesTheRecordsAtFault(t *testing.T) {
+	for _, codec := range Codecs() {
+		b := NewBuilder(codec)
+		b.Add(1000, []byte("k"), nil)
+		b.Add(1000, nil, nil)
+		b.Add(899, []byte("k"), nil)
+		b.Add(900, []byte("k"), nil)
+		b.Add(1010, []byte("k"), nil)
+		b.Add(1011, nil, nil)
+		b.Add(1011, []byte{}, nil)
+		b.Add(NoTimestamp, []byte{}, nil)
+		bytes0 := build(t, b)
+		before := bytes.Clone(bytes0)
+		rules := Rules{KeyRequired: true, NowMs: 1000, TimestampBeforeMaxMs: 100, TimestampAfterMaxMs: 10}
+
+		_, err := Validate(bytes0, rules)
+		var timestamp *TimestampError
+		if !errors.As(err, &timestamp) || indices(timestamp.Records) != "1 2 5 6" {
+			t.Fatalf("%v: %v, %+v", codec, err, timestamp)
+		}
+		if !strings.Contains(timestamp.Records[1].Message, "899 is not within [900, 1010]") {
+			t.Fatal(timestamp.Records[1])
+		}
+		rules.TimestampBeforeMaxMs, rules.TimestampAfterMaxMs = math.MaxInt64, math.MaxInt64
+		_, err = Validate(bytes0, rules)
+		var invalid *InvalidError
+		if !errors.As(err, &invalid) || indices(invalid.Records) != "1 5" {
+			t.Fatalf("%v: %v, %+v", codec, err, invalid)
+		}
+		if !bytes.Equal(bytes0, before) {
+			t.Fatal("a refused batch was changed")
+		}
+	}
+}
+
+func indices(records []RecordError) string {
+	var s []string
+	for _, r := range records {
+		s = append(s, fmt.Sprint(r.Index))
+	}
+	return strings.Join(s, " ")
+}
+
+func TestValidateNamesAThousandRecordsAtMost(t *testing.T) {
+	b := NewBuilder(Gzip)
+	for range 100_000 {
+		b.Add(5, nil, nil)
+	}
+	_, err := Validate(build(t, b), Rules{KeyRequired: true, LogAppendTime: true})
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Records) != 1000 || !strings.Contains(invalid.Message, "100000") {
+		t.Fatal(err)
+	}
+}
+
+func TestTimestampsAtTheEndsOfTime(t *testing.T) {
+	for _, c := range []struct {
+		timestamp, now, before, after int64
+		ok                            bool
+	}{
+		{math.MaxInt64, 0, math.MaxInt64, math.MaxInt64, true},
+		{math.MinInt64, 1000, math.MaxInt64, math.MaxInt64, true},
+		{math.MinInt64, 1000, math.MaxInt64 - 1, math.MaxInt64, false},
+		{math.MaxInt64, -5, math.MaxInt64, 3_600_000, false},
+		{math.MaxInt64, 1000, math.MaxInt64, 3_600_000, false},
+		{1000, 1000, 0, 0, true},
+		{999, 1000, 0, 0, false},
+		{1001, 1000, 0, 0, false},
+	} {
+		b := NewBuilder(None)
+		b.Add(c.timestamp, nil, nil)
+		_, err := Validate(build(t, b), Rules{NowMs: c.now, TimestampBeforeMaxMs: c.before, TimestampAfterMaxMs: c.after})
+		if (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestValidateCorrectsTheHeadersTimestamp(t *testing.T) {
+	for _, codec := range Codecs() {
+		b := sample(t, codec, 10)
+		want := bytes.Clone(b)
+		binary.BigEndian.PutUint64(b[maxTimestampAt:], 1<<60)
+		fix(b)
+		info, err := Validate(b, open)
+		if err != nil || !bytes.Equal(b, want) {
+			t.Fatalf("%v: %+v, %v", codec, info, err)
+		}
+		if h, _ := ParseHeader(b); h != info.Header || h.MaxTimestamp != info.MaxTimestamp || info.MaxTimestamp != 1009 || info.MaxTimestampDelta != 9 {
+			t.Fatalf("%v: %+v", codec, info)
+		}
+	}
+	// A producer's LogAppendTime goes where the topic has CreateTime.
+	b := NewBuilder(None)
+	b.LogAppendTime = true
+	b.Add(5, nil, nil)
+	out := build(t, b)
+	if info, err := Validate(out, open); err != nil || info.Header.LogAppendTime() || CheckCRC(out) != nil {
+		t.Fatal(info, err)
+	}
+}
+
+// Records larger than the window are read through it.
+func TestLargeRecordsOfEveryCodec(t *testing.T) {
+	for _, codec := range Codecs() {
+		b := NewBuilder(codec)
+		big := make([]byte, 5*windowSize)
+		for i := range big {
+			big[i] = byte(i * i >> 3)
+		}
+		b.Add(1, big, nil)
+		b.Add(2, big[1:], big, RecordHeader{Key: string(big), Value: big[7:]})
+		b.Add(3, nil, big[:windowSize-3])
+		out := build(t, b)
+		info, err := Validate(out, open)
+		if err != nil || info.ExpandedBytes < 25*windowSize {
+			t.Fatalf("%v: %+v, %v", codec, info, err)
+		}
+		i := 0
+		for r, err := range Records(out, 0) {
+			if err != nil {
+				t.Fatal(codec, err)
+			}
+			if i == 1 && (!bytes.Equal(r.Key, big[1:]) || !bytes.Equal(r.Value, big) || r.Headers[0].Key != string(big) || !bytes.Equal(r.Headers[0].Value, big[7:])) {
+				t.Fatalf("%v: the second record is not what it was", codec)
+			}
+			i++
+		}
+		if i != 3 {
+			t.Fatalf("%v: %d records", codec, i)
+		}
+	}
+}
+
+// A client's numbers are not believed before the bytes are there.
+func TestBombs(t *testing.T) {
+	zeros := make([]byte, 64<<20)
+	bomb := func(codec Codec) []byte {
+		z, err := compress(nil, codec, zeros)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		max  int64
+	}{
+		{"zstd, 2^31-1 records in 2 KB", packed(Zstd, math.MaxInt32, bomb(Zstd)[:2000]), 0},
+		{"gzip, 10 million records of nothing", packed(Gzip, 10_000_000, bomb(Gzip)), 0},
+		{"gzip, records without end", packed(Gzip, 1000, bomb(Gzip)), 1 << 20},
+		{"uncompressed, 2^31-1 records", packed(None, math.MaxInt32, zeros[:100]), 0},
+		{"uncompressed, a record of 1 GB", packed(None, 1, []byte{0x80, 0x80, 0x80, 0x80, 0x08, 0, 0}), 0},
+		{"gzip, a record of 1 GB", packed(Gzip, 1, mustCompress(t, Gzip, []byte{0x80, 0x80, 0x80, 0x80, 0x08, 0, 0})), 0},
+		{"gzip, a key of 1 GB", packed(Gzip, 1, mustCompress(t, Gzip, []byte{0x80, 0x80, 0x80, 0x80, 0x08, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x04})), 0},
+		{"snappy, a block of 4 GB", packed(Snappy, 1, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0}), 0},
+		{"zstd, a window of 2 GB", packed(Zstd, 1, []byte{0x28, 0xb5, 0x2f, 0xfd, 0x04, 0xa8, 1, 0, 0}), 0},
+		{"zstd, contents of 1 GB", packed(Zstd, 1, []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa4, 0, 0, 0, 0x40, 1, 0, 0}), 0},
+		{"lz4, cut short", packed(LZ4, 1, bomb(LZ4)[:8]), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rules := open
+			rules.MaxExpandedBytes = c.max
+			Validate(sample(t, headerOf(c.b).Codec(), 4), rules) // fills the pool
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := Validate(c.b, rules)
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if got := after.TotalAlloc - before.TotalAlloc; got > 2<<20 {
+				t.Fatalf("refusing %d bytes cost %d: %v", len(c.b), got, err)
+			}
+			for _, err := range Records(c.b, 1<<20) {
+				if err != nil {
+					return
+				}
+			}
+			t.Fatal("Records reads it to the end")
+		})
+	}
+}
+
+// headerOf is the header of b, which has one.
+func headerOf(b []byte) *Header {
+	h, _ := ParseHeader(b)
+	return &h
+}
+
+func mustCompress(t testing.TB, codec Codec, b []byte) []byte {
+	t.Helper()
+	z, err := compress(nil, codec, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+func TestExpansionIsBounded(t *testing.T) {
+	for _, codec := range Codecs()[1:] {
+		b := NewBuilder(codec)
+		for range 10 {
+			b.Add(0, nil, make([]byte, 100_000))
+		}
+		out := build(t, b)
+		rules := open
+		rules.MaxExpandedBytes = 900_000
+		var large *TooLargeError
+		if _, err := Validate(out, rules); !errors.As(err, &large) || !large.Expanded {
+			t.Fatalf("%v: %v", codec, err)
+		}
+		rules.MaxExpandedBytes = int64(b.Size())
+		if _, err := Validate(out, rules); err != nil {
+			t.Fatalf("%v: %v", codec, err)
+		}
+		rules.MaxBatchBytes = int64(len(out)) - 1
+		if _, err := Validate(out, rules); !errors.As(err, &large) || large.Expanded {
+			t.Fatalf("%v: %v", codec, err)
+		}
+	}
+}
+
+// zstd at its highest levels has windows that we do not keep decoders for.
+func TestLargeZstdWindows(t *testing.T) {
+	b := NewBuilder(None)
+	for i := range 10 {
+		b.Add(0, nil, bytes.Repeat([]byte{byte(i), 1, 2}, 1<<20))
+	}
+	plain := build(t, b)
+	var w bytes.Buffer
+	z, err := zstd.NewWriter(&w, zstd.WithWindowSize(64<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(plain[HeaderSize:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := packed(Zstd, 10, w.Bytes())
+	for range 3 { // the place for them is given back
+		if info, err := Validate(out, open); err != nil || info.ExpandedBytes != int64(len(plain)-HeaderSize) {
+			t.Fatal(info, err)
+		}
+	}
+	n := 0
+	for _, err := range Records(out, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 10 {
+		t.Fatal(n)
+	}
+}
+
+func TestSnappyInItsForms(t *testing.T) {
+	record := sample(t, None, 1)[HeaderSize:]
+	half := len(record) / 2
+	for name, src := range map[string][]byte{
+		"bare":        s2.EncodeSnappy(nil, record),
+		"framed":      appendXerial(nil, record),
+		"two streams": append(appendXerial(nil, record[:half]), appendXerial(nil, record[half:])...),
+	} {
+		if _, err := Validate(packed(Snappy, 1, src), open); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// S2 with repeated offsets: only this library could read it.
+	long := NewBuilder(None)
+	for i := range 200 {
+		long.Add(0, []byte("abcdefghijklmnop"), bytes.Repeat([]byte("0123456789abcdef"+fmt.Sprint(i%7)), 30))
+	}
+	plain := build(t, long)[HeaderSize:]
+	if _, err := Validate(packed(Snappy, 200, s2.EncodeSnappyBest(nil, plain)), open); err != nil {
+		t.Error(err)
+	}
+	if s2only := s2.EncodeBest(nil, plain); bytes.Equal(s2only, s2.EncodeSnappyBest(nil, plain)) {
+		t.Fatal("S2 is snappy here")
+	} else if _, err := Validate(packed(Snappy, 200, s2only), open); err == nil {
+		t.Error("S2 was taken for snappy")
+	}
+}
+
+func TestLZ4OfDependentBlocksIsRefused(t *testing.T) {
+	z := mustCompress(t, LZ4, sample(t, None, 1)[HeaderSize:])
+	if _, err := Validate(packed(LZ4, 1, z), open); err != nil {
+		t.Fatal(err)
+	}
+	z[4] &^= 0x20
+	if _, err := Validate(packed(LZ4, 1, z), open); err == nil {
+		t.Fatal("no Java client can read this")
+	}
+}
+
+func TestBatchesOfARegion(t *testing.T) {
+	a, b := sample(t, None, 3), sample(t, Zstd, 2)
+	region := append(append(bytes.Clone(a), b...), a[:20]...)
+	var got [][]byte
+	var last error
+	for one, err := range Batches(region) {
+		if last = err; err == nil {
+			got = append(got, one)
+		}
+	}
+	var corrupt *CorruptError
+	if len(got) != 2 || !bytes.Equal(got[0], a) || !bytes.Equal(got[1], b) || !errors.As(last, &corrupt) {
+		t.Fatalf("%d batches, %v", len(got), last)
+	}
+}
