@@ -2,7 +2,6 @@ package batch
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -23,8 +22,6 @@ const (
 
 // windowSize is how much of an expanded batch is held at a time.
 const windowSize = 32 << 10
-
-var errLZ4Frame = errors.New("not an lz4 frame of independent blocks")
 
 // expander reads the records of a compressed batch as a stream. It and what it
 // needs (a window, the codec's tables) come from a pool per codec. Not safe for
@@ -76,9 +73,7 @@ func (e *expander) begin(src []byte, oneWide bool) error {
 		e.snappy.reset(src)
 		e.r = &e.snappy
 	case LZ4:
-		// Apache's decoder, and so every Java consumer, reads frames of this
-		// form only: version 1, independent blocks, nothing reserved.
-		if len(src) < 7 || string(src[:4]) != "\x04\x22\x4d\x18" || src[4]&0xe2 != 0x60 {
+		if !oneLZ4Frame(src) {
 			return errLZ4Frame
 		}
 		if e.lz4 == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
 // open are the rules of a topic that minds nothing.
@@ -333,14 +334,48 @@ func TestSnappyInItsForms(t *testing.T) {
 	}
 }
 
-func TestLZ4OfDependentBlocksIsRefused(t *testing.T) {
-	z := mustCompress(t, LZ4, sample(t, None, 1)[HeaderSize:])
-	if _, err := Validate(packed(LZ4, 1, z), open); err != nil {
-		t.Fatal(err)
+func TestLZ4InItsForms(t *testing.T) {
+	records := build(t, func() *Builder {
+		b := NewBuilder(None)
+		b.Add(0, bytes.Repeat([]byte("key"), 100_000), nil)
+		return b
+	}())[HeaderSize:]
+	frame := func(part []byte, options ...lz4.Option) []byte {
+		var w bytes.Buffer
+		z := lz4.NewWriter(&w)
+		if err := z.Apply(options...); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := z.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return w.Bytes()
 	}
-	z[4] &^= 0x20
-	if _, err := Validate(packed(LZ4, 1, z), open); err == nil {
-		t.Fatal("no Java client can read this")
+	for i, options := range [][]lz4.Option{
+		{lz4.ChecksumOption(false)},
+		{lz4.ChecksumOption(true), lz4.BlockChecksumOption(true)},
+		{lz4.SizeOption(uint64(len(records))), lz4.BlockSizeOption(lz4.Block4Mb)},
+		{lz4.BlockChecksumOption(true), lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)},
+	} {
+		if _, err := Validate(packed(LZ4, 1, frame(records, options...)), open); err != nil {
+			t.Errorf("options %d: %v", i, err)
+		}
+	}
+	// What no Java client can read, and what is left after a frame.
+	dependent := frame(records)
+	dependent[4] &^= 0x20
+	for name, src := range map[string][]byte{
+		"dependent blocks": dependent,
+		"two frames":       append(frame(records[:5]), frame(records[5:])...),
+		"a byte after it":  append(frame(records), 0),
+		"cut short":        frame(records)[:100],
+	} {
+		if _, err := Validate(packed(LZ4, 1, src), open); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 
 	"klamm/protocol/batch"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
@@ -74,6 +76,18 @@ func lz4Frame(options ...lz4.Option) []byte {
 	return w.Bytes()
 }
 
+// xxhash32 is the checksum of an lz4 frame's descriptor, for less than 4 bytes.
+func xxhash32(b []byte) uint32 {
+	h := uint32(374761393) + uint32(len(b))
+	for _, c := range b {
+		h += uint32(c) * 374761393
+		h = (h<<11 | h>>21) * 2654435761
+	}
+	h = (h ^ h>>15) * 2246822519
+	h = (h ^ h>>13) * 3266489917
+	return h ^ h>>16
+}
+
 // gap is a batch whose two records have offset deltas 0 and 5.
 func gap(codec batch.Codec, lastDelta byte) []byte {
 	b := batch.NewBuilder(codec)
@@ -90,10 +104,7 @@ func records1(add func(b *batch.Builder)) []byte {
 
 // oddBatches asks what becomes of batches that break a rule, or nearly.
 func (c *capture) oddBatches() []odd {
-	cases := []struct {
-		name    string
-		records []byte
-	}{
+	cases := []odd{
 		{"null records", nil},
 		{"empty records", []byte{}},
 		{"10 bytes of records", make([]byte, 10)},
@@ -145,16 +156,70 @@ func (c *capture) oddBatches() []odd {
 		{"zstd that is none", holding(4, []byte("not zstd"))},
 		{"gzip, records and a byte", gzipAndByte()},
 	}
+	for _, codec := range batch.Codecs() {
+		cases = append(cases, odd{"as it should be, in " + codec.String(), with(func(b *batch.Builder) { b.Codec = codec })})
+	}
+	cases = append(cases, formsOfCompression()...)
 	var all []odd
 	for _, topic := range []string{"golden", "golden-compacted", "golden-stamped"} {
 		for _, k := range cases {
-			r := c.produceOf(9, func([]byte) []byte { return k.records })
+			r := c.produceOf(9, func([]byte) []byte { return k.frame })
 			r.Topics[0].Topic = topic
 			all = append(all, odd{fmt.Sprintf("Produce 9 to %s: %s", topic, k.name), request(r, 9, "")})
 		}
 	}
 	zstd := c.produceOf(6, func([]byte) []byte { return with(func(b *batch.Builder) { b.Codec = batch.Zstd }) })
 	return append(all, odd{"Produce 6 to golden: zstd", request(zstd, 6, "")})
+}
+
+// formsOfCompression are the same record, packed as few clients do it.
+func formsOfCompression() []odd {
+	one := oneRecord()
+	pack := func(codec batch.Codec) []byte {
+		b := batch.NewBuilder(codec)
+		b.Add(at, nil, nil)
+		return built(b)[61:]
+	}
+	packed := func(part []byte, codec batch.Codec) []byte { // part alone
+		var w bytes.Buffer
+		switch codec {
+		case batch.Gzip:
+			z := gzip.NewWriter(&w)
+			_, err := z.Write(part)
+			must(err)
+			must(z.Close())
+		case batch.LZ4:
+			z := lz4.NewWriter(&w)
+			_, err := z.Write(part)
+			must(err)
+			must(z.Close())
+		case batch.Zstd:
+			z, err := zstd.NewWriter(&w, zstd.WithWindowSize(64<<20))
+			must(err)
+			_, err = z.Write(part)
+			must(err)
+			must(z.Flush())
+			must(z.Close())
+		}
+		return w.Bytes()
+	}
+	dependent := pack(batch.LZ4)
+	dependent[4] &^= 0x20
+	dependent[6] = byte(xxhash32(dependent[4:6]) >> 8)
+	s2Block := []byte{7, 0, 12, 1 << 2, 0, 0} // literals, the same offset again
+	xerial := pack(batch.Snappy)
+	var all []odd
+	for _, codec := range []batch.Codec{batch.Gzip, batch.LZ4, batch.Zstd} {
+		all = append(all, odd{codec.String() + " of two frames", holding(byte(codec), append(packed(one[:3], codec), packed(one[3:], codec)...))})
+	}
+	return append(all,
+		odd{"zstd with a window of 64 MB", holding(4, packed(one, batch.Zstd))},
+		odd{"zstd that ends early", holding(4, packed(one, batch.Zstd)[:12])},
+		odd{"lz4 of dependent blocks", holding(3, dependent)},
+		odd{"snappy and half a block", holding(2, append(xerial, 0, 0, 0, 9, 1))},
+		odd{"snappy and an empty stream", holding(2, append(xerial, xerial[:16]...))},
+		odd{"S2 in place of snappy", holding(2, s2Block)},
+	)
 }
 
 // gzipAndByte is a compressed batch with a byte too many inside.
