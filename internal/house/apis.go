@@ -1,0 +1,61 @@
+package house
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// fileOf is the name of an API's file in server: OffsetForLeaderEpoch is in
+// offset_for_leader_epoch.go.
+func fileOf(api string) string {
+	var s strings.Builder
+	letters := []rune(api)
+	for i, r := range letters {
+		if unicode.IsUpper(r) && i > 0 && (unicode.IsLower(letters[i-1]) || i+1 < len(letters) && unicode.IsLower(letters[i+1])) {
+			s.WriteByte('_')
+		}
+		s.WriteRune(unicode.ToLower(r))
+	}
+	return s.String() + ".go"
+}
+
+// apiFiles: one API, one file, one table. served are the names in the table of
+// protocol, known those of all that Kafka has. A server without Go files is not
+// built yet.
+func apiFiles(files []*file, served, known []string) (found []string) {
+	have := map[string]*file{}
+	for _, f := range files {
+		if f.dir() == "server" && !f.test() {
+			have[path.Base(f.path)] = f
+		}
+	}
+	if len(have) == 0 {
+		return nil
+	}
+	for _, api := range served {
+		f := have[fileOf(api)]
+		if f == nil {
+			found = append(found, fmt.Sprintf("server/%s: the table of protocol serves %s, which has no file; write it, or take the row out", fileOf(api), api))
+		} else if !strings.Contains(head(f), api) {
+			found = append(found, fmt.Sprintf("%s: begins without a word on %s; begin with its key, versions, what each changed, the refusals in order, and what is missing on purpose", f.path, api))
+		}
+	}
+	for _, api := range known {
+		if f := have[fileOf(api)]; f != nil && !slices.Contains(served, api) {
+			found = append(found, fmt.Sprintf("%s: the table of protocol does not serve %s; add the row, or remove the file", f.path, api))
+		}
+	}
+	return found
+}
+
+// head is the comment that a file begins with, before or behind its package
+// clause.
+func head(f *file) string {
+	if len(f.ast.Comments) == 0 {
+		return ""
+	}
+	return f.ast.Comments[0].Text()
+}

@@ -1,0 +1,12 @@
+// Package house holds the rules of the house that a machine can check. Its test
+// reads the module's sources and fails with what is wrong, where, and what to do
+// instead; it has tests of its own that show each rule bite on a bad snippet.
+//
+// The rules: rooms import downward only; no panic in protocol and server; no
+// clock in pure code; no file call in logstore outside logstore/vfs; TODO only
+// with what it waits for; one file in server for each API of the table and none
+// for another; a doc for each package; files and functions of a readable size;
+// what docs/life-of-a-request.md names exists.
+//
+// Begin reading at rules.go. Nothing imports this package.
+package house

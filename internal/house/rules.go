@@ -1,0 +1,168 @@
+package house
+
+import (
+	"fmt"
+	"go/ast"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// module is the path that the rooms' import paths begin with.
+const module = "klamm"
+
+// rooms says which rooms each room may import, besides itself. The longest
+// prefix of a package's directory decides.
+var rooms = map[string][]string{
+	"protocol":     {},
+	"logstore":     {"protocol"},
+	"cluster":      {"logstore", "protocol"},
+	"groupcoord":   {"protocol"},
+	"txncoord":     {"protocol"},
+	"server":       {"cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"cmd":          {"server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"compat-tests": {},
+	"bench":        {"compat-tests"},
+	"internal":     {"protocol"},
+}
+
+// room is the room that a directory belongs to.
+func room(dir string) string {
+	first, _, _ := strings.Cut(dir, "/")
+	return first
+}
+
+// imports: an arrow of the design is the only way to import.
+func imports(files []*file) (found []string) {
+	for _, f := range files {
+		if f.test() {
+			continue // a test may look at its room from above
+		}
+		allowed, known := rooms[room(f.dir())]
+		if !known {
+			found = append(found, fmt.Sprintf("%s: no room is called %q; add it to rooms in internal/house/rules.go with what it may import, or move the file",
+				f.path, room(f.dir())))
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			p, inside := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module+"/")
+			if !inside || room(p) == room(f.dir()) || slices.Contains(allowed, room(p)) {
+				continue
+			}
+			found = append(found, fmt.Sprintf("%s: %s imports %s, which is not below it; declare a small interface in %s and be handed the thing",
+				f.at(spec), room(f.dir()), p, f.dir()))
+		}
+	}
+	return found
+}
+
+// panics: a bad client costs its connection, never the process.
+func panics(files []*file) (found []string) {
+	for _, f := range files {
+		if r := room(f.dir()); f.test() || r != "protocol" && r != "server" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if id, ok := call.Fun.(*ast.Ident); ok && id.Name == "panic" && id.Obj == nil {
+					found = append(found, f.at(call)+": panic takes the whole broker down; return an error that says what is wrong")
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// pure are the directories whose code decides and never looks at a clock.
+var pure = []string{"protocol", "cluster/controller", "cluster/znode", "groupcoord", "txncoord"}
+
+// clocks are the functions of package time that look at the clock or wait.
+var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
+
+// times: time is passed in. logstore has one seam for it, Options.Clock, whose
+// default may name time.Now without calling it.
+func times(files []*file) (found []string) {
+	for _, f := range files {
+		if f.test() {
+			continue
+		}
+		isPure := slices.ContainsFunc(pure, func(d string) bool { return f.dir() == d || strings.HasPrefix(f.dir(), d+"/") })
+		inStore := room(f.dir()) == "logstore" && f.dir() != "logstore/vfs"
+		if !isPure && !inStore {
+			continue
+		}
+		f.calls(isPure, func(n ast.Node, pkg, name string) {
+			if pkg != "time" || !slices.Contains(clocks, name) || inStore && name != "Now" && name != "Since" && name != "Until" {
+				return
+			}
+			found = append(found, fmt.Sprintf("%s: time.%s in code that only decides; take the time as a parameter", f.at(n), name))
+		})
+	}
+	return found
+}
+
+// osFiles are what package os does with files.
+var osFiles = []string{"Open", "OpenFile", "OpenRoot", "Create", "CreateTemp", "ReadFile", "WriteFile", "ReadDir", "Rename", "Remove", "RemoveAll",
+	"Mkdir", "MkdirAll", "MkdirTemp", "Stat", "Lstat", "Truncate", "Link", "Symlink", "Chmod", "Chtimes", "DirFS", "NewFile"}
+
+// fileCalls: all disk goes through logstore/vfs, which can crash and fail.
+func fileCalls(files []*file) (found []string) {
+	for _, f := range files {
+		if f.test() || room(f.dir()) != "logstore" || f.dir() == "logstore/vfs" {
+			continue
+		}
+		f.calls(true, func(n ast.Node, pkg, name string) {
+			if pkg == "os" && slices.Contains(osFiles, name) {
+				found = append(found, fmt.Sprintf("%s: os.%s goes past the seam; use the vfs.FS that the store was given", f.at(n), name))
+			}
+			// Error numbers are what FS and File give; anything else of the system is not.
+			if strings.HasPrefix(pkg, "golang.org/x/sys/") || pkg == "syscall" && !strings.HasPrefix(name, "E") {
+				found = append(found, fmt.Sprintf("%s: %s.%s is for logstore/vfs alone; add what is needed to vfs.FS or vfs.File", f.at(n), pkg, name))
+			}
+		})
+	}
+	return found
+}
+
+var (
+	todo      = regexp.MustCompile(`\bTODO\b|\bFIXME\b|\bXXX\b`)
+	todoWaits = regexp.MustCompile(`\bTODO\([^)]+\): \S`)
+)
+
+// todos: an open end says what it waits for.
+func todos(files []*file) (found []string) {
+	for _, f := range files {
+		for _, group := range f.ast.Comments {
+			for _, c := range group.List {
+				for line := range strings.Lines(c.Text) {
+					// This package has to name what it looks for.
+					if todo.MatchString(line) && !todoWaits.MatchString(line) && f.dir() != "internal/house" {
+						found = append(found, f.at(c)+": say what it waits for, TODO(what it waits for): what is to be done; or do it")
+					}
+				}
+			}
+		}
+	}
+	return found
+}
+
+// docs: go doc says what each room is for.
+func docs(files []*file) (found []string) {
+	has := map[string]bool{}
+	for _, f := range files {
+		if strings.HasSuffix(f.ast.Name.Name, "_test") {
+			continue
+		}
+		doc := f.ast.Doc != nil && len(strings.Fields(f.ast.Doc.Text())) >= 5
+		has[f.dir()] = has[f.dir()] || doc
+	}
+	for dir, ok := range has {
+		if !ok {
+			found = append(found, dir+": the package has no doc; write a doc.go that says what it is for, what it never does and where to begin reading")
+		}
+	}
+	sort.Strings(found)
+	return found
+}
