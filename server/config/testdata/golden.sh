@@ -7,7 +7,7 @@ rm -rf "$work"; mkdir -p "$work/zk" "$work/data"
 printf 'dataDir=%s\nclientPort=33181\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n' "$work/zk" >"$work/zoo.cfg"
 java -Xmx256m -cp "$jars" org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" >"$work/zk.log" 2>&1 & zk=$!
 java -Xmx512m -cp "$jars" kafka.Kafka "$here/server.properties" >"$work/broker.log" 2>&1 & broker=$!
-trap 'kill $broker; wait $broker; kill $zk; rm -rf "$work"' EXIT
+trap 'kill $broker; wait $broker || true; kill $zk; wait $zk || true; rm -rf "$work"' EXIT
 java -Xmx256m -cp "$jars" "$here/Facts.java" >"$here/properties-3.9.2.json"
 java -Xmx256m -cp "$jars" "$here/Properties.java" >"$here/java-properties.json"
 java -Xmx256m -cp "$jars" "$here/Golden.java" 127.0.0.1:33092 "$here"
