@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// goldenRequests calls add with the golden requests of one API, or of all (-1).
+// goldenRequests calls add with the golden requests of one API, or of all (-1),
+// and with the odd ones that can be read.
 func goldenRequests(f *testing.F, key int16, add func(h RequestHeader, frame, body []byte)) {
 	for _, broker := range brokers {
 		for _, g := range goldens(f, broker) {
@@ -20,6 +21,11 @@ func goldenRequests(f *testing.F, key int16, add func(h RequestHeader, frame, bo
 			}
 			if key == -1 || key == h.Key {
 				add(h, g.request, g.request[at:])
+			}
+		}
+		for _, o := range readOdd(f, broker) {
+			if h, at, err := ParseRequestHeader(o.request); err == nil && (key == -1 || key == h.Key) {
+				add(h, o.request, o.request[at:])
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
@@ -377,6 +378,34 @@ func TestLZ4InItsForms(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+}
+
+// What is pooled is used by one at a time.
+func TestValidateByMany(t *testing.T) {
+	var w sync.WaitGroup
+	for i := range 8 {
+		w.Go(func() {
+			for j := range 40 {
+				b := sample(t, Codecs()[(i+j)%5], 20+i)
+				if j%10 == 9 {
+					b[len(b)-3] ^= 0xff
+					fix(b)
+				}
+				info, err := Validate(b, open)
+				n := 0
+				for _, rerr := range Records(b, 0) {
+					if (rerr == nil) != (err == nil) && err == nil {
+						t.Error(rerr)
+					}
+					n++
+				}
+				if err == nil && (info.Header.Count != int32(20+i) || n != 20+i) {
+					t.Errorf("%d records of %d", n, 20+i)
+				}
+			}
+		})
+	}
+	w.Wait()
 }
 
 func TestBatchesOfARegion(t *testing.T) {
