@@ -201,7 +201,11 @@ func (c *Controller) prepare(e Event) {
 }
 
 func (c *Controller) write(d *Decision) error {
-	ops := d.Writes
+	ops, err := puts(c.o.Tree, d.Puts)
+	if err != nil {
+		return err
+	}
+	ops = append(d.Writes, ops...)
 	for _, path := range d.Remove {
 		below, err := removal(c.o.Tree, path)
 		if err != nil {
@@ -212,8 +216,32 @@ func (c *Controller) write(d *Decision) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	_, err := c.o.Tree.Multi(ops...)
+	_, err = c.o.Tree.Multi(ops...)
 	return err
+}
+
+// puts makes of each a creation or a set.
+func puts(tree meta.Tree, list []Put) ([]meta.Op, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	paths := make([]string, len(list))
+	for i, p := range list {
+		paths[i] = p.Path
+	}
+	nodes, err := tree.GetAll(paths)
+	if err != nil {
+		return nil, err
+	}
+	ops := make([]meta.Op, len(list))
+	for i, p := range list {
+		if nodes[i].Err == nil {
+			ops[i] = meta.SetOp(p.Path, p.Data, meta.AnyVersion)
+		} else {
+			ops[i] = meta.CreateOp(p.Path, p.Data, meta.Persistent)
+		}
+	}
+	return ops, nil
 }
 
 // removal lists what deletes a node and all below it, children first; nothing if it is not there.

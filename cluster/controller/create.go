@@ -39,9 +39,8 @@ func (s *State) createTopics(d *Decision, r *Rules, e *CreateTopics) {
 // create writes a topic with the states of its partitions, and orders the brokers.
 func (s *State) create(d *Decision, n *NewTopic, replicas []znode.Replicas, configs map[string]string) *Topic {
 	body := znode.Topic{ID: n.ID, Partitions: replicas}
-	d.Writes = append(d.Writes,
-		meta.CreateOp(znode.ConfigPath(znode.EntityTopics, n.Name), znode.EncodeConfig(configs), meta.Persistent),
-		meta.CreateOp(znode.TopicPath(n.Name), body.Encode(), meta.Persistent))
+	d.Puts = append(d.Puts, Put{znode.ConfigPath(znode.EntityTopics, n.Name), znode.EncodeConfig(configs)})
+	d.Writes = append(d.Writes, meta.CreateOp(znode.TopicPath(n.Name), body.Encode(), meta.Persistent))
 	t := &Topic{Name: n.Name, ID: n.ID, Partitions: make([]Partition, len(replicas))}
 	for i := range replicas {
 		t.Partitions[i] = Partition{Replicas: replicas[i], Version: -1}
@@ -65,7 +64,7 @@ func (s *State) bring(d *Decision, t *Topic, from int) {
 }
 
 func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, map[string]string, error) {
-	if s.Topics[n.Name] != nil && s.Deleting[n.Name] == nil {
+	if s.Topics[n.Name] != nil && s.Deleting[n.Name] == nil || s.Unreadable[n.Name] {
 		return nil, nil, refuse(ErrTopicExists, "Topic '%s' already exists.", n.Name)
 	}
 	configs, err := configMap(n.Configs)

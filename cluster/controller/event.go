@@ -101,6 +101,8 @@ type TopicResult struct {
 type Decision struct {
 	// Writes go to the tree in one transaction; the orders are sent after it.
 	Writes []meta.Op
+	// Puts are nodes that are set, or created where they are not there, in the same transaction.
+	Puts []Put
 	// Remove are paths that go in the same transaction with all that is below them, if they are there.
 	Remove []string
 	// LeaderAndISR and Stop are the orders by broker.
@@ -132,6 +134,12 @@ type StopReplica struct {
 	protocol.TopicPartition
 	// Delete asks for the log to be deleted as well.
 	Delete bool
+}
+
+// Put is a node that may be there already, left over from something that was interrupted.
+type Put struct {
+	Path string
+	Data []byte
 }
 
 func (d *Decision) lead(broker int32, o LeaderAndISR) {

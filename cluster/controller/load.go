@@ -21,7 +21,7 @@ func Load(tree meta.Tree, s *State, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	topics, err := loadTopics(tree, names, logger)
+	topics, err := loadTopics(tree, s, names, logger)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func loadBrokers(tree meta.Tree, s *State) error {
 	return nil
 }
 
-func loadTopics(tree meta.Tree, names []string, logger *slog.Logger) ([]*Topic, error) {
+func loadTopics(tree meta.Tree, s *State, names []string, logger *slog.Logger) ([]*Topic, error) {
 	paths := make([]string, 0, 2*len(names))
 	for _, name := range names {
 		paths = append(paths, znode.TopicPath(name), znode.PartitionsPath(name))
@@ -91,6 +91,7 @@ func loadTopics(tree meta.Tree, names []string, logger *slog.Logger) ([]*Topic, 
 		}
 		if err != nil {
 			logger.Error("topic left out", "topic", name, "error", err)
+			s.Unreadable[name] = true
 			continue
 		}
 		t := &Topic{

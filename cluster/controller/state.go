@@ -22,6 +22,9 @@ type State struct {
 	// Deleting are the topics marked for deletion, with the brokers that still have to let go of their replicas.
 	Deleting map[string]map[int32]bool
 
+	// Unreadable are topics whose znode is broken: nothing is done with them, and their names are taken.
+	Unreadable map[string]bool
+
 	byID     map[protocol.UUID]string
 	collides map[string]string // '.' taken for '_' -> a topic so named
 }
@@ -57,12 +60,13 @@ type Partition struct {
 // NewState is a controller's knowledge before anything was read.
 func NewState(brokerID int32) *State {
 	return &State{
-		BrokerID: brokerID,
-		Live:     map[int32]*LiveBroker{},
-		Topics:   map[string]*Topic{},
-		Deleting: map[string]map[int32]bool{},
-		byID:     map[protocol.UUID]string{},
-		collides: map[string]string{},
+		BrokerID:   brokerID,
+		Live:       map[int32]*LiveBroker{},
+		Topics:     map[string]*Topic{},
+		Deleting:   map[string]map[int32]bool{},
+		Unreadable: map[string]bool{},
+		byID:       map[protocol.UUID]string{},
+		collides:   map[string]string{},
 	}
 }
 

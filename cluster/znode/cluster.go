@@ -47,12 +47,15 @@ func (b ProducerIDBlock) Encode() []byte {
 // DecodeProducerIDBlock reads it. Null data, before the first block, is not a block: ask before.
 func DecodeProducerIDBlock(data []byte) (ProducerIDBlock, error) {
 	var body struct {
-		Broker int32 `json:"broker"`
-		Start  int64 `json:"block_start,string"`
-		End    int64 `json:"block_end,string"`
+		Broker int32  `json:"broker"`
+		Start  *int64 `json:"block_start,string"`
+		End    *int64 `json:"block_end,string"`
 	}
 	if err := decode(LatestProducerIDBlock, data, &body); err != nil {
 		return ProducerIDBlock{}, err
 	}
-	return ProducerIDBlock{Broker: body.Broker, Start: body.Start, End: body.End}, nil
+	if body.Start == nil || body.End == nil || *body.Start < 0 || *body.End < *body.Start {
+		return ProducerIDBlock{}, &DecodeError{Path: LatestProducerIDBlock, Data: data, Err: errors.New("not a block of producer ids")}
+	}
+	return ProducerIDBlock{Broker: body.Broker, Start: *body.Start, End: *body.End}, nil
 }
