@@ -82,7 +82,7 @@ func (s *Store) Checkpoint() {
 
 // CheckpointStartOffset makes the partition's log start offset durable. Whoever
 // moved it for a client (DeleteRecords) calls this before answering: after a
-// crash the deleted records must not come back.
+// crash the deleted records must not come back. Callers share a sync.
 func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
 	s.mu.Lock()
 	p := s.logs[tp]
@@ -90,7 +90,7 @@ func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
 	if p == nil {
 		return ErrNoLog
 	}
-	err := s.writeCheckpoint(p.dir, startOffsetCheckpoint)
+	err := p.dir.starts.do(func() error { return s.writeCheckpoint(p.dir, startOffsetCheckpoint) })
 	s.logFailed(p.dir, err)
 	return err
 }

@@ -15,13 +15,14 @@ import (
 
 // logDir is one log directory.
 type logDir struct {
-	path  string
-	lock  vfs.Lock // nil when it could not be taken
-	clean bool     // was closed cleanly the last time
-	meta  MetaProperties
-	found bool         // meta was read from the file
-	drop  []*partition // to be set aside as deleted, while the directory is taken
-	syncs sharedSync
+	path   string
+	lock   vfs.Lock // nil when it could not be taken
+	clean  bool     // was closed cleanly the last time
+	meta   MetaProperties
+	found  bool         // meta was read from the file
+	drop   []*partition // to be set aside as deleted, while the directory is taken
+	syncs  sharedSync   // of the directory itself
+	starts sharedSync   // of the start offsets' checkpoint
 
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
 	// the first error, and it stays so until the broker starts again.
@@ -349,7 +350,8 @@ func (s *Store) failDir(d *logDir, err error) {
 	s.log.Error("log directory is offline; its partitions are not available until the broker is restarted",
 		"dir", d.path, "partitions", len(gone), "error", err)
 	if s.o.OnDirFailure != nil {
-		s.o.OnDirFailure(d.path, err, gone)
+		// Whoever met the failure may hold locks that the owner's answer to it takes.
+		go s.o.OnDirFailure(d.path, err, gone)
 	}
 }
 

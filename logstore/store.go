@@ -48,8 +48,9 @@ type StoreOptions struct {
 	ProducerExpiryCheckMs     int64 // producer.id.expiration.check.interval.ms; 10 minutes
 
 	// OnDirFailure is told, once per directory, that it went offline, why, and
-	// which partitions went with it: their logs take no write any more. It may
-	// call the Store, and may be called before OpenStore has returned.
+	// which partitions went with it: their logs take no write any more. It is called
+	// on a goroutine of its own, possibly before OpenStore has returned, and may
+	// call the Store.
 	OnDirFailure func(dir string, err error, partitions []protocol.TopicPartition)
 	// OnLoaded, if set, lets OpenStore return once the directories are checked, locked
 	// and listed. Each log is told of when it is ready, or why it is not, from

@@ -268,11 +268,12 @@ func failOnce(t *testing.T, kind vfs.OpKind, cause error, nth int) int64 {
 func TestFailingDirectoryGoesOfflineAlone(t *testing.T) {
 	disk := vfs.NewMem()
 	o := testStore(disk, "/d1", "/d2")
-	var failed []string
-	var with []protocol.TopicPartition
-	o.OnDirFailure = func(dir string, err error, partitions []protocol.TopicPartition) {
-		failed, with = append(failed, dir), append(with, partitions...)
+	type failure struct {
+		dir  string
+		with []protocol.TopicPartition
 	}
+	told := make(chan failure, 3)
+	o.OnDirFailure = func(dir string, err error, partitions []protocol.TopicPartition) { told <- failure{dir, partitions} }
 	s := openStore(t, o)
 	here, there := tpOf("t", 0), tpOf("t", 1)
 	l1, l2 := create(t, s, here, 1), create(t, s, there, 1)
@@ -287,8 +288,8 @@ func TestFailingDirectoryGoesOfflineAlone(t *testing.T) {
 	s.ReportFailure(here, err)
 	s.ReportFailure(here, err)
 	s.ReportFailure(there, ErrOutOfOrderSequence)
-	if len(failed) != 1 || failed[0] != "/d1" || len(with) != 1 || with[0] != here {
-		t.Errorf("told of %v with %v", failed, with)
+	if f := <-told; f.dir != "/d1" || len(f.with) != 1 || f.with[0] != here {
+		t.Errorf("told of %v", f)
 	}
 	var dirErr *DirError
 	if _, err := s.Get(here); !errors.As(err, &dirErr) || !errors.Is(err, syscall.EIO) {
@@ -312,6 +313,9 @@ func TestFailingDirectoryGoesOfflineAlone(t *testing.T) {
 		t.Errorf("%+v", infos)
 	}
 	closeStore(t, s)
+	if len(told) != 0 {
+		t.Error("told again")
+	}
 	stop()
 	s = openStore(t, testStore(disk, "/d1", "/d2"))
 	wantOffsets(t, s, there, 0, 4)
