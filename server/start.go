@@ -82,6 +82,9 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 	if err := b.settle(cfg, id); err != nil {
 		return err
 	}
+	if err := b.adopt(id); err != nil {
+		return err
+	}
 	replicas := replica.NewManager(b.store, func(overrides map[string]string) *replica.Config {
 		return topicConfig(dynamic, overrides)
 	})
@@ -174,6 +177,28 @@ func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	return nil
 }
 
+// adopt takes over the topics of log directories that were another broker's, if
+// the tree never had any.
+func (b *Broker) adopt(id identity) error {
+	var found []cluster.LocalLog
+	for tp, log := range b.store.All() {
+		topicID, _ := b.store.TopicID(tp)
+		found = append(found, cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch()})
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	done, err := cluster.Adopt(b.tree, id.broker, found)
+	if err != nil {
+		return err
+	}
+	if len(done.Topics) > 0 {
+		b.logger.Warn("took over the topics of these log directories; their own properties are not known, so they keep all records until retention is set",
+			"topics", done.Topics, "empty", done.Filled, "left_alone", done.Strays)
+	}
+	return nil
+}
+
 // storeOptions says how the directories are kept.
 func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.StoreOptions {
 	v := dynamic.Current()
@@ -203,21 +228,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
 	t, _ := dynamic.Topic(overrides)
 	return &replica.Config{
-		Log: logstore.Config{
-			SegmentBytes:         t.SegmentBytes,
-			SegmentMs:            t.SegmentMs,
-			SegmentJitterMs:      t.SegmentJitterMs,
-			IndexIntervalBytes:   t.IndexIntervalBytes,
-			IndexBytes:           t.IndexBytes,
-			RetentionMs:          t.RetentionMs,
-			RetentionBytes:       t.RetentionBytes,
-			FlushMessages:        t.FlushMessages,
-			FlushMs:              t.FlushMs,
-			FileDeleteDelayMs:    t.FileDeleteDelayMs,
-			Delete:               t.Delete,
-			Compact:              t.Compact,
-			ProducerExpirationMs: dynamic.Current().Long("producer.id.expiration.ms"),
-		},
+		Log:                  t.Log(dynamic.Current()),
 		MaxMessageBytes:      t.MaxMessageBytes,
 		LogAppendTime:        t.LogAppendTime,
 		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
