@@ -1,9 +1,11 @@
 package replica
 
 import (
-	"sync"
+	"context"
+	"errors"
+	"path/filepath"
+	"syscall"
 	"testing"
-	"time"
 
 	"klamm/cluster/controller"
 	"klamm/logstore"
@@ -12,31 +14,267 @@ import (
 	"klamm/protocol/batch"
 )
 
-var tp = protocol.TopicPartition{Topic: "t", Partition: 0}
+var tp = protocol.TopicPartition{Topic: "t"}
 
-// heldDisk is a disk whose syncs of logs wait until they are let go, one by one.
-type heldDisk struct {
-	vfs.FS
-	begun, release chan struct{}
+// fixture is a manager with one partition that this broker leads in epoch 3, on a disk in memory.
+type fixture struct {
+	t       *testing.T
+	disk    *vfs.Mem
+	store   *logstore.Store
+	manager *Manager
+	*Partition
 }
 
-type heldFile struct {
-	vfs.File
-	disk *heldDisk
-}
-
-func (d *heldDisk) Create(path string) (vfs.File, error) { return d.hold(d.FS.Create(path)) }
-func (d *heldDisk) Open(path string) (vfs.File, error)   { return d.hold(d.FS.Open(path)) }
-
-func (d *heldDisk) hold(f vfs.File, err error) (vfs.File, error) {
+func newFixture(t *testing.T, overrides map[string]string) *fixture {
+	disk := vfs.NewMem()
+	store, err := logstore.OpenStore(logstore.StoreOptions{
+		Dirs: []string{"/d"}, FS: disk, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+	})
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	return &heldFile{f, d}, nil
+	t.Cleanup(func() { _ = store.Close(context.Background()) })
+	m := NewManager(store, func(overrides map[string]string) *Config {
+		cfg := &Config{Log: logstore.DefaultConfig()}
+		if overrides["flush.messages"] == "1" {
+			cfg.Log.FlushMessages = 1
+		}
+		return cfg
+	})
+	order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 3, IsNew: true}
+	if errs := m.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return overrides }); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	p, err := m.Partition(tp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fixture{t, disk, store, m, p}
 }
 
-func (f *heldFile) Sync() error {
-	f.disk.begun <- struct{}{}
-	<-f.disk.release
-	return f.File.Sync()
+// append stores a batch with one record and gives where it stands and its size.
+func (f *fixture) append() logstore.Result {
+	f.t.Helper()
+	b := batch.NewBuilder(batch.None)
+	b.Add(1, nil, []byte("value"))
+	data, err := b.Build()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	h, err := batch.ParseHeader(data)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	batches := []logstore.Append{{Data: data, Header: h}}
+	if err := f.Append(batches, 1); err != nil {
+		f.t.Fatal(err)
+	}
+	return batches[0].Result
+}
+
+// holdSyncs makes every sync of the log's file wait until it is let go.
+func (f *fixture) holdSyncs() (begun <-chan struct{}, release chan<- struct{}) {
+	b, r := make(chan struct{}), make(chan struct{})
+	f.disk.SetHook(func(op vfs.Op) {
+		if op.Kind == vfs.OpSync && filepath.Ext(op.Path) == ".log" {
+			b <- struct{}{}
+			<-r
+		}
+	})
+	return b, r
+}
+
+func TestWithoutFlushAnAppendIsCommittedAtOnce(t *testing.T) {
+	f := newFixture(t, nil)
+	for want := int64(1); want <= 3; want++ {
+		res := f.append()
+		if f.HighWatermark() != want || f.Log().HighWatermark() != want {
+			t.Fatalf("high watermark %d (log %d) after offset %d", f.HighWatermark(), f.Log().HighWatermark(), res.LastOffset)
+		}
+		if !f.AwaitCommit(res.LastOffset+1, func(error) { t.Error("called although it was committed") }) {
+			t.Error("not committed")
+		}
+	}
+}
+
+// With flush.messages=1 nothing counts before it is on the disk, whoever comes
+// during a sync waits for the next, and one sync serves them all.
+func TestProducersShareTheNextSync(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	begun, release := f.holdSyncs()
+	committed := make(chan int64, 10)
+	wait := func(next int64) {
+		if f.AwaitCommit(next, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			committed <- next
+		}) {
+			t.Errorf("offset %d was committed before its sync", next-1)
+		}
+	}
+	wait(f.append().LastOffset + 1)
+	<-begun
+	for range 3 {
+		wait(f.append().LastOffset + 1)
+	}
+	if hw := f.HighWatermark(); hw != 0 {
+		t.Fatalf("high watermark is %d while the first sync runs", hw)
+	}
+	release <- struct{}{}
+	if got := <-committed; got != 1 {
+		t.Fatalf("first to be told was the one that waits for %d", got)
+	}
+	<-begun // the second sync is for all three
+	if hw := f.HighWatermark(); hw != 1 {
+		t.Fatalf("high watermark is %d while the second sync runs, want 1", hw)
+	}
+	release <- struct{}{}
+	for want := int64(2); want <= 4; want++ {
+		if got := <-committed; got != want {
+			t.Fatalf("told %d, want %d", got, want)
+		}
+	}
+	f.disk.SetHook(nil)
+	if hw := f.HighWatermark(); hw != 4 {
+		t.Errorf("high watermark is %d, want 4", hw)
+	}
+}
+
+func TestFailedSyncIsToldAndMovesNothing(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	f.disk.Fail(vfs.Rule{Kind: vfs.OpSync, Path: "*.log", Err: syscall.EIO})
+	told := make(chan error, 1)
+	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+		t.Fatal("committed although the disk failed")
+	}
+	if err := <-told; !errors.Is(err, syscall.EIO) {
+		t.Errorf("told %v, want the disk's error", err)
+	}
+	if hw := f.HighWatermark(); hw != 0 {
+		t.Errorf("high watermark moved to %d", hw)
+	}
+}
+
+func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
+	f := newFixture(t, nil)
+	size := int64(f.append().Size)
+	fired := 0
+	w := NewWaiter(2*size, func() { fired++ })
+	if !f.Watch(w, f.HighWatermark()) {
+		t.Fatal("nothing moved, and Watch says so")
+	}
+	f.append()
+	if fired != 0 {
+		t.Fatal("woken by half of what it needs")
+	}
+	f.append()
+	f.append()
+	if fired != 1 {
+		t.Fatalf("woken %d times, want once", fired)
+	}
+	f.Unwatch(w)
+	if len(f.fetches) != 0 {
+		t.Error("the partition still knows the waiter")
+	}
+}
+
+func TestWatchSeesWhatCameSinceTheRead(t *testing.T) {
+	f := newFixture(t, nil)
+	read := f.HighWatermark()
+	f.append()
+	if f.Watch(NewWaiter(1, func() {}), read) {
+		t.Error("an append between read and watch went unnoticed")
+	}
+}
+
+// Deleting a partition tells those who wait, and those who come later.
+func TestStopTellsWhoWaits(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	begun, release := f.holdSyncs()
+	told := make(chan error, 1)
+	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+		t.Fatal("committed before its sync")
+	}
+	woken := make(chan struct{})
+	f.Watch(NewWaiter(1<<20, func() { close(woken) }), f.HighWatermark())
+	<-begun
+	f.disk.SetHook(nil)
+	stopped := make(chan []error)
+	go func() {
+		stopped <- f.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}})
+	}()
+	<-woken
+	if err := <-told; !errors.As(err, new(*UnknownPartitionError)) {
+		t.Errorf("told %v, want that the partition is not here", err)
+	}
+	release <- struct{}{}
+	if errs := <-stopped; errs[0] != nil {
+		t.Error(errs[0])
+	}
+	if _, err := f.manager.Partition(tp); !errors.As(err, new(*UnknownPartitionError)) {
+		t.Errorf("the partition is still here: %v", err)
+	}
+	if err := f.Append([]logstore.Append{{}}, 1); !errors.As(err, new(*UnknownPartitionError)) {
+		t.Errorf("an append to it gives %v", err)
+	}
+}
+
+func TestCheckEpoch(t *testing.T) {
+	f := newFixture(t, nil)
+	for requested, want := range map[int32]string{-1: "", 3: "", 2: "fenced", 4: "unknown"} {
+		err := f.CheckEpoch(requested)
+		var e *EpochError
+		switch {
+		case !errors.As(err, &e):
+			if want != "" || err != nil {
+				t.Errorf("epoch %d: %v, want %q", requested, err, want)
+			}
+		case e.Fenced() != (want == "fenced") || want == "":
+			t.Errorf("epoch %d: %v, want %q", requested, err, want)
+		}
+	}
+}
+
+func TestDeleteRecords(t *testing.T) {
+	f := newFixture(t, nil)
+	for range 3 {
+		f.append()
+	}
+	for _, tc := range []struct{ before, want int64 }{{1, 1}, {0, 1}, {4, -1}, {-2, -1}, {-1, 3}} {
+		low, err := f.DeleteRecords(tc.before)
+		if low != tc.want {
+			t.Errorf("before %d: low watermark %d (%v), want %d", tc.before, low, err, tc.want)
+		}
+		if refused := errors.As(err, new(*logstore.OffsetOutOfRangeError)); refused != (tc.want < 0) {
+			t.Errorf("before %d: %v", tc.before, err)
+		}
+	}
+	// A crash right after the answer brings nothing back.
+	again, err := logstore.OpenStore(logstore.StoreOptions{
+		Dirs: []string{"/d"}, FS: f.disk.CrashClone(1), BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = again.Close(context.Background()) }()
+	log, err := again.Get(tp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := log.StartOffset(); got != 3 {
+		t.Errorf("after a crash the log starts at %d, want 3", got)
+	}
+}
+
+func TestConfigureReachesEveryPartition(t *testing.T) {
+	f := newFixture(t, nil)
+	f.manager.Configure("t", map[string]string{"flush.messages": "1"})
+	if f.Config().Log.FlushMessages != 1 || f.Log().Config().FlushMessages != 1 {
+		t.Error("the partition did not get the topic's change")
+	}
+	f.manager.Reconfigure()
+	if f.Config().Log.FlushMessages != 1 {
+		t.Error("a change of the broker's defaults dropped the topic's own")
+	}
 }
