@@ -140,7 +140,7 @@ func (r *crashRun) verifyProducer(l *Log, end int64, what string) {
 // TestCrashAtEachPoint stops the machine before each operation that changes the
 // disk, in ways that the seed picks, and opens the log again.
 func TestCrashAtEachPoint(t *testing.T) {
-	for seed := range 6 {
+	for seed := range 4 {
 		disk := newMemDisk(t)
 		c := DefaultConfig()
 		c.SegmentBytes, c.IndexIntervalBytes = 1500, 200

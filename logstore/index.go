@@ -132,34 +132,39 @@ const indexBlock = 4080
 
 var indexBlocks = sync.Pool{New: func() any { return new([indexBlock]byte) }}
 
-// floor finds the last entry whose key is at most target and copies it into
-// out. It gives the entry's number, -1 when every key is above.
-func (x *index) floor(base, target int64, key func([]byte, int64) int64, out []byte) (int, error) {
-	if n := x.count - x.onFile; n > 0 && key(x.tail, base) <= target {
-		lo := searchEntries(x.tail, n, x.entrySize, base, target, key)
-		copy(out, x.tail[lo*x.entrySize:(lo+1)*x.entrySize])
-		return x.onFile + lo, nil
+// field reads a number out of an entry: its key, or what it stands for.
+type field func(entry []byte, base int64) int64
+
+// floorInTail finds the last entry in memory whose key is at most target, and
+// gives its value; ok is false when the answer lies in the file.
+func (x *index) floorInTail(base, target int64, key, value field) (v int64, ok bool) {
+	n := x.count - x.onFile
+	if n == 0 || key(x.tail, base) > target {
+		return 0, false
 	}
-	return x.floorInFile(x.onFile, base, target, key, out)
+	i := searchEntries(x.tail, n, x.entrySize, base, target, key)
+	return value(x.tail[i*x.entrySize:], base), true
 }
 
-func (x *index) floorInFile(n int, base, target int64, key func([]byte, int64) int64, out []byte) (int, error) {
+// floorInFile looks among the first n entries of the file; ok is false when
+// every key is above target.
+func (x *index) floorInFile(n int, base, target int64, key, value field) (v int64, ok bool, err error) {
 	if n == 0 {
-		return -1, nil
+		return 0, false, nil
 	}
 	f, err := x.file.acquire()
 	if err != nil {
-		return -1, err
+		return 0, false, err
 	}
 	defer x.file.release()
 	block := indexBlocks.Get().(*[indexBlock]byte)
 	defer indexBlocks.Put(block)
 	perBlock := indexBlock / x.entrySize
-	lo, hi := 0, n // the answer lies in [lo, hi), or is -1 when lo is 0
+	lo, hi := 0, n // the answer lies in [lo, hi), if there is one
 	for hi-lo > perBlock {
 		mid := lo + (hi-lo)/2
 		if _, err := f.ReadAt(block[:x.entrySize], int64(mid*x.entrySize)); err != nil {
-			return -1, err
+			return 0, false, err
 		}
 		if key(block[:], base) <= target {
 			lo = mid
@@ -169,19 +174,18 @@ func (x *index) floorInFile(n int, base, target int64, key func([]byte, int64) i
 	}
 	b := block[:(hi-lo)*x.entrySize]
 	if _, err := f.ReadAt(b, int64(lo*x.entrySize)); err != nil {
-		return -1, err
+		return 0, false, err
 	}
 	if key(b, base) > target {
-		return -1, nil
+		return 0, false, nil
 	}
 	i := searchEntries(b, hi-lo, x.entrySize, base, target, key)
-	copy(out, b[i*x.entrySize:(i+1)*x.entrySize])
-	return lo + i, nil
+	return value(b[i*x.entrySize:], base), true, nil
 }
 
 // searchEntries finds the last of n entries whose key is at most target; the
 // first one's is.
-func searchEntries(b []byte, n, size int, base, target int64, key func([]byte, int64) int64) int {
+func searchEntries(b []byte, n, size int, base, target int64, key field) int {
 	lo, hi := 0, n
 	for hi-lo > 1 {
 		mid := lo + (hi-lo)/2

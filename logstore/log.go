@@ -333,7 +333,7 @@ func (l *Log) usableLocked() error {
 // dirError wraps an error of the disk; nil and those that are wrapped stay.
 func (l *Log) dirError(op, path string, err error) error {
 	var known *DirError
-	if err == nil || errors.As(err, &known) {
+	if err == nil || err == ErrClosed || errors.As(err, &known) {
 		return err
 	}
 	return &DirError{Dir: l.dir, Path: path, Op: op, Err: err}

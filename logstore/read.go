@@ -122,18 +122,31 @@ func (h *readHints) clear() {
 // *OffsetOutOfRangeError otherwise. upTo beyond the end counts as the end.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
 	for {
+		epoch := l.hints.generation()
 		region, err := l.readOnce(from, maxBytes, upTo, atLeastOne)
-		// A segment that was deleted under the reader: look again.
-		if err == nil || !errors.Is(err, errRetired) {
-			return region, err
-		}
-		l.mu.Lock()
-		closed := l.closed
-		l.mu.Unlock()
-		if closed {
-			return Region{}, ErrClosed
+		if err == nil || !l.movedSince(epoch, err) {
+			return region, l.closedError(err)
 		}
 	}
+}
+
+// movedSince says whether an error of a reader came from the log changing under
+// it: a segment was deleted, or the log truncated. Then it is to look again.
+func (l *Log) movedSince(epoch uint64, err error) bool {
+	if !errors.Is(err, errRetired) && !errors.Is(err, errBadFrame) && !errors.Is(err, io.EOF) {
+		return false
+	}
+	l.mu.Lock() // a change that is under way ends first
+	defer l.mu.Unlock()
+	return !l.closed && (errors.Is(err, errRetired) || l.hints.generation() != epoch)
+}
+
+// closedError says of a reader's error on a closed log that it is that.
+func (l *Log) closedError(err error) error {
+	if errors.Is(err, errRetired) {
+		return ErrClosed
+	}
+	return err
 }
 
 func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
@@ -141,7 +154,7 @@ func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (R
 	if from < v.start || from > v.end {
 		return Region{}, &OffsetOutOfRangeError{Partition: l.name, Requested: from, Start: v.start, End: v.end}
 	}
-	r := reader{log: l, view: &v, from: from, maxBytes: int64(max(maxBytes, 0)), upTo: min(upTo, v.end), atLeastOne: atLeastOne}
+	r := reader{log: l, view: v, from: from, maxBytes: int64(max(maxBytes, 0)), upTo: min(upTo, v.end), atLeastOne: atLeastOne}
 	if from >= r.upTo {
 		return Region{}, nil
 	}
@@ -169,7 +182,7 @@ func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (R
 // reader is one call of Read.
 type reader struct {
 	log        *Log
-	view       *view
+	view       view
 	from, upTo int64
 	maxBytes   int64
 	atLeastOne bool

@@ -238,50 +238,36 @@ func (s *segment) finishIndexes() error {
 // position finds where to begin looking for offset: the position of a batch
 // that begins at or before it (0 when the index has nothing before it).
 func (s *segment) position(offset int64) (int64, error) {
-	return s.search(&s.offsets, offset, offsetEntryOffset, offsetEntryPosition)
-}
-
-// search finds in an index the last entry whose key is at most target.
-func (s *segment) search(x *index, target int64, key, value func([]byte, int64) int64) (int64, error) {
-	var e [timeEntrySize]byte
-	s.mu.RLock()
-	if x.count > x.onFile && key(x.tail, s.base) <= target {
-		_, err := x.floor(s.base, target, key, e[:])
-		s.mu.RUnlock()
-		return value(e[:], s.base), err
-	}
-	n := x.onFile
-	s.mu.RUnlock()
-	i, err := x.floorInFile(n, s.base, target, key, e[:])
-	if err != nil || i < 0 {
-		return 0, err
-	}
-	return value(e[:], s.base), nil
+	return s.search(&s.offsets, offset, offsetEntryOffset, offsetEntryPosition, 0)
 }
 
 // boundary finds the position of a batch at or before pos, as far along as the
 // index knows.
 func (s *segment) boundary(pos int64) (int64, error) {
-	return s.search(&s.offsets, pos, offsetEntryPosition, offsetEntryPosition)
+	return s.search(&s.offsets, pos, offsetEntryPosition, offsetEntryPosition, 0)
 }
 
 // timeFloor finds an offset before which every timestamp is below ts, by the
 // last entry of the time index that is not above ts; the base if there is none.
 func (s *segment) timeFloor(ts int64) (int64, error) {
-	var e [timeEntrySize]byte
+	return s.search(&s.times, ts, timeEntryTimestamp, timeEntryOffset, s.base)
+}
+
+// search gives the value of the last entry whose key is at most target. The file
+// is read without the lock, so that a slow disk holds up no append.
+func (s *segment) search(x *index, target int64, key, value field, otherwise int64) (int64, error) {
 	s.mu.RLock()
-	if s.times.count > s.times.onFile && timeEntryTimestamp(s.times.tail, 0) <= ts {
-		_, err := s.times.floor(s.base, ts, timeEntryTimestamp, e[:])
-		s.mu.RUnlock()
-		return timeEntryOffset(e[:], s.base), err
-	}
-	n := s.times.onFile
+	v, ok := x.floorInTail(s.base, target, key, value)
+	n := x.onFile
 	s.mu.RUnlock()
-	i, err := s.times.floorInFile(n, s.base, ts, timeEntryTimestamp, e[:])
-	if err != nil || i < 0 {
-		return s.base, err
+	if ok {
+		return v, nil
 	}
-	return timeEntryOffset(e[:], s.base), nil
+	v, ok, err := x.floorInFile(n, s.base, target, key, value)
+	if err != nil || !ok {
+		return otherwise, err
+	}
+	return v, nil
 }
 
 // largestTimestamp gives the largest timestamp and the last offset of the first

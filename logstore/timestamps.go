@@ -23,7 +23,7 @@ const lookupExpandLimit = 1 << 31
 // timestamp is at least ts (in ms). found is false when there is none. The
 // caller ignores an answer at or past what it may show.
 func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err error) {
-	err = l.retryRetired(func() error {
+	err = l.retryMoved(func() error {
 		v := l.snapshot()
 		for i, s := range v.segments {
 			largest, _, err := s.largestTimestamp(l.interval.Load())
@@ -101,7 +101,7 @@ func (s *frames) record(match func(*batch.Record) bool) (t TimestampOffset, foun
 // MaxTimestampOffset finds the first record that has the largest timestamp in
 // the log (KIP-734). found is false for a log without timestamps.
 func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
-	err = l.retryRetired(func() error {
+	err = l.retryMoved(func() error {
 		v := l.snapshot()
 		best, bestTs, bestOffset := -1, int64(batch.NoTimestamp), int64(0)
 		for i, s := range v.segments {
@@ -168,21 +168,13 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 	return t, false, err
 }
 
-// retryRetired repeats a lookup under which retention took a segment away.
-func (l *Log) retryRetired(lookup func() error) error {
+// retryMoved repeats a lookup under which the log changed.
+func (l *Log) retryMoved(lookup func() error) error {
 	for {
+		epoch := l.hints.generation()
 		err := lookup()
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, errRetired) {
-			return l.dirError("read", l.dir, err)
-		}
-		l.mu.Lock()
-		closed := l.closed
-		l.mu.Unlock()
-		if closed {
-			return ErrClosed
+		if err == nil || !l.movedSince(epoch, err) {
+			return l.dirError("read", l.dir, l.closedError(err))
 		}
 	}
 }
