@@ -42,6 +42,7 @@ type appendQueue struct {
 	mu         sync.Mutex
 	busy       bool
 	head, tail *appendOp
+	free       *appendOp // to be used again, linked by next
 }
 
 type appendOp struct {
@@ -51,8 +52,6 @@ type appendOp struct {
 	next        *appendOp
 	turn        chan bool // true: lead the group that begins with you; false: it is done
 }
-
-var appendOps = sync.Pool{New: func() any { return &appendOp{turn: make(chan bool, 1)} }}
 
 // Append appends batches, each on its own: one that is refused does not keep
 // back the next. When it returns, each batch's Result is set, and what was
@@ -67,24 +66,28 @@ func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 			a.Header, _ = batch.ParseHeader(a.Data) // it was validated
 		}
 	}
-	op := appendOps.Get().(*appendOp)
-	op.batches, op.leaderEpoch, op.nowMs, op.next = batches, leaderEpoch, nowMs, nil
-	if l.queue.enter(op) {
+	op, lead := l.queue.enter(batches, leaderEpoch, nowMs)
+	if lead {
 		l.appendGroup(op)
 		l.queue.leave(op)
 	}
-	op.batches, op.next = nil, nil
-	appendOps.Put(op)
+	l.queue.put(op)
 }
 
-// enter waits until op was appended, or until it is its turn to append the
-// group that begins with it, and reports the latter.
-func (q *appendQueue) enter(op *appendOp) (lead bool) {
+// enter waits until the batches were appended, or until it is their turn to lead
+// the group that begins with them, and reports the latter.
+func (q *appendQueue) enter(batches []Append, leaderEpoch int32, nowMs int64) (op *appendOp, lead bool) {
 	q.mu.Lock()
+	if op = q.free; op != nil {
+		q.free = op.next
+	} else {
+		op = &appendOp{turn: make(chan bool, 1)}
+	}
+	op.batches, op.leaderEpoch, op.nowMs, op.next = batches, leaderEpoch, nowMs, nil
 	if !q.busy {
 		q.busy = true
 		q.mu.Unlock()
-		return true
+		return op, true
 	}
 	if q.tail == nil {
 		q.head = op
@@ -93,7 +96,7 @@ func (q *appendQueue) enter(op *appendOp) (lead bool) {
 	}
 	q.tail = op
 	q.mu.Unlock()
-	return <-op.turn
+	return op, <-op.turn
 }
 
 // leave tells the group that it is done, and hands all that came meanwhile to
@@ -113,6 +116,14 @@ func (q *appendQueue) leave(op *appendOp) {
 	if next != nil {
 		next.turn <- true
 	}
+}
+
+// put keeps an op that nobody looks at any more.
+func (q *appendQueue) put(op *appendOp) {
+	q.mu.Lock()
+	op.batches = nil
+	op.next, q.free = q.free, op
+	q.mu.Unlock()
 }
 
 // staged is what is checked and placed and waits to be written to the active
