@@ -15,9 +15,12 @@ import (
 	"klamm/protocol"
 )
 
+// goldenDir is a log directory written by Apache Kafka 3.9.2.
+const goldenDir = "testdata/dirs/apache-3.9.2"
+
 func golden(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "dirs", name))
+	b, err := os.ReadFile(filepath.Join(goldenDir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +160,7 @@ func TestCheckpointSurvivesACrashWhileWritten(t *testing.T) {
 }
 
 func TestPartitionMetadataAsApacheWritesIt(t *testing.T) {
-	file := golden(t, partitionMetadataName)
+	file := golden(t, "golden-0/"+partitionMetadataName)
 	id, err := parsePartitionMetadata([]byte(file))
 	if err != nil || id.String() != "_bADVol4SVuEDMSvTgxcNQ" {
 		t.Fatalf("%v, %v", id, err)
@@ -179,7 +182,7 @@ func TestPartitionMetadataAsApacheWritesIt(t *testing.T) {
 }
 
 func TestCleanShutdownMark(t *testing.T) {
-	if want := golden(t, "kafka_cleanshutdown"); cleanShutdownContent != want {
+	if want := golden(t, cleanShutdownName); cleanShutdownContent != want {
 		t.Fatalf("%q, want %q", cleanShutdownContent, want)
 	}
 	m := vfs.NewMem()

@@ -567,3 +567,44 @@ func TestCloseThatIsCutShortLeavesNoMark(t *testing.T) {
 	wantOffsets(t, s, tpOf("t", 0), 0, 3)
 	closeStore(t, s)
 }
+
+// TestStoreOpensApachesDirectory opens a directory of Apache's broker, as it was
+// stopped and as if it had been killed, goes on in it and opens it again.
+func TestStoreOpensApachesDirectory(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		dir := t.TempDir()
+		ok(t, os.CopyFS(dir, os.DirFS(goldenDir)))
+		if !clean {
+			ok(t, os.Remove(filepath.Join(dir, cleanShutdownName)))
+		}
+		o := testStore(nil, dir)
+		o.ClusterID = "" // of the file
+		meta, err := os.ReadFile(filepath.Join(dir, metaPropertiesName))
+		ok(t, err)
+		more := int64(0)
+		for range 2 {
+			s := openStore(t, o)
+			wantOffsets(t, s, tpOf("golden", 0), 0, 0)
+			wantOffsets(t, s, tpOf("golden", 1), 0, 0)
+			wantOffsets(t, s, tpOf("golden", 2), 0, 9+more)
+			wantOffsets(t, s, tpOf("golden.a-1", 0), 2, 4)
+			if id, _ := s.TopicID(tpOf("golden", 1)); id.String() != "_bADVol4SVuEDMSvTgxcNQ" {
+				t.Errorf("topic id %s", id)
+			}
+			l, err := s.Get(tpOf("golden", 2))
+			ok(t, err)
+			if hw := l.HighWatermark(); hw != 9+more {
+				t.Errorf("high watermark %d", hw)
+			}
+			ok(t, appendTo(l, 3))
+			more += 3
+			closeStore(t, s)
+		}
+		if got, _ := os.ReadFile(filepath.Join(dir, metaPropertiesName)); !bytes.Equal(got, meta) {
+			t.Errorf("meta.properties became %s", got)
+		}
+		if got, _ := os.ReadFile(filepath.Join(dir, startOffsetCheckpoint)); string(got) != golden(t, startOffsetCheckpoint) {
+			t.Errorf("start offsets became %s", got)
+		}
+	}
+}
