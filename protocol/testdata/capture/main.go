@@ -123,12 +123,15 @@ func (c *capture) setUp() {
 	for range 50 { // until it has a leader
 		resp := c.ask(m).(*kmsg.MetadataResponse).Topics[0]
 		c.id = resp.TopicID
-		if resp.ErrorCode == 0 && resp.Partitions[0].ErrorCode == 0 && resp.Partitions[1].ErrorCode == 0 {
+		init := kmsg.NewPtrInitProducerIDRequest()
+		init.TransactionTimeoutMillis = 1000
+		if resp.ErrorCode == 0 && resp.Partitions[0].ErrorCode == 0 && resp.Partitions[1].ErrorCode == 0 &&
+			c.ask(init).(*kmsg.InitProducerIDResponse).ErrorCode == 0 {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	log.Fatal("the topic has no leader")
+	log.Fatal("the broker does not get ready")
 }
 
 func newTopic(name string) kmsg.CreateTopicsRequestTopic {
