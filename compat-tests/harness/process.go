@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -33,7 +35,7 @@ func spawn(o spawnOptions) (*process, error) {
 	defer out.Close()
 	cmd := exec.Command(o.name, o.args...)
 	cmd.Dir = o.dir
-	cmd.Env = append(os.Environ(), o.env...)
+	cmd.Env = append(environment(), o.env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := startChild(cmd); err != nil {
 		return nil, fmt.Errorf("harness: starting %s: %w", o.name, err)
@@ -44,6 +46,12 @@ func spawn(o spawnOptions) (*process, error) {
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// environment is this process' without the variables that begin as klamm's
+// configuration does: KLAMM_BROKER is the harness' and no property.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KLAMM_") })
 }
 
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
