@@ -39,7 +39,7 @@ const (
 )
 
 // apis is in the order of keys. The ranges are those that Apache Kafka 4.3.1
-// announces; testdata/4.3.1/api-versions holds its answer.
+// announces: testdata/4.3.1/18-ApiVersions-04.hex.
 //
 // Produce is announced from 0 and served from 3: librdkafka takes a broker whose
 // lowest version is above 0 for one without compression (KAFKA-18659).
