@@ -16,8 +16,8 @@ package server
 // unknown topic setting or one that does not parse (INVALID_CONFIG).
 //
 // Missing on purpose: alter.config.policy.class.name, which names a Java class.
-// Where the reference loses the connection over a resource that is named twice
-// beside others that are not, the others are altered.
+// Where the reference never answers, to a resource that is named twice beside
+// others that are not, the others are altered.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"

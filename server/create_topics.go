@@ -11,7 +11,7 @@ package server
 //	7 the topic's id in the answer
 //
 // Refused, in this order, topic by topic: __cluster_metadata (INVALID_REQUEST);
-// a topic that is named twice (INVALID_REQUEST, answered once); then what the
+// a topic that is named twice (INVALID_REQUEST for each); then what the
 // controller finds: a topic that exists (TOPIC_ALREADY_EXISTS); a configuration
 // value of null (INVALID_CONFIG); numbers beside an assignment
 // (INVALID_REQUEST); numbers below 1 (INVALID_PARTITIONS,
@@ -48,18 +48,13 @@ func serveCreateTopics(s *Server, _ *call, req *kmsg.CreateTopicsRequest) kmsg.R
 	var places []int // of the wanted in the answer
 	for i := range req.Topics {
 		in := &req.Topics[i]
-		n := times[in.Topic]
-		delete(times, in.Topic)
-		if n == 0 {
-			continue // answered where it was named first
-		}
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic, out.Configs = in.Topic, []kmsg.CreateTopicsResponseTopicConfig{}
 		var err error
 		switch {
 		case in.Topic == clusterMetadataTopic:
 			err = refuse(kerr.InvalidRequest, "Topic "+clusterMetadataTopic+" cannot be created.")
-		case n > 1:
+		case times[in.Topic] > 1:
 			err = refuse(kerr.InvalidRequest, "The request names this topic more than once.")
 		default:
 			wanted, places = append(wanted, newTopic(in)), append(places, len(resp.Topics))

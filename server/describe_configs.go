@@ -65,6 +65,9 @@ func serveDescribeConfigs(s *Server, _ *call, req *kmsg.DescribeConfigsRequest) 
 			})
 		}
 		out.ErrorCode, out.ErrorMessage = codeOf(err), messageOf(err)
+		if out.ErrorMessage == nil {
+			out.ErrorMessage = kmsg.StringPtr("") // as the reference has it
+		}
 		for j := range entries {
 			out.Configs = append(out.Configs, describedConfig(&entries[j]))
 		}

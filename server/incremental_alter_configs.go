@@ -1,6 +1,6 @@
 package server
 
-// IncrementalAlterConfigs: key 44, versions 0 and 1 (KIP-339).
+// IncrementalAlterConfigs: key 44, versions 0 to 1 (KIP-339).
 //
 //	1 flexible
 //

@@ -1,6 +1,6 @@
 package server
 
-// ListConfigResources: key 74, versions 0 and 1, flexible from 0.
+// ListConfigResources: key 74, versions 0 to 1, flexible from 0.
 //
 //	0 client metrics, whatever is asked for (KIP-714)
 //	1 any kinds of resources; none named asks for all (KIP-1142)

@@ -1,0 +1,115 @@
+package server_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ask dials, asks one thing and wants an answer.
+func ask[R kmsg.Response](t testing.TB, addr string, req kmsg.Request, version int16) R {
+	t.Helper()
+	w := dial(t, addr)
+	defer w.close()
+	req.SetVersion(version)
+	resp, err := w.ask(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.(R)
+}
+
+// A broker on all addresses tells each client the address that it came in on.
+func TestBrokerOnAllAddressesIsWhereItWasReached(t *testing.T) {
+	_, port, err := net.SplitHostPort(startBroker(t, "listeners=PLAINTEXT://:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "::1"} {
+		addr := net.JoinHostPort(host, port)
+		meta := ask[*kmsg.MetadataResponse](t, addr, metadata(), 9)
+		if len(meta.Brokers) != 1 || meta.Brokers[0].Host != host {
+			t.Errorf("by %s: Metadata says %+v", addr, meta.Brokers)
+		}
+		cluster := ask[*kmsg.DescribeClusterResponse](t, addr, kmsg.NewPtrDescribeClusterRequest(), 1)
+		if len(cluster.Brokers) != 1 || cluster.Brokers[0].Host != host {
+			t.Errorf("by %s: DescribeCluster says %+v", addr, cluster.Brokers)
+		}
+	}
+}
+
+func TestAdvertisedListenersAreWhatClientsAreTold(t *testing.T) {
+	addr := startBroker(t, "listeners=PLAINTEXT://127.0.0.1:0", "advertised.listeners=PLAINTEXT://broker.example:1234")
+	meta := ask[*kmsg.MetadataResponse](t, addr, metadata(), 12)
+	if len(meta.Brokers) != 1 || meta.Brokers[0].Host != "broker.example" || meta.Brokers[0].Port != 1234 {
+		t.Errorf("got %+v", meta.Brokers)
+	}
+}
+
+func TestTopicIsCreatedOnceByManyWhoAsk(t *testing.T) {
+	addr := startBroker(t, "num.partitions=3")
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			w := dial(t, addr)
+			defer w.close()
+			for {
+				req := metadata(ptr("wanted"))
+				req.AllowAutoTopicCreation = true
+				req.SetVersion(12)
+				resp, err := w.ask(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				topic := resp.(*kmsg.MetadataResponse).Topics[0]
+				switch topic.ErrorCode {
+				case 0:
+					if !allLed(resp, 3) {
+						t.Errorf("got %+v", topic)
+					}
+					return
+				case 3, 5: // being created
+				default:
+					t.Errorf("error %d", topic.ErrorCode)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestNothingIsCreatedWhereThatIsForbidden(t *testing.T) {
+	addr := startBroker(t, "auto.create.topics.enable=false")
+	req := metadata(ptr("wanted"))
+	req.AllowAutoTopicCreation = true
+	for range 2 {
+		if got := ask[*kmsg.MetadataResponse](t, addr, req, 12).Topics[0].ErrorCode; got != 3 {
+			t.Errorf("error %d", got)
+		}
+	}
+}
+
+func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
+	addr := startBroker(t, "offsets.topic.num.partitions=7", "offsets.topic.replication.factor=1")
+	req := metadata(ptr("__consumer_offsets"))
+	req.AllowAutoTopicCreation = true
+	if got := ask[*kmsg.MetadataResponse](t, addr, req, 12).Topics[0]; got.ErrorCode != 5 || !got.IsInternal {
+		t.Errorf("got %+v", got)
+	}
+	resp := ask[*kmsg.MetadataResponse](t, addr, req, 12)
+	if !allLed(resp, 7) || !resp.Topics[0].IsInternal {
+		t.Errorf("got %+v", resp.Topics[0])
+	}
+	config := ask[*kmsg.DescribeConfigsResponse](t, addr, describe(ofTopic, "__consumer_offsets", "cleanup.policy"), 4)
+	if got := *config.Resources[0].Configs[0].Value; got != "compact" {
+		t.Errorf("cleanup.policy is %s", got)
+	}
+	deleted := ask[*kmsg.DeleteRecordsResponse](t, addr, deleteRecords("__consumer_offsets", 0, 0), 2)
+	if got := deleted.Topics[0].Partitions[0].ErrorCode; got != 17 {
+		t.Errorf("deleting its records: error %d", got)
+	}
+}
