@@ -93,3 +93,30 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkOpenLog opens a log of one segment with 200 batches, as after a kill
+// and as after a clean stop.
+func BenchmarkOpenLog(b *testing.B) {
+	for _, clean := range []bool{false, true} {
+		b.Run(fmt.Sprintf("clean=%v", clean), func(b *testing.B) {
+			o := Options{FS: vfs.OS{}, Dir: b.TempDir(), Partition: protocol.TopicPartition{Topic: "t"}, Config: DefaultConfig(), NowMs: testNow}
+			l := mustOpen(b, o)
+			one := []Append{toAppend(b, build(b, spec{size: 1000, ts: testNow, idem: true, pid: 1}))}
+			for i := range 200 {
+				one[0].Header.BaseSequence = int32(i)
+				l.Append(one, 0, testNow)
+			}
+			if o.Clean = clean; clean {
+				if err := l.Close(); err != nil {
+					b.Fatal(err)
+				}
+			} else {
+				l.Discard()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				mustOpen(b, o).Discard()
+			}
+		})
+	}
+}

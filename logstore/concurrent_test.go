@@ -215,3 +215,44 @@ func TestRegionOutlivesItsSegment(t *testing.T) {
 		t.Errorf("close: %v, %d files open", err, l.files.Open())
 	}
 }
+
+// TestDiscardEndsSyncs discards a log while others sync it, and takes its
+// directory away: none of them may take that for a failed disk.
+func TestDiscardEndsSyncs(t *testing.T) {
+	for range 20 {
+		disk := newMemDisk(t)
+		o := testOptions(disk, DefaultConfig())
+		o.Config.SegmentBytes, o.Background = 300, nil
+		l := mustOpen(t, o)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for {
+					a := []Append{toAppend(t, build(t, spec{size: 50}))}
+					l.Append(a, 0, testNow)
+					err := a[0].Result.Err
+					if err == nil {
+						err = l.Flush(l.EndOffset())
+					}
+					if err != nil {
+						if !errors.Is(err, ErrClosed) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		for l.EndOffset() < 20 {
+			runtime.Gosched()
+		}
+		l.Discard()
+		if err := disk.Rename(testDir, testDir+".x-delete"); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if l.Err() != nil {
+			t.Fatal(l.Err())
+		}
+	}
+}

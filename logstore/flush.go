@@ -37,7 +37,7 @@ func (l *Log) Flush(upTo int64) error {
 			l.flush.mu.Unlock()
 			return nil
 		}
-		if err := l.Err(); err != nil {
+		if err := l.syncable(); err != nil {
 			l.flush.mu.Unlock()
 			return err
 		}
@@ -56,11 +56,19 @@ func (l *Log) flushAll(closing bool) error {
 	for l.flush.busy {
 		l.flush.idle.Wait()
 	}
-	if err := l.Err(); err != nil {
+	if err := l.syncable(); err != nil {
 		l.flush.mu.Unlock()
 		return err
 	}
 	return l.flushBusy(closing)
+}
+
+// syncable says why nothing can be synced.
+func (l *Log) syncable() error {
+	if l.gone.Load() {
+		return ErrClosed
+	}
+	return l.Err()
 }
 
 // flushBusy is entered with flush.mu held and nobody syncing, and gives it up.

@@ -70,28 +70,6 @@ func (x *index) sync() error {
 	return f.Sync()
 }
 
-// truncate keeps the first n entries.
-func (x *index) truncate(n int) error {
-	if n >= x.count {
-		return nil
-	}
-	if n >= x.onFile {
-		x.tail = x.tail[:(n-x.onFile)*x.entrySize]
-		x.count = n
-		return nil
-	}
-	f, err := x.file.acquire()
-	if err != nil {
-		return err
-	}
-	defer x.file.release()
-	if err := f.Truncate(int64(n * x.entrySize)); err != nil {
-		return err
-	}
-	x.count, x.onFile, x.tail = n, n, x.tail[:0]
-	return nil
-}
-
 // load takes the file as it is, and says what is plainly wrong with it.
 func (x *index) load() error {
 	f, err := x.file.acquire()

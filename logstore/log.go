@@ -59,6 +59,7 @@ type Log struct {
 	flushMessages  atomic.Int64
 	flushMs        atomic.Int64
 	failed         atomic.Pointer[DirError] // a sticky failure
+	gone           atomic.Bool              // nothing may be synced any more
 	unflushedSince atomic.Int64             // ms of the first append since the last flush, -1 without
 	unsyncedSealed atomic.Int64             // base of the oldest sealed segment with unsynced indexes, -1 without
 
@@ -392,11 +393,16 @@ func (l *Log) closeLocked() error {
 	return l.dirError("sync", l.dir, l.fs.SyncDir(l.dir))
 }
 
-// Discard closes the files of a log whose directory is to be deleted, and writes nothing.
+// Discard closes the files of a log whose directory is to be deleted, and writes
+// nothing. When it returns, nothing of the log touches the directory any more,
+// so that it may be renamed; a Flush that comes later gives ErrClosed.
 func (l *Log) Discard() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	l.gone.Store(true)
+	l.waitFlushIdle()
+	l.flushDone()
 	l.tasks.Wait()
 	for _, s := range l.snapshot().segments {
 		s.retire()
