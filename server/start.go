@@ -14,6 +14,7 @@ import (
 	"klamm/cluster"
 	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
+	"klamm/cluster/znode"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -126,13 +127,19 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 			id.cluster = m.ClusterID
 		}
 	}
-	if _, err := os.Stat(id.treePath); err == nil {
-		if b.tree, err = openTree(id.treePath); err != nil {
-			return id, err
+	var drawn int32 // how many ids were drawn from the tree
+	nodes, err := local.Peek(id.treePath, znode.ClusterID, znode.BrokerSeqID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return id, err
+	default:
+		if nodes[0].Err == nil {
+			if id.cluster, err = znode.DecodeClusterID(nodes[0].Data); err != nil {
+				return id, err
+			}
 		}
-		if known, err := cluster.ReadClusterID(b.tree); err == nil {
-			id.cluster = known
-		}
+		drawn = nodes[1].Stat.Version
 	}
 	if id.cluster == "" {
 		id.cluster = cluster.NewTopicID().String()
@@ -144,23 +151,12 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 	if !ok {
 		return id, errors.New("broker.id: no id is given, and broker.id.generation.enable forbids to draw one")
 	}
-	id.generated = true
-	var err error
-	if b.tree != nil {
-		id.broker, err = cluster.GenerateBrokerID(b.tree, reserved)
-	} else {
-		id.broker = reserved + 1 // what a new tree gives
-	}
-	return id, err
+	id.generated, id.broker = true, reserved+drawn+1
+	return id, nil
 }
 
-// settle opens the tree if identify found none, and writes into it who the
-// broker is.
+// settle opens the tree and writes into it who the broker is.
 func (b *Broker) settle(cfg *config.Broker, id identity) error {
-	if b.tree != nil {
-		_, err := cluster.EnsureClusterID(b.tree, id.cluster)
-		return err
-	}
 	var err error
 	if b.tree, err = openTree(id.treePath); err != nil {
 		return err
@@ -168,13 +164,15 @@ func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
 		return err
 	}
-	if id.generated {
-		_, reserved := cfg.GenerateID()
-		if drawn, err := cluster.GenerateBrokerID(b.tree, reserved); err != nil || drawn != id.broker {
-			return fmt.Errorf("broker.id: drew %d and not %d from a new tree: %w", drawn, id.broker, err)
-		}
+	if !id.generated {
+		return nil
 	}
-	return nil
+	_, reserved := cfg.GenerateID()
+	drawn, err := cluster.GenerateBrokerID(b.tree, reserved)
+	if err == nil && drawn != id.broker {
+		err = fmt.Errorf("broker.id: the metadata tree gave %d, and the log directories have %d already", drawn, id.broker)
+	}
+	return err
 }
 
 // adopt takes over the topics of log directories that were another broker's, if

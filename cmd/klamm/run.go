@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,6 +66,9 @@ func welcome(out io.Writer, cfg *config.Broker, b *server.Broker) {
 		dirs = append(dirs, dir)
 	}
 	address := b.Addrs()[0].String()
+	if tcp, ok := b.Addrs()[0].(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		address = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
 	fmt.Fprintf(out, `klamm, a Kafka broker
 
   listening on  %s

@@ -1,7 +1,9 @@
 package local
 
 import (
+	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -110,5 +112,48 @@ func TestReopenAfterKill(t *testing.T) {
 	}
 	if stat.Czxid <= before.Czxid+2 {
 		t.Errorf("transaction %d after a restart, was %d before", stat.Czxid, before.Czxid)
+	}
+}
+
+// Whose tree it is can be read without changing a byte of it, also after a kill.
+func TestPeekChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tree")
+	if _, err := Peek(path, "/a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("without a file: %v", err)
+	}
+	store, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := store.Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := session.Create("/a", []byte("x"), meta.Ephemeral); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Peek(path, "/a"); !errors.Is(err, ErrHeld) {
+		t.Fatalf("while another has it: %v, want ErrHeld", err)
+	}
+	if err := store.db.Close(); err != nil { // as a kill does: the ephemeral stays in the file
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := Peek(path, "/a", "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(nodes[0].Data) != "x" || nodes[0].Err != nil || !errors.Is(nodes[1].Err, meta.ErrNoNode) {
+		t.Errorf("peeked %+v", nodes)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(before, after) {
+		t.Error("the file changed")
 	}
 }

@@ -61,18 +61,9 @@ func Open(o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if o.LockTimeout == 0 {
-		o.LockTimeout = 200 * time.Millisecond
-	}
-	db, err := bbolt.Open(o.Path, 0o644, &bbolt.Options{
-		Timeout:      o.LockTimeout,
-		FreelistType: bbolt.FreelistMapType,
-	})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("metadata file %s is %w: is another broker running on this directory?", o.Path, ErrHeld)
-	}
+	db, err := openFile(o, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
 	if err != nil {
-		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
+		return nil, err
 	}
 	s := &Store{
 		db: db, clock: o.Clock, sessions: map[int64]*Session{},
@@ -83,6 +74,21 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
 	}
 	return s, nil
+}
+
+// openFile opens the file, or says who has it.
+func openFile(o Options, how *bbolt.Options) (*bbolt.DB, error) {
+	if how.Timeout = o.LockTimeout; how.Timeout == 0 {
+		how.Timeout = 200 * time.Millisecond
+	}
+	db, err := bbolt.Open(o.Path, 0o644, how)
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("metadata file %s is %w: is another broker running on this directory?", o.Path, ErrHeld)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
+	}
+	return db, nil
 }
 
 // prepare makes a new file's buckets and root, and clears an old one's ephemerals. A file that
