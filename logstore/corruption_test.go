@@ -223,3 +223,26 @@ func TestCorruptLeaderEpochs(t *testing.T) {
 		})
 	}
 }
+
+// TestSnapshotOfTheStopMissing takes away what a clean stop wrote of the
+// producers: it is rebuilt from an earlier snapshot, and from the whole log
+// where the only one left lies at its start.
+func TestSnapshotOfTheStopMissing(t *testing.T) {
+	f := newFixture(t, true)
+	if err := f.disk.Remove(testDir + "/" + fileName(30, snapshotSuffix)); err != nil {
+		t.Fatal(err)
+	}
+	f.check(t, 30)
+
+	f = newFixture(t, true)
+	for _, base := range append(f.bases[1:], 30) {
+		path := testDir + "/" + fileName(base, snapshotSuffix)
+		if err := f.disk.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeFile(f.disk, testDir+"/"+fileName(0, snapshotSuffix), encodeSnapshot(nil), true); err != nil {
+		t.Fatal(err)
+	}
+	f.check(t, 30)
+}

@@ -421,6 +421,7 @@ func (r *recoverer) loadProducers() error {
 		bases[i] = s.base
 	}
 	p := &r.producers
+	hadSnapshot := len(p.snapshots) > 0
 	if err := p.removeStray(r.fs, r.dir, bases); err != nil {
 		return err
 	}
@@ -438,7 +439,6 @@ func (r *recoverer) loadProducers() error {
 		v := view{segments: r.segments}
 		trusted = r.segments[v.floor(r.RecoveryPoint())].base
 	}
-	hadSnapshot := len(p.snapshots) > 0
 	if err := p.load(r.fs, r.dir, r.view.start, trusted, r.view.start, r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
 		return err
 	}
