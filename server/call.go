@@ -27,10 +27,19 @@ type call struct {
 // closes the connection, as the reference broker does with what it cannot read.
 type handler func(*Server, *call) error
 
+// maxTypedBytes bounds the body of a request whose message is kmsg's. In memory
+// it can take a hundred times what it takes on the wire, as a list of empty
+// names does; what an administrator asks for is far below this. Produce and
+// Fetch are not bound by it.
+const maxTypedBytes = 8 << 20
+
 // typed makes a handler of a function from a request to its response, for the
 // APIs whose messages are kmsg's.
 func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, Req) kmsg.Response) handler {
 	return func(s *Server, c *call) error {
+		if len(c.body) > maxTypedBytes {
+			return fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
+		}
 		req := newRequest()
 		req.SetVersion(c.header.Version)
 		if err := req.ReadFrom(c.body); err != nil {

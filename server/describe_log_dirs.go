@@ -18,6 +18,9 @@ package server
 // that are cordoned; neither can be made so yet.
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -48,25 +51,25 @@ func serveDescribeLogDirs(s *Server, _ *call, req *kmsg.DescribeLogDirsRequest) 
 	return resp
 }
 
-// describedLogs groups the logs of one directory by topic.
+// describedLogs groups the logs of one directory by topic, in order.
 func describedLogs(logs []logstore.LogInfo, wants func(protocol.TopicPartition) bool) []kmsg.DescribeLogDirsResponseDirTopic {
+	slices.SortFunc(logs, func(a, b logstore.LogInfo) int {
+		return cmp.Or(cmp.Compare(a.Partition.Topic, b.Partition.Topic), cmp.Compare(a.Partition.Partition, b.Partition.Partition))
+	})
 	var out []kmsg.DescribeLogDirsResponseDirTopic
-	at := make(map[string]int)
 	for _, l := range logs {
 		if !wants(l.Partition) {
 			continue
 		}
-		i, known := at[l.Partition.Topic]
-		if !known {
-			i = len(out)
-			at[l.Partition.Topic] = i
+		if len(out) == 0 || out[len(out)-1].Topic != l.Partition.Topic {
 			t := kmsg.NewDescribeLogDirsResponseDirTopic()
 			t.Topic = l.Partition.Topic
 			out = append(out, t)
 		}
 		p := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
 		p.Partition, p.Size, p.OffsetLag, p.IsFuture = l.Partition.Partition, l.SizeBytes, l.OffsetLag, l.Future
-		out[i].Partitions = append(out[i].Partitions, p)
+		last := &out[len(out)-1]
+		last.Partitions = append(last.Partitions, p)
 	}
 	return out
 }
