@@ -14,36 +14,44 @@ var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, h
 // startBackground starts what runs by the clock until the Store is closed.
 func (s *Store) startBackground() {
 	s.background.Go(s.removeDeleted)
-	s.every(s.o.RetentionCheckMs, s.retain)
-	s.every(s.o.FlushCheckMs, s.flushDue)
-	s.every(s.o.ProducerExpiryCheckMs, s.expireProducers)
+	first := s.o.InitialTaskDelayMs
+	s.every(first, s.o.RetentionCheckMs, s.retain)
+	s.every(0, s.o.FlushCheckMs, s.flushDue)
+	s.every(0, s.o.ProducerExpiryCheckMs, s.expireProducers)
 	for _, c := range []struct {
-		intervalMs int64
-		name       string
+		firstMs, intervalMs int64
+		name                string
 	}{
-		{s.o.RecoveryPointCheckpointMs, recoveryPointCheckpoint},
-		{s.o.StartOffsetCheckpointMs, startOffsetCheckpoint},
-		{s.o.HighWatermarkCheckpointMs, highWatermarkCheckpoint},
+		{first, s.o.RecoveryPointCheckpointMs, recoveryPointCheckpoint},
+		{first, s.o.StartOffsetCheckpointMs, startOffsetCheckpoint},
+		{0, s.o.HighWatermarkCheckpointMs, highWatermarkCheckpoint},
 	} {
-		s.every(c.intervalMs, func() { s.checkpointAll(c.name) })
+		s.every(c.firstMs, c.intervalMs, func() { s.checkpointAll(c.name) })
 	}
 }
 
-// every runs task each interval. An interval too long for a timer, such as the
-// largest number that Kafka's own defaults have for never, is never.
-func (s *Store) every(intervalMs int64, task func()) {
+// every runs task after firstMs, or after one interval where that is 0, and then
+// each interval. An interval too long for a timer, such as the largest number that
+// Kafka's own defaults have for never, is never.
+func (s *Store) every(firstMs, intervalMs int64, task func()) {
 	if intervalMs <= 0 || intervalMs > math.MaxInt64/int64(time.Millisecond) {
 		return
 	}
+	interval := time.Duration(intervalMs) * time.Millisecond
+	wait := interval
+	if firstMs > 0 {
+		wait = time.Duration(firstMs) * time.Millisecond
+	}
 	s.background.Go(func() {
-		tick := time.NewTicker(time.Duration(intervalMs) * time.Millisecond)
-		defer tick.Stop()
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
 		for {
 			select {
 			case <-s.stop:
 				return
-			case <-tick.C:
+			case <-timer.C:
 				task()
+				timer.Reset(interval)
 			}
 		}
 	})

@@ -119,6 +119,27 @@ func TestRetentionByTheClock(t *testing.T) {
 	})
 }
 
+// The first retention after a start comes sooner than the next ones.
+func TestFirstRetentionComesAfterTheInitialDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testStore(vfs.NewMem(), "/d")
+		o.InitialTaskDelayMs = 30_000
+		s := openStore(t, o)
+		defer closeStore(t, s)
+		tp := tpOf("t", 0)
+		ok(t, appendTo(create(t, s, tp, 1), 5)) // of 1970
+		pass(29 * time.Second)
+		wantOffsets(t, s, tp, 0, 5)
+		pass(2 * time.Second)
+		wantOffsets(t, s, tp, 5, 5)
+		ok(t, appendTo(create(t, s, tp, 1), 5))
+		pass(4 * time.Minute)
+		wantOffsets(t, s, tp, 5, 10)
+		pass(time.Minute)
+		wantOffsets(t, s, tp, 10, 10)
+	})
+}
+
 func TestDeletedPartitionIsRemovedAfterTheDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMem()

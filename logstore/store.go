@@ -39,6 +39,9 @@ type StoreOptions struct {
 	MaxOpenFiles int
 
 	RetentionCheckMs int64 // log.retention.check.interval.ms; 5 minutes
+	// InitialTaskDelayMs (log.initial.task.delay.ms) is how long after the start
+	// retention and checkpoints of offsets run first; 0 waits for one interval of each.
+	InitialTaskDelayMs int64
 	// FlushCheckMs is log.flush.scheduler.interval.ms. Kafka's default, the largest
 	// number, is never, and a topic's flush.ms then does nothing; here it is 1 second.
 	FlushCheckMs              int64

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 
 	"klamm/cluster"
 	"klamm/cluster/meta/local"
@@ -32,6 +33,7 @@ type Broker struct {
 	store   *logstore.Store
 	tree    *tree
 	logger  *slog.Logger
+	joined  atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
 }
 
 // tree is the open embedded tree with this process's session.
@@ -94,6 +96,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 	if err != nil {
 		return err
 	}
+	b.joined.Store(b.cluster)
 	b.server = New(Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Config: dynamic, Logger: b.logger})
 	b.server.Serve(listeners)
 	return nil
@@ -207,15 +210,19 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		Defaults:  topicConfig(dynamic, nil).Log,
 
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
+		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
 		RetentionCheckMs:          v.Long("log.retention.check.interval.ms"),
+		FlushCheckMs:              v.Long("log.flush.scheduler.interval.ms"),
 		RecoveryPointCheckpointMs: v.Long("log.flush.offset.checkpoint.interval.ms"),
 		StartOffsetCheckpointMs:   v.Long("log.flush.start.offset.checkpoint.interval.ms"),
 		HighWatermarkCheckpointMs: v.Long("replica.high.watermark.checkpoint.interval.ms"),
 		ProducerExpiryCheckMs:     v.Long("producer.id.expiration.check.interval.ms"),
 
 		OnDirFailure: func(_ string, _ error, partitions []protocol.TopicPartition) {
-			if b.cluster != nil {
-				b.cluster.SetOffline(partitions)
+			// A directory that fails before there is a cluster is seen when its
+			// partitions are to be led.
+			if c := b.joined.Load(); c != nil {
+				c.SetOffline(partitions)
 			}
 		},
 		Logger: b.logger,
