@@ -272,6 +272,7 @@ func (l *Log) writeLocked(active *segment, size int64) error {
 func (l *Log) publishLocked(active *segment, size int64) {
 	st := &l.staged
 	pos := size
+	active.size.Store(size + st.bytes) // before the indexes, which never point past it
 	active.mu.Lock()
 	for _, a := range st.appends {
 		if pos == 0 {
@@ -287,7 +288,6 @@ func (l *Log) publishLocked(active *segment, size int64) {
 		l.producers.apply(&a.Header, a.Data)
 	}
 	l.producers.mapEnd = st.end
-	active.size.Store(pos)
 	l.bytesAppended.Add(st.bytes)
 	l.unflushedSince.CompareAndSwap(-1, st.nowMs)
 	l.pub.Lock()

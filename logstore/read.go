@@ -257,10 +257,7 @@ func (r *reader) find(s *segment, f vfs.File, offset, size int64) (int64, error)
 func (s *segment) find(f vfs.File, offset, size int64) (int64, error) {
 	start, err := s.position(offset)
 	if err != nil {
-		return 0, badIndexIsBadFrame(err)
-	}
-	if start >= size {
-		return 0, errBadFrame
+		return 0, err
 	}
 	scan := openFrames(f, start, size, &lookupBuffers)
 	defer scan.close()
@@ -279,21 +276,16 @@ func (s *segment) find(f vfs.File, offset, size int64) (int64, error) {
 	}
 }
 
-// badIndexIsBadFrame has an index that ends early built anew.
-func badIndexIsBadFrame(err error) error {
-	if errors.Is(err, io.EOF) {
-		return errors.Join(errBadFrame, err)
-	}
-	return err
-}
-
 // cut gives the end of the last batch that fits into maxBytes from pos on; with
 // atLeastOne at least that of the first, where it lies below limit.
 func (r *reader) cut(s *segment, f vfs.File, pos, limit int64) (int64, error) {
 	target := pos + r.maxBytes
 	end, err := s.boundary(target)
+	if errors.Is(err, io.EOF) {
+		err = errBadFrame
+	}
 	if err != nil {
-		return 0, badIndexIsBadFrame(err)
+		return 0, err
 	}
 	end = max(end, pos)
 	scan := openFrames(f, end, limit, &lookupBuffers)

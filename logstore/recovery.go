@@ -328,6 +328,9 @@ func (r *recoverer) believeLast() (ok bool, err error) {
 	}
 	defer s.log.release()
 	pos, err := s.position(math.MaxInt64)
+	if errors.Is(err, errBadFrame) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -482,7 +485,10 @@ func (s *segment) replayProducers(p *producers, size, end int64) error {
 	defer s.log.release()
 	var pos int64
 	if s.ready.Load() && p.mapEnd > s.base {
-		if pos, err = s.position(p.mapEnd); err != nil {
+		if pos, err = s.position(p.mapEnd); errors.Is(err, errBadFrame) {
+			pos, err = 0, nil // the index is built anew when a reader needs it
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -236,9 +236,14 @@ func (s *segment) finishIndexes() error {
 }
 
 // position finds where to begin looking for offset: the position of a batch
-// that begins at or before it (0 when the index has nothing before it).
+// that begins at or before it (0 when the index has nothing before it). An index
+// that points outside of the file gives errBadFrame.
 func (s *segment) position(offset int64) (int64, error) {
-	return s.search(&s.offsets, offset, offsetEntryOffset, offsetEntryPosition, 0)
+	pos, err := s.search(&s.offsets, offset, offsetEntryOffset, offsetEntryPosition, 0)
+	if errors.Is(err, io.EOF) || err == nil && (pos < 0 || pos > s.size.Load()) {
+		err = errBadFrame
+	}
+	return pos, err
 }
 
 // boundary finds the position of a batch at or before pos, as far along as the

@@ -58,7 +58,7 @@ func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset
 	defer s.log.release()
 	pos, err := s.position(from)
 	if err != nil {
-		return t, false, badIndexIsBadFrame(err)
+		return t, false, err
 	}
 	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
@@ -153,7 +153,7 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 	defer s.log.release()
 	pos, err := s.position(lastOffset)
 	if err != nil {
-		return t, false, badIndexIsBadFrame(err)
+		return t, false, err
 	}
 	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
