@@ -196,7 +196,7 @@ func (w *write) delete(path string, version int32) error {
 func (w *write) removeEphemerals(prefix []byte) error {
 	var paths []string
 	c := w.ephemerals.Cursor()
-	for k, _ := c.Seek(prefix); k != nil && len(k) > 8 && slices.Equal(k[:len(prefix)], prefix); k, _ = c.Next() {
+	for k, _ := c.Seek(prefix); len(k) > 8 && slices.Equal(k[:len(prefix)], prefix); k, _ = c.Next() {
 		paths = append(paths, string(k[8:]))
 	}
 	for _, path := range paths {

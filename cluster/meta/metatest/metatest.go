@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"klamm/cluster/meta"
 )
@@ -150,8 +151,8 @@ var cases = []struct {
 		_, _, kids, err := tree.ChildrenW("/ids")
 		ok(t, err)
 		ok(t, other.Close())
-		equal(t, <-mine, meta.Event{Type: meta.NodeDeleted, Path: "/ids/1"})
-		equal(t, <-kids, meta.Event{Type: meta.NodeChildrenChanged, Path: "/ids"})
+		equal(t, next(t, mine), meta.Event{Type: meta.NodeDeleted, Path: "/ids/1"})
+		equal(t, next(t, kids), meta.Event{Type: meta.NodeChildrenChanged, Path: "/ids"})
 		there, _, err := tree.Exists("/ids/1")
 		ok(t, err)
 		equal(t, there, false)
@@ -175,7 +176,7 @@ var cases = []struct {
 		_, more := <-watch
 		equal(t, more, false)
 		create(t, tree, "/a", nil)
-		equal(t, <-kept, meta.Event{Type: meta.NodeCreated, Path: "/a"})
+		equal(t, next(t, kept), meta.Event{Type: meta.NodeCreated, Path: "/a"})
 	}},
 	{"many reads", func(t *testing.T, tree meta.Tree, _ Opener) {
 		create(t, tree, "/a", []byte("A"))
@@ -269,7 +270,7 @@ func testWatches(t *testing.T, tree meta.Tree, open Opener) {
 	refused(t, err, meta.ErrNoNode, "/a")
 
 	create(t, other, "/a", []byte("0"))
-	equal(t, <-created, meta.Event{Type: meta.NodeCreated, Path: "/a"})
+	equal(t, next(t, created), meta.Event{Type: meta.NodeCreated, Path: "/a"})
 	_, more := <-created
 	equal(t, more, false)
 
@@ -281,10 +282,10 @@ func testWatches(t *testing.T, tree meta.Tree, open Opener) {
 	ok(t, err)
 	_, err = other.Set("/a", []byte("1"), 0)
 	ok(t, err)
-	equal(t, <-data, meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
-	equal(t, <-exists, meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
+	equal(t, next(t, data), meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
+	equal(t, next(t, exists), meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
 	create(t, other, "/a/b", nil)
-	equal(t, <-children, meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
+	equal(t, next(t, children), meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
 
 	_, _, children, err = tree.ChildrenW("/a/b")
 	ok(t, err)
@@ -293,9 +294,9 @@ func testWatches(t *testing.T, tree meta.Tree, open Opener) {
 	_, _, parent, err := tree.ChildrenW("/a")
 	ok(t, err)
 	ok(t, other.Delete("/a/b", meta.AnyVersion))
-	equal(t, <-children, meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
-	equal(t, <-data, meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
-	equal(t, <-parent, meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
+	equal(t, next(t, children), meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
+	equal(t, next(t, data), meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
+	equal(t, next(t, parent), meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
 }
 
 func create(t *testing.T, tree meta.Tree, path string, data []byte) {
@@ -308,6 +309,18 @@ func ok(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// next waits for a watch's event. The time is a guard against waiting for ever, long enough for any store.
+func next(t *testing.T, w meta.Watch) meta.Event {
+	t.Helper()
+	select {
+	case e := <-w:
+		return e
+	case <-time.After(20 * time.Second):
+		t.Fatal("a watch was not told")
+		return meta.Event{}
 	}
 }
 
