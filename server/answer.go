@@ -11,6 +11,7 @@ type answer struct {
 	ready bool // guarded by the connection's mu; parts and size are read only once it is set
 	size  int  // bytes in all
 	parts []part
+	only  [1]part // where parts points if there is one only, as in most answers
 	// What parts point into and is given back when they are sent; nil when none.
 	free    []byte
 	encoder *protocol.FetchEncoder
@@ -30,7 +31,7 @@ func (a *answer) release() {
 			a.parts[i].region.Release()
 		}
 	}
-	a.parts = nil
+	a.parts, a.only[0] = nil, part{}
 	if a.free != nil {
 		putBytes(a.free)
 		a.free = nil

@@ -9,11 +9,19 @@ const (
 	maxPooled   = 1 << 20
 )
 
-var encodePool = sync.Pool{New: func() any { b := make([]byte, 0, encodeBytes); return &b }}
+// encodePool has buffers, as pointers to their slices; slicePool has the
+// pointers whose buffers are in use, so that giving one back allocates nothing.
+var encodePool, slicePool sync.Pool
 
 // getBytes gives an empty buffer with room for n bytes.
 func getBytes(n int) []byte {
-	b := *encodePool.Get().(*[]byte)
+	p, _ := encodePool.Get().(*[]byte)
+	if p == nil {
+		return make([]byte, 0, max(n, encodeBytes))
+	}
+	b := *p
+	*p = nil
+	slicePool.Put(p)
 	if cap(b) < n {
 		b = make([]byte, 0, n)
 	}
@@ -25,6 +33,10 @@ func putBytes(b []byte) {
 	if cap(b) == 0 || cap(b) > maxPooled {
 		return
 	}
-	b = b[:0]
-	encodePool.Put(&b)
+	p, _ := slicePool.Get().(*[]byte)
+	if p == nil {
+		p = new([]byte)
+	}
+	*p = b[:0]
+	encodePool.Put(p)
 }

@@ -16,10 +16,10 @@ type call struct {
 	server  *Server
 	api     *protocol.API
 	header  protocol.RequestHeader
-	body    []byte // what follows the header; part of frame
-	frame   *protocol.Buffer
-	answer  *answer
-	replied bool // the answer was filled, or is left to whoever completes it
+	body    []byte  // what follows the header; good until the handler returns
+	answer  *answer // the place in the order of the connection's answers
+	place   answer  // where answer points
+	replied bool    // the answer was filled, or is left to whoever completes it
 }
 
 // handler serves one API. A request is answered by reply, replyParts or
@@ -55,15 +55,16 @@ func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, R
 // handle finds the request's handler and calls it. The error, if any, closes
 // the connection.
 func (c *conn) handle(frame *protocol.Buffer) error {
-	header, n, err := protocol.ParseRequestHeader(frame.B)
+	defer frame.Release()
+	n, err := c.header.Parse(frame.B)
 	if err != nil {
-		frame.Release()
 		return fmt.Errorf("the request header cannot be decoded: %w", err)
 	}
+	header := c.header
 	api, _ := protocol.Lookup(header.Key) // the header was read, so it is there
-	k := &call{conn: c, server: c.server, api: api, header: header, body: frame.B[n:], frame: frame, answer: &answer{}}
+	k := &call{conn: c, server: c.server, api: api, header: header, body: frame.B[n:]}
+	k.answer = &k.place
 	if !api.Serves(header.Version) {
-		defer frame.Release()
 		if header.Key == protocol.KeyAPIVersions {
 			c.expect(k.answer)
 			refuseApiVersions(k)
@@ -71,18 +72,15 @@ func (c *conn) handle(frame *protocol.Buffer) error {
 		}
 		return fmt.Errorf("API key %d version %d is not served", header.Key, header.Version)
 	}
+	if header.Key != protocol.KeyProduce {
+		c.flush() // the handler may wait, and the client for what is ready
+	}
 	c.expect(k.answer)
 	if err := handlers[header.Key](c.server, k); err != nil {
 		if !k.replied {
 			k.noReply()
 		}
-		if k.frame != nil {
-			k.frame.Release()
-		}
 		return &RequestError{API: api.Name, Version: header.Version, Err: err}
-	}
-	if k.frame != nil {
-		k.frame.Release()
 	}
 	return nil
 }
@@ -100,13 +98,6 @@ func (e *RequestError) Unwrap() error { return e.Err }
 // errClose is for requests whose failure the protocol tells by closing the connection.
 var errClose = errors.New("the protocol has no answer for this failure")
 
-// keepFrame leaves the request's frame to the caller, who releases it.
-func (c *call) keepFrame() *protocol.Buffer {
-	f := c.frame
-	c.frame = nil
-	return f
-}
-
 // begin starts the answer's bytes: room for the size, then the response header.
 func (c *call) begin(dst []byte) []byte {
 	return protocol.BeginResponse(dst, c.api, c.header.Version, c.header.CorrelationID)
@@ -123,9 +114,11 @@ func (c *call) reply(resp kmsg.Response) {
 // pool once it is sent.
 func (c *call) fill(buf []byte) {
 	protocol.FinishResponse(buf, 0)
-	c.answer.parts = append(c.answer.parts, part{bytes: buf})
-	c.answer.free = buf
-	c.answer.size = len(buf)
+	a := c.answer
+	a.only[0].bytes = buf
+	a.parts = a.only[:]
+	a.free = buf
+	a.size = len(buf)
 	c.replied = true
 }
 

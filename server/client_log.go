@@ -1,8 +1,10 @@
 package server
 
 import (
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // clientLogBurst is how many lines about clients' errors are written in a
@@ -35,9 +37,31 @@ func (l *clientLog) warn(c *conn, msg string, err error) {
 	suppressed := l.suppressed
 	l.suppressed = 0
 	l.mu.Unlock()
-	args := []any{"client", c.nc.RemoteAddr().String(), "listener", c.listener.Name, "error", err}
+	args := []any{"client", c.nc.RemoteAddr().String(), "listener", c.listener.Name, "error", printable(err.Error())}
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}
 	c.server.logger.Warn(msg, args...)
+}
+
+// maxClientText is the most of an error's text that is logged: it may quote
+// what a client sent.
+const maxClientText = 300
+
+// printable cuts a text and replaces what is not printable in it.
+func printable(s string) string {
+	cut := len(s) > maxClientText
+	if cut {
+		s = s[:maxClientText]
+	}
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+	if cut {
+		s += "..."
+	}
+	return s
 }

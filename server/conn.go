@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +22,11 @@ const maxPending = 512
 // requests of the same connection are already here.
 const flushBytes = 64 << 10
 
+// maxHeld is how many bytes of answers that cannot be sent yet a connection may
+// collect, because the client does not read or an earlier answer is awaited.
+// Then it is not read from until that changes.
+const maxHeld = 1 << 20
+
 // readBuffer is the size of a connection's read buffer: enough for a small
 // request and the head of a large one. Bodies are read past it, straight into
 // their frame.
@@ -29,17 +36,22 @@ const readBuffer = 8 << 10
 //
 // One goroutine reads requests and calls their handlers, in the order of the
 // wire. An answer that is ready when its handler returns is held until the
-// goroutine would wait for the next bytes, so that requests which came together
-// are answered together. An answer that has to wait (acks=all) keeps its place
-// in the queue, and the goroutine goes on; whoever completes it sends what has
-// become ready. Answers leave in the order of their requests, always.
+// goroutine would wait for the next bytes or calls a handler that may wait, so
+// that produce requests which came together are answered together. An answer
+// that has to wait (acks=all) keeps its place in the queue, and the goroutine
+// goes on; whoever completes it sends what has become ready. Answers leave in
+// the order of their requests, always.
 type conn struct {
 	server   *Server
 	listener *Listener
 	nc       net.Conn
-	raw      syscall.RawConn // nil where nc has none: then no sendfile
+	remote   netip.Addr // the client's address
 	br       *bufio.Reader
-	sender   sender // only used by who holds writing
+	header   protocol.RequestHeader // of the request read last; its client id is used again
+	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
+	sender   sender                 // only used by who holds writing
+	active   atomic.Int64           // when bytes last moved, see Server.ticks
+	quit     chan struct{}          // closed with stopping and with broken: ends waits for something else than the socket
 
 	// park state, used by the connection's goroutine and by wake.
 	parkMu sync.Mutex
@@ -52,20 +64,29 @@ type conn struct {
 	writing  bool      // guarded by mu; somebody is sending
 	broken   bool      // guarded by mu; the socket failed or was aborted: nothing is sent any more
 	stopping bool      // guarded by mu; no further request is read
+	ended    bool      // guarded by mu; quit is closed
 }
 
 func newConn(s *Server, l *Listener, nc net.Conn) *conn {
-	c := &conn{server: s, listener: l, nc: nc}
+	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-		}
-	}
-	c.sender = newSender(nc, c.raw)
+	c.sender = newSender(nc, c.touch)
 	c.br = bufio.NewReaderSize(flushingReader{c}, readBuffer)
+	c.touch()
 	return c
 }
+
+// remoteAddr is the address that the client came from, the zero Addr if it
+// has none that is an IP's.
+func remoteAddr(nc net.Conn) netip.Addr {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// touch notes that bytes have moved.
+func (c *conn) touch() { c.active.Store(c.server.ticks()) }
 
 // flushingReader sends what is ready before each read that may wait for the
 // client: the client may be waiting for just that.
@@ -73,7 +94,11 @@ type flushingReader struct{ c *conn }
 
 func (r flushingReader) Read(p []byte) (int, error) {
 	r.c.flush()
-	return r.c.nc.Read(p)
+	n, err := r.c.nc.Read(p)
+	if n > 0 {
+		r.c.touch()
+	}
+	return n, err
 }
 
 // serve reads requests until the client leaves, errs, or the server stops, and
@@ -81,14 +106,16 @@ func (r flushingReader) Read(p []byte) (int, error) {
 func (c *conn) serve() {
 	defer func() { _ = c.nc.Close() }()
 	for c.room() {
-		frame, err := protocol.ReadFrame(c.br, c.server.maxRequestBytes)
+		frame, err := c.read()
 		if err != nil {
 			if !c.isStopping() && !isDisconnect(err) {
 				c.server.clientLog.warn(c, "a request could not be read, closing the connection", err)
 			}
 			break
 		}
-		if err := c.handle(frame); isDisconnect(err) {
+		err = c.handle(frame)
+		c.uncharge()
+		if isDisconnect(err) {
 			break // the client left while its fetch waited
 		} else if err != nil {
 			c.server.clientLog.warn(c, "a request was refused, closing the connection", err)
@@ -97,6 +124,30 @@ func (c *conn) serve() {
 		}
 	}
 	c.drain()
+}
+
+// read reads one request, and waits for its turn where the bytes of requests
+// are bounded (queued.max.request.bytes).
+func (c *conn) read() (*protocol.Buffer, error) {
+	n, err := protocol.ReadFrameSize(c.br, c.server.maxRequestBytes)
+	if err != nil {
+		return nil, err
+	}
+	if !c.server.budget.take(int64(n), c.quit) {
+		return nil, net.ErrClosed
+	}
+	c.charged = int64(n)
+	frame, err := protocol.ReadFrameBody(c.br, n)
+	if err != nil {
+		c.uncharge()
+	}
+	return frame, err
+}
+
+// uncharge gives back what read took of the bound on requests' bytes.
+func (c *conn) uncharge() {
+	c.server.budget.giveBack(c.charged)
+	c.charged = 0
 }
 
 // isDisconnect tells a client that went away from one that erred.
@@ -109,17 +160,18 @@ func isDisconnect(err error) bool {
 func (c *conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.pending) >= maxPending && !c.broken && !c.stopping {
-		if c.pending[0].ready && !c.writing {
+	for !c.broken && !c.stopping {
+		full := len(c.pending) >= maxPending || c.held >= maxHeld
+		switch {
+		case (full || c.held >= flushBytes) && c.pending[0].ready && !c.writing:
 			c.flushLocked()
-			continue
+		case full:
+			c.changed.Wait()
+		default:
+			return true
 		}
-		c.changed.Wait()
 	}
-	if c.held >= flushBytes {
-		c.flushLocked()
-	}
-	return !c.broken && !c.stopping
+	return false
 }
 
 // drain sends what is owed and waits for what is not ready yet.
@@ -145,22 +197,51 @@ func (c *conn) isStopping() bool {
 	return c.stopping || c.broken
 }
 
+func (c *conn) isBroken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
 // stop asks the connection to end once it has answered what it has read.
 func (c *conn) stop() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.stopping = true
-	c.changed.Broadcast()
-	c.mu.Unlock()
+	c.endLocked()
+	// A park that sets its own deadline later looks at stopping again.
 	_ = c.nc.SetReadDeadline(longAgo)
 }
 
 // abort cuts the connection; answers owed are dropped.
 func (c *conn) abort() {
 	c.mu.Lock()
-	c.broken = true
-	c.changed.Broadcast()
+	c.breakLocked()
 	c.mu.Unlock()
+}
+
+// breakLocked ends all sending, and closes the socket, which wakes the reader.
+func (c *conn) breakLocked() {
+	c.broken = true
+	c.endLocked()
 	_ = c.nc.Close()
+}
+
+func (c *conn) endLocked() {
+	if !c.ended {
+		c.ended = true
+		close(c.quit)
+	}
+	c.changed.Broadcast()
+}
+
+// idle reports that nothing has happened on the connection since a tick: no
+// byte moved, and no answer is being worked on, as that of a fetch that waits.
+func (c *conn) idle(since int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	working := len(c.pending) > 0 && !c.writing
+	return !working && c.active.Load() <= since
 }
 
 // expect takes the next place in the order of answers.
@@ -213,7 +294,9 @@ func (c *conn) flushLocked() {
 			return
 		}
 		batch := c.sender.take(c.pending[:n])
-		c.pending = append(c.pending[:0], c.pending[n:]...)
+		left := copy(c.pending, c.pending[n:])
+		clear(c.pending[left:])
+		c.pending = c.pending[:left]
 		c.held -= size
 		c.writing = true
 		c.mu.Unlock()
@@ -221,11 +304,11 @@ func (c *conn) flushLocked() {
 		for _, a := range batch {
 			a.release()
 		}
+		clear(batch)
 		c.mu.Lock()
 		c.writing = false
 		if err != nil {
-			c.broken = true
-			_ = c.nc.Close() // wakes the reader
+			c.breakLocked()
 		}
 		c.changed.Broadcast()
 	}
@@ -247,12 +330,16 @@ func (c *conn) dropLocked() {
 
 var longAgo = time.Unix(1, 0)
 
-// park waits until wake is called, the deadline passes, or the client leaves
-// or the server stops; only the latter two return an error. It reads from the
-// socket meanwhile (into the buffer: a client may pipeline), which is how a
-// client that left is noticed without a goroutine to watch it.
+// park waits until wake is called, the deadline passes, the client leaves or
+// the server stops. The error says that the client left.
+//
+// It reads from the socket meanwhile, which is how a client that left is noticed
+// without a goroutine to watch it. What a client pipelines behind the request
+// that waits goes to the read buffer; once that is full, nobody looks at the
+// socket until the wait is over.
 func (c *conn) park(deadline time.Time, woken <-chan struct{}) error {
 	c.flush()
+	c.uncharge()
 	c.parkMu.Lock()
 	select {
 	case <-woken:
@@ -263,25 +350,14 @@ func (c *conn) park(deadline time.Time, woken <-chan struct{}) error {
 	c.parked = true
 	_ = c.nc.SetReadDeadline(deadline)
 	c.parkMu.Unlock()
-	defer func() {
-		c.parkMu.Lock()
-		c.parked = false
-		_ = c.nc.SetReadDeadline(time.Time{})
-		c.parkMu.Unlock()
-		if c.isStopping() {
-			_ = c.nc.SetReadDeadline(longAgo)
-		}
-	}()
+	defer c.unpark()
 	if c.isStopping() {
 		return nil
 	}
-	if c.br.Buffered() == 0 {
-		_, err := c.br.Peek(1)
-		switch {
-		case err == nil: // the client sent its next request: wait without the socket
-		case isTimeout(err):
+	for c.br.Buffered() < c.br.Size() {
+		if _, err := c.br.Peek(c.br.Buffered() + 1); isTimeout(err) {
 			return nil
-		default:
+		} else if err != nil {
 			return err
 		}
 	}
@@ -290,8 +366,20 @@ func (c *conn) park(deadline time.Time, woken <-chan struct{}) error {
 	select {
 	case <-woken:
 	case <-timer.C:
+	case <-c.quit:
 	}
 	return nil
+}
+
+// unpark lets the socket be read without a deadline again, unless the server stops.
+func (c *conn) unpark() {
+	c.parkMu.Lock()
+	c.parked = false
+	_ = c.nc.SetReadDeadline(time.Time{})
+	c.parkMu.Unlock()
+	if c.isStopping() {
+		_ = c.nc.SetReadDeadline(longAgo)
+	}
 }
 
 // wake ends a park early; harmless when none is under way. The caller has

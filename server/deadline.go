@@ -12,11 +12,12 @@ const minWait = 5 * time.Second
 // maxWait bounds what a client may make us wait.
 const maxWait = 10 * time.Minute
 
-// within gives a context for a request's timeout in ms.
+// within gives a context for a request's timeout in ms. It ends with the
+// server, when that waits for no request any more.
 func (s *Server) within(timeoutMs int32) (context.Context, context.CancelFunc) {
 	wait := time.Duration(timeoutMs) * time.Millisecond
 	if wait <= 0 {
 		wait = minWait
 	}
-	return context.WithTimeout(context.Background(), min(wait, maxWait))
+	return context.WithTimeout(s.cut, min(wait, maxWait))
 }

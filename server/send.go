@@ -18,13 +18,33 @@ const copyChunk = 256 << 10
 // sender writes answers to a socket: runs of bytes with one writev, regions of
 // files with sendfile. It is used by one goroutine at a time.
 type sender struct {
-	nc    net.Conn
-	raw   syscall.RawConn
-	batch []*answer // reused
-	bufs  [][]byte  // reused
+	nc       net.Conn
+	raw      syscall.RawConn // nil where nc has none: then no sendfile
+	progress func()          // called when bytes went out
+	batch    []*answer       // reused
+	bufs     [][]byte        // reused
 }
 
-func newSender(nc net.Conn, raw syscall.RawConn) sender { return sender{nc: nc, raw: raw} }
+func newSender(nc net.Conn, progress func()) sender {
+	s := sender{nc: nc, progress: progress}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+		}
+	}
+	return s
+}
+
+// unread is how many bytes of the client's the kernel holds.
+func (s *sender) unread() (n int) {
+	if s.raw != nil {
+		_ = control(s.raw, func(fd int) (err error) {
+			n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
+			return err
+		})
+	}
+	return n
+}
 
 // take copies the answers that are about to be sent.
 func (s *sender) take(ready []*answer) []*answer {
@@ -50,7 +70,11 @@ func (s *sender) send(answers []*answer) error {
 			}
 		}
 	}
-	return s.writeBytes(false)
+	if err := s.writeBytes(false); err != nil {
+		return err
+	}
+	s.progress()
+	return nil
 }
 
 // writeBytes sends the collected buffers. With more, the kernel is told that a
@@ -78,6 +102,7 @@ func (s *sender) writeBytes(more bool) error {
 			case errors.Is(err, unix.EAGAIN):
 				return false
 			case errors.Is(err, unix.EINTR):
+				continue
 			case err != nil:
 				failed = err
 				return true
@@ -115,7 +140,7 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 	if err != nil {
 		return err
 	}
-	pos, left := r.Pos, r.Size()
+	pos, left, none := r.Pos, r.Size(), false
 	var failed, waited error
 	err = file.Control(func(in uintptr) {
 		waited = s.raw.Write(func(out uintptr) bool {
@@ -125,6 +150,10 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 				case errors.Is(err, unix.EAGAIN):
 					return false
 				case errors.Is(err, unix.EINTR):
+					continue
+				case left == r.Size() && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)):
+					none = true
+					return true
 				case err != nil:
 					failed = err
 					return true
@@ -133,10 +162,14 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 					return true
 				}
 				left -= n
+				s.progress()
 			}
 			return true
 		})
 	})
+	if none {
+		return s.copyRegion(r) // a file system that has no sendfile
+	}
 	return errors.Join(err, waited, failed)
 }
 
@@ -152,6 +185,7 @@ func (s *sender) copyRegion(r *logstore.Region) error {
 		if _, err := s.nc.Write(buf[:n]); err != nil {
 			return err
 		}
+		s.progress()
 		off += n
 	}
 	return nil

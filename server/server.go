@@ -3,11 +3,9 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"klamm/cluster"
@@ -28,7 +26,7 @@ type Options struct {
 }
 
 // Server accepts connections on its listeners and answers their requests.
-// Listen, Serve and Shutdown are called once each, in this order.
+// Serve and Shutdown are called once each, in this order.
 type Server struct {
 	broker      *cluster.Broker
 	replicas    *replica.Manager
@@ -43,9 +41,17 @@ type Server struct {
 
 	maxRequestBytes int32
 	fetchMaxBytes   int
+	sendBufferBytes int           // of a client's socket; -1 leaves it to the system
+	maxIdle         time.Duration // negative keeps idle connections
+	quotas          *connectionQuotas
+	budget          *byteBudget
+	born            time.Time // where ticks count from
 
-	stopping atomic.Bool
-	wg       sync.WaitGroup // accept loops and connections
+	quit context.Context // ended by Shutdown, when it stops accepting
+	stop context.CancelFunc
+	cut  context.Context // ended by Shutdown, when it waits no longer
+	kill context.CancelFunc
+	wg   sync.WaitGroup // accept loops, connections and who watches them
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu; nil once Shutdown has begun
@@ -56,7 +62,8 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Server{
+	v := o.Config.Current()
+	s := &Server{
 		broker:          o.Broker,
 		replicas:        o.Replicas,
 		store:           o.Store,
@@ -64,68 +71,36 @@ func New(o Options) *Server {
 		logger:          o.Logger,
 		now:             o.Now,
 		conns:           make(map[*conn]struct{}),
-		sessions:        newSessionCache(int(o.Config.Current().Int("max.incremental.fetch.session.cache.slots"))),
-		maxRequestBytes: int32(o.Config.Current().Int("socket.request.max.bytes")),
-		fetchMaxBytes:   int(o.Config.Current().Int("fetch.max.bytes")),
+		sessions:        newSessionCache(v.Int("max.incremental.fetch.session.cache.slots")),
+		maxRequestBytes: int32(v.Int("socket.request.max.bytes")),
+		fetchMaxBytes:   v.Int("fetch.max.bytes"),
+		sendBufferBytes: v.Int("socket.send.buffer.bytes"),
+		maxIdle:         time.Duration(v.Long("connections.max.idle.ms")) * time.Millisecond,
+		budget:          newByteBudget(v.Long("queued.max.request.bytes")),
+		born:            o.Now(),
 	}
+	s.quit, s.stop = context.WithCancel(context.Background())
+	s.cut, s.kill = context.WithCancel(context.Background())
+	return s
 }
-
-// Listener is one bound listener of the broker.
-type Listener struct {
-	Name string // the listener's name, PLAINTEXT unless configured otherwise
-	// Any is set when the listener takes connections on every address and
-	// nothing was configured to be advertised: then each client is told the
-	// address that its own connection came in on.
-	Any bool
-
-	ln net.Listener
-}
-
-// Addr is the address that was bound, with the port that a port of 0 became.
-func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
-
-// Bind opens the listeners' sockets. Nothing is accepted before Serve, so that
-// a port in use is known before a directory is touched. On error what was
-// opened is closed again; the error names the listener and its address.
-func Bind(specs []config.Listener) ([]*Listener, error) {
-	var bound []*Listener
-	for _, spec := range specs {
-		ln, err := net.Listen("tcp", spec.Address())
-		if err != nil {
-			CloseAll(bound)
-			return nil, &BindError{Listener: spec.Name, Addr: spec.Address(), Err: err}
-		}
-		bound = append(bound, &Listener{Name: spec.Name, ln: ln})
-	}
-	return bound, nil
-}
-
-// CloseAll closes listeners that were bound and are not served.
-func CloseAll(ls []*Listener) {
-	for _, l := range ls {
-		_ = l.ln.Close()
-	}
-}
-
-// BindError says which listener could not be opened.
-type BindError struct {
-	Listener string
-	Addr     string
-	Err      error
-}
-
-func (e *BindError) Error() string {
-	return fmt.Sprintf("listener %s cannot listen on %s: %v", e.Listener, e.Addr, e.Err)
-}
-
-func (e *BindError) Unwrap() error { return e.Err }
 
 // Serve starts to accept connections on the listeners and returns at once.
 func (s *Server) Serve(ls []*Listener) {
 	s.listeners = ls
+	s.quotas = newConnectionQuotas(s.connectionLimits(s.config.Current()), s.protectedListener())
+	s.config.OnChange(func(c config.Change) {
+		if c.Has("max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides") {
+			s.quotas.setLimits(s.connectionLimits(c.New))
+			s.closeExcess()
+		}
+	})
 	for _, l := range ls {
 		s.wg.Add(1)
 		go s.accept(l)
+	}
+	if s.maxIdle >= 0 {
+		s.wg.Add(1)
+		go s.watchIdle()
 	}
 }
 
@@ -140,45 +115,71 @@ func (s *Server) accept(l *Listener) {
 	for {
 		nc, err := l.ln.Accept()
 		if err != nil {
-			if s.stopping.Load() || errors.Is(err, net.ErrClosed) {
+			if s.quit.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
 			s.logger.Warn("cannot accept a connection", "listener", l.Name, "error", err)
-			time.Sleep(pause)
+			select {
+			case <-s.quit.Done():
+			case <-time.After(pause):
+			}
 			pause = min(2*pause, maxPause)
 			continue
 		}
 		pause = firstPause
-		s.start(nc, l)
+		s.admit(nc, l)
 	}
 }
 
-// start serves one connection on a goroutine of its own.
-func (s *Server) start(nc net.Conn, l *Listener) {
+// admit begins to serve a connection that was accepted. With too many open it
+// waits, and nothing is accepted on the listener meanwhile; one too many of a
+// client's address is closed.
+func (s *Server) admit(nc net.Conn, l *Listener) {
 	c := newConn(s, l, nc)
-	s.mu.Lock()
-	if s.conns == nil {
-		s.mu.Unlock()
+	if err := s.quotas.take(l.Name, c.remote); err != nil {
+		if !errors.Is(err, errQuotasClosed) {
+			s.clientLog.warn(c, "a connection was refused", err)
+		}
 		_ = nc.Close()
+		return
+	}
+	if err := s.configure(nc); err != nil {
+		s.clientLog.warn(c, "a connection could not be configured, closing it", err)
+		s.quotas.giveBack(c.remote)
+		_ = nc.Close()
+		return
+	}
+	s.start(c)
+	s.closeExcess()
+}
+
+// start serves a connection on a goroutine of its own.
+func (s *Server) start(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.quotas.giveBack(c.remote)
+		_ = c.nc.Close()
 		return
 	}
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
-	s.mu.Unlock()
 	go func() {
 		defer s.wg.Done()
 		c.serve()
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
+		s.quotas.giveBack(c.remote)
 	}()
 }
 
 // Shutdown stops accepting, lets every connection answer what it has begun and
 // closes them. When ctx ends first, the connections left are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stopping.Store(true)
+	s.stop()
 	CloseAll(s.listeners)
+	s.quotas.close()
 	s.mu.Lock()
 	open := s.conns
 	s.conns = nil
@@ -188,10 +189,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
+	defer s.kill()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		s.kill()
 		for c := range open {
 			c.abort()
 		}
@@ -202,3 +205,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // nowMs is the time in ms since 1970, as records carry it.
 func (s *Server) nowMs() int64 { return s.now().UnixMilli() }
+
+// ticks is the time since the server was made, in ns. It does not jump when
+// somebody sets the clock.
+func (s *Server) ticks() int64 { return int64(s.now().Sub(s.born)) }

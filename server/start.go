@@ -60,7 +60,7 @@ func (t *tree) Close() error { return errors.Join(t.Session.Close(), t.store.Clo
 // ports come first and the directories' owners next, so that a start that
 // cannot be changes nothing on the disk.
 func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broker, error) {
-	listeners, err := Bind(cfg.Listeners())
+	listeners, err := Bind(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"net"
+	"reflect"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/cluster"
+	"klamm/protocol"
+)
+
+// A fetch that waits is answered by the produce that brings what it still
+// needs, and by no earlier one.
+func TestFetchIsWokenByTheProduceThatSatisfiesIt(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	records := batchOf(t, 100)
+	consumer, producer := b.dial(), b.dial()
+	// Two batches are enough, one is not.
+	wait := fetch("t", 0, 0, forever, int32(len(records)+1))
+	consumer.send(wait)
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	for range 2 {
+		produced(t, producer.ask(produce("t", 0, 1, records)))
+	}
+	p := fetched(t, consumer.receive(wait))
+	if p.HighWatermark != 2 || len(p.RecordBatches) != 2*len(records) {
+		t.Fatalf("high watermark %d, %d bytes; want 2 and %d", p.HighWatermark, len(p.RecordBatches), 2*len(records))
+	}
+}
+
+func TestFetchIsWokenByDeletionOfTheTopic(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	c := b.dial()
+	wait := fetch("t", 0, 0, forever, 1)
+	c.send(wait)
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	for _, res := range b.cluster.DeleteTopics(context.Background(), []cluster.TopicRef{{Name: "t"}}) {
+		if res.Err != nil {
+			t.Fatal(res.Err)
+		}
+	}
+	if p := fetched(t, c.receive(wait)); p.ErrorCode != kerr.UnknownTopicOrPartition.Code && p.ErrorCode != kerr.NotLeaderForPartition.Code {
+		t.Fatalf("code %d", p.ErrorCode)
+	}
+}
+
+func TestFetchIsAnsweredAtItsDeadline(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	c := b.dial()
+	if p := fetched(t, c.ask(fetch("t", 0, 0, 20, 1))); p.ErrorCode != 0 || len(p.RecordBatches) != 0 {
+		t.Fatalf("%+v", p)
+	}
+	// Also with requests waiting behind it, and they are answered after it.
+	for _, n := range []int{1, 2000} {
+		var reqs []kmsg.Request
+		reqs = append(reqs, fetch("t", 0, 0, 20, 1))
+		for range n {
+			reqs = append(reqs, apiVersions())
+		}
+		go c.send(reqs...)
+		for _, r := range reqs {
+			c.receive(r)
+		}
+	}
+}
+
+// behindFetch are requests that fill the read buffer behind a fetch that waits.
+func behindFetch(c *client, n int) []byte {
+	var all []byte
+	for range n {
+		all = append(all, c.frame(apiVersions())...)
+	}
+	return all
+}
+
+// A client that leaves while its fetch waits leaves nothing behind, whether or
+// not it had sent more already.
+func TestClientLeavesDuringFetch(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	part, err := b.server.replicas.Partition(protocol.TopicPartition{Topic: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, leave := range map[string]func(c *client){
+		"closes": func(c *client) { _ = c.nc.Close() },
+		"resets": func(c *client) {
+			_ = c.nc.(*net.TCPConn).SetLinger(0)
+			_ = c.nc.Close()
+		},
+		"closes with requests behind it": func(c *client) {
+			c.write(behindFetch(c, 3))
+			_ = c.nc.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dialTo(t, b.addr())
+			c.send(fetch("t", 0, 0, forever, 1))
+			eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+			leave(c)
+			eventually(t, "the connection is gone", func() bool { return len(b.conns()) == 0 })
+			if n := reflect.ValueOf(part).Elem().FieldByName("fetches").Len(); n != 0 {
+				t.Errorf("%d fetches still wait at the partition", n)
+			}
+		})
+	}
+}
+
+// The answers behind a fetch that waits keep their order.
+func TestRequestsBehindAFetch(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	consumer, producer := b.dial(), b.dial()
+	wait := fetch("t", 0, 0, forever, 1)
+	consumer.send(wait, apiVersions(), metadata("t"))
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	produced(t, producer.ask(produce("t", 0, -1, batchOf(t, 10))))
+	if p := fetched(t, consumer.receive(wait)); p.HighWatermark != 1 {
+		t.Fatalf("%+v", p)
+	}
+	consumer.receive(apiVersions())
+	consumer.receive(metadata("t"))
+}
+
+// A stop answers the fetch that waits; with requests behind it, which nobody
+// reads any more, too.
+func TestShutdownAnswersWaitingFetches(t *testing.T) {
+	for name, behind := range map[string]int{"alone": 0, "with one request behind it": 1, "with more behind it than the buffer holds": 2000} {
+		t.Run(name, func(t *testing.T) {
+			b := runBroker(t)
+			b.topic("t", 1)
+			c := b.dial()
+			wait := fetch("t", 0, 0, forever, 1)
+			c.send(wait)
+			eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+			c.write(behindFetch(c, behind))
+			if err := b.stop(); err != nil {
+				t.Fatal(err)
+			}
+			if p := fetched(t, c.receive(wait)); p.ErrorCode != 0 {
+				t.Fatalf("%+v", p)
+			}
+			c.closed()
+		})
+	}
+}

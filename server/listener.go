@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"klamm/server/config"
+)
+
+// Listener is one bound listener of the broker.
+type Listener struct {
+	Name string // the listener's name, PLAINTEXT unless configured otherwise
+	// Any is set when the listener takes connections on every address and
+	// nothing was configured to be advertised: then each client is told the
+	// address that its own connection came in on.
+	Any bool
+
+	ln net.Listener
+}
+
+// Addr is the address that was bound, with the port that a port of 0 became.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// Bind opens the sockets of the configured listeners. Nothing is accepted
+// before Serve, so that a port in use is known before a directory is touched.
+// On error what was opened is closed again; the error is a *BindError.
+func Bind(cfg *config.Broker) ([]*Listener, error) {
+	v := cfg.Values()
+	receiveBytes, backlog := v.Int("socket.receive.buffer.bytes"), v.Int("socket.listen.backlog.size")
+	var bound []*Listener
+	for _, spec := range cfg.Listeners() {
+		ln, err := listen(spec.Address(), receiveBytes, backlog)
+		if err != nil {
+			CloseAll(bound)
+			return nil, &BindError{Listener: spec.Name, Addr: spec.Address(), Err: err}
+		}
+		bound = append(bound, &Listener{Name: spec.Name, ln: ln})
+	}
+	return bound, nil
+}
+
+// listen opens one socket. Connections take their receive buffer from it: its
+// size decides about the window that is agreed on when a client connects, so
+// that setting it later would be too late. -1 leaves it to the system.
+func listen(addr string, receiveBytes, backlog int) (net.Listener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		if receiveBytes < 0 {
+			return nil
+		}
+		return control(raw, func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBytes)
+		})
+	}}
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	// Listening once more on the same socket only sets the backlog.
+	if sc, ok := ln.(syscall.Conn); ok {
+		raw, err := sc.SyscallConn()
+		if err == nil {
+			err = control(raw, func(fd int) error { return unix.Listen(fd, backlog) })
+		}
+		if err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+	}
+	return ln, nil
+}
+
+// control calls f with the socket's descriptor.
+func control(raw syscall.RawConn, f func(fd int) error) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	return errors.Join(err, failed)
+}
+
+// configure sets the options of a client's socket. That small answers leave at
+// once and that dead peers are noticed is Go's default.
+func (s *Server) configure(nc net.Conn) error {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok || s.sendBufferBytes < 0 {
+		return nil
+	}
+	return tcp.SetWriteBuffer(s.sendBufferBytes)
+}
+
+// CloseAll closes listeners that were bound and are not served.
+func CloseAll(ls []*Listener) {
+	for _, l := range ls {
+		_ = l.ln.Close()
+	}
+}
+
+// BindError says which listener could not be opened.
+type BindError struct {
+	Listener string
+	Addr     string
+	Err      error
+}
+
+func (e *BindError) Error() string {
+	return fmt.Sprintf("listener %s cannot listen on %s: %v", e.Listener, e.Addr, e.Err)
+}
+
+func (e *BindError) Unwrap() error { return e.Err }
