@@ -55,7 +55,14 @@ func Reference() bool { return os.Getenv("KLAMM_BROKER") == "apache" }
 // the test ends. It fails the test when the broker does not come up.
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
-	b, err := New(o)
+	return StartAt(t, "", o)
+}
+
+// StartAt is Start for a broker that is asked at a given address instead of one
+// that the harness chooses; the test's properties make it listen there.
+func StartAt(t testing.TB, addr string, o Options) *Broker {
+	t.Helper()
+	b, err := newAt(addr, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +101,9 @@ func Main(m *testing.M, into **Broker, o Options) int {
 
 // New starts a broker and waits until it answers Metadata with itself in it.
 // The caller owns it: Close, then Remove.
-func New(o Options) (*Broker, error) {
+func New(o Options) (*Broker, error) { return newAt("", o) }
+
+func newAt(addr string, o Options) (*Broker, error) {
 	dir, err := os.MkdirTemp("", "klamm-compat-")
 	if err != nil {
 		return nil, err
@@ -105,11 +114,13 @@ func New(o Options) (*Broker, error) {
 		data = dir
 	}
 	b.LogDir = filepath.Join(data, "data")
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
+	if b.Addr = addr; addr == "" {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	if Reference() {
 		if b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper")); err != nil {
 			b.Remove()
