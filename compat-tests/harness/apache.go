@@ -36,34 +36,42 @@ func javaPath() (string, error) {
 	return path, nil
 }
 
-// jvmArgs are the arguments before the main class. Two cores are shared with
-// the tests, so the JVMs get the cheap compiler and collector.
-func jvmArgs(version, heap, logLevel string) ([]string, error) {
+// cheap are JVM options that start fast and take little: two cores are shared
+// with the tests.
+var cheap = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"}
+
+// kafkas are the JVM options of Kafka's kafka-run-class.sh.
+var kafkas = []string{"-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+	"-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15"}
+
+// jvmArgs are the arguments before the main class.
+func jvmArgs(version, heap, logLevel string, options []string) ([]string, error) {
 	cp, err := classpath(version)
 	if err != nil {
 		return nil, err
 	}
 	ref := filepath.Join(Root(), "compat-tests", "reference")
-	return []string{
-		"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+	return append([]string{
+		"-Xmx" + heap,
 		"-Djava.awt.headless=true",
 		"-Dklamm.log.level=" + logLevel,
 		"-Dlog4j.configuration=file:" + filepath.Join(ref, "log4j.properties"),
 		"-Dlog4j2.configurationFile=file:" + filepath.Join(ref, "log4j2.properties"),
 		"-cp", cp,
-	}, nil
+	}, options...), nil
 }
 
 // brokerJVM is the command line of the reference broker.
-func brokerJVM(heap, conf string) (string, []string, error) {
+func brokerJVM(measured bool, conf string) (string, []string, error) {
 	java, err := javaPath()
 	if err != nil {
 		return "", nil, err
 	}
-	if heap == "" {
-		heap = "768m"
+	heap, options := "768m", cheap
+	if measured {
+		heap, options = "1g", kafkas
 	}
-	args, err := jvmArgs(Kafka39, heap, "INFO")
+	args, err := jvmArgs(Kafka39, heap, "INFO", options)
 	if err != nil {
 		return "", nil, err
 	}
@@ -94,7 +102,7 @@ func startZooKeeper(dir string) (*zookeeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, err := jvmArgs(Kafka39, "256m", "WARN")
+	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap)
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,9 @@ type Options struct {
 	// DataDir is the parent of log.dirs. Empty: a temporary directory that goes
 	// with the broker. Kept when given.
 	DataDir string
-	// Heap is the reference broker's maximum heap, as -Xmx takes it. Empty: 768m.
-	// klamm has no use for it.
-	Heap string
+	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1,
+	// all of the compiler) instead of with what starts fast and takes little.
+	Measured bool
 }
 
 // Broker is a running (or stopped) broker. Its methods may be called from one
@@ -103,7 +103,28 @@ func Main(m *testing.M, into **Broker, o Options) int {
 // The caller owns it: Close, then Remove.
 func New(o Options) (*Broker, error) { return newAt("", o) }
 
+// Prepare is New without starting the broker: its ZooKeeper, where it needs
+// one, is up.
+func Prepare(o Options) (*Broker, error) { return prepare("", o) }
+
 func newAt(addr string, o Options) (*Broker, error) {
+	b, err := prepare(addr, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Run(); err != nil {
+		err = fmt.Errorf("%w; its log is kept: %s", err, b.KeepLog())
+		b.Kill()
+		if b.zookeeper != nil {
+			b.zookeeper.stop()
+		}
+		b.Remove()
+		return nil, err
+	}
+	return b, nil
+}
+
+func prepare(addr string, o Options) (*Broker, error) {
 	dir, err := os.MkdirTemp("", "klamm-compat-")
 	if err != nil {
 		return nil, err
@@ -126,15 +147,6 @@ func newAt(addr string, o Options) (*Broker, error) {
 			b.Remove()
 			return nil, err
 		}
-	}
-	if err := b.Run(); err != nil {
-		err = fmt.Errorf("%w; its log is kept: %s", err, b.KeepLog())
-		b.Kill()
-		if b.zookeeper != nil {
-			b.zookeeper.stop()
-		}
-		b.Remove()
-		return nil, err
 	}
 	return b, nil
 }
@@ -160,13 +172,11 @@ func (b *Broker) Launch() error {
 	var name string
 	var args, env []string
 	var err error
+	if err := b.Settle(); err != nil {
+		return err
+	}
 	if Reference() {
-		// The node of a killed broker outlives it until its session ends, and
-		// Apache's broker does not start before that.
-		if err := b.zookeeper.awaitNoBroker(stopWithin); err != nil {
-			return err
-		}
-		name, args, err = brokerJVM(b.opts.Heap, conf)
+		name, args, err = brokerJVM(b.opts.Measured, conf)
 	} else {
 		name, err = KlammBinary()
 		args = []string{"--config", conf}
@@ -177,6 +187,18 @@ func (b *Broker) Launch() error {
 	}
 	b.proc, err = spawn(spawnOptions{name: name, args: args, env: env, dir: b.dir, out: b.logPath})
 	return err
+}
+
+// Settle waits until a broker that was killed may start again: the node of an
+// Apache broker outlives it until its session ends, and the next one does not
+// start before that. For klamm it builds the binary. Launch does the same; a
+// caller that takes times calls it before.
+func (b *Broker) Settle() error {
+	if !Reference() {
+		_, err := KlammBinary()
+		return err
+	}
+	return b.zookeeper.awaitNoBroker(stopWithin)
 }
 
 // AwaitReady waits until the broker answers Metadata with itself in it.

@@ -71,7 +71,7 @@ func JavaTo(w io.Writer, version, tool string, stdin io.Reader, args ...string) 
 	if err != nil {
 		return "", 0, err
 	}
-	jvm, err := jvmArgs(version, "512m", "WARN")
+	jvm, err := jvmArgs(version, "512m", "WARN", cheap)
 	if err != nil {
 		return "", 0, err
 	}
