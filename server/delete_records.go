@@ -69,7 +69,7 @@ func (s *Server) deleteRecords(tp protocol.TopicPartition, before int64) (int64,
 	if cluster.IsInternalTopic(tp.Topic) {
 		return -1, kerr.InvalidTopicException
 	}
-	p, err := s.replicas.Partition(tp)
+	p, err := s.partition(tp)
 	if err != nil {
 		return -1, err
 	}

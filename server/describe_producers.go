@@ -46,7 +46,7 @@ func (s *Server) describeProducers(topic string, partition int32, refused error)
 		out.ErrorCode, out.ErrorMessage = codeOf(refused), messageOf(refused)
 		return out
 	}
-	p, err := s.replicas.Partition(protocol.TopicPartition{Topic: topic, Partition: partition})
+	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: partition})
 	if err != nil {
 		out.ErrorCode = codeOf(err)
 		return out

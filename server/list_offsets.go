@@ -107,7 +107,7 @@ var noOffset = logstore.TimestampOffset{Offset: -1, TimestampMs: -1, LeaderEpoch
 
 // findOffset looks one timestamp up.
 func (s *Server) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPartition, in *kmsg.ListOffsetsRequestTopicPartition) (logstore.TimestampOffset, error) {
-	p, err := s.replicas.Partition(tp)
+	p, err := s.partition(tp)
 	if err != nil {
 		return noOffset, err
 	}

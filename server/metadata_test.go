@@ -113,3 +113,16 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 		t.Errorf("deleting its records: error %d", got)
 	}
 }
+
+// A client is told of the listener that it came in on.
+func TestEachListenerHasItsOwnAddress(t *testing.T) {
+	addrs := startListeners(t, "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0",
+		"listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "inter.broker.listener.name=INSIDE",
+		"advertised.listeners=INSIDE://inside.example:1,OUTSIDE://outside.example:2")
+	for i, want := range []string{"inside.example", "outside.example"} {
+		meta := ask[*kmsg.MetadataResponse](t, addrs[i], metadata(), 12)
+		if len(meta.Brokers) != 1 || meta.Brokers[0].Host != want || meta.Brokers[0].Port != int32(i+1) {
+			t.Errorf("listener %d: got %+v", i, meta.Brokers)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func serveOffsetForLeaderEpoch(s *Server, _ *call, req *kmsg.OffsetForLeaderEpoc
 func (s *Server) endOfEpoch(topic string, in *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	out := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	out.Partition = in.Partition
-	p, err := s.replicas.Partition(protocol.TopicPartition{Topic: topic, Partition: in.Partition})
+	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: in.Partition})
 	if err == nil {
 		err = checkEpoch(p, in.CurrentLeaderEpoch)
 	}

@@ -19,6 +19,12 @@ import (
 // broker.id=0 and a free port.
 func startBroker(t testing.TB, settings ...string) string {
 	t.Helper()
+	return startListeners(t, settings...)[0]
+}
+
+// startListeners does what startBroker does for a broker with several listeners.
+func startListeners(t testing.TB, settings ...string) (addrs []string) {
+	t.Helper()
 	sets := append([]string{
 		"broker.id=0", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + filepath.Join(t.TempDir(), "data"),
 	}, settings...)
@@ -35,7 +41,10 @@ func startBroker(t testing.TB, settings ...string) string {
 			t.Error(err)
 		}
 	})
-	return b.Addrs()[0].String()
+	for _, a := range b.Addrs() {
+		addrs = append(addrs, a.String())
+	}
+	return addrs
 }
 
 // startGoldenBroker runs the broker that the golden answers are compared with.

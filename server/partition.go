@@ -1,0 +1,30 @@
+package server
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"klamm/cluster/replica"
+	"klamm/protocol"
+)
+
+// partition finds a partition that this broker leads. Of one that it does not
+// the error says, as the reference does, which it is: a partition that the
+// cluster does not have (UNKNOWN_TOPIC_OR_PARTITION), that is on a directory
+// of ours which failed (KAFKA_STORAGE_ERROR), or that is another broker's
+// (NOT_LEADER_OR_FOLLOWER).
+func (s *Server) partition(tp protocol.TopicPartition) (*replica.Partition, error) {
+	p, err := s.replicas.Partition(tp)
+	if err == nil {
+		return p, nil
+	}
+	known := s.broker.Metadata().Partition(tp)
+	switch {
+	case known == nil:
+		return nil, err
+	case slices.Contains(known.Replicas, s.broker.ID()) && slices.Contains(known.Offline, s.broker.ID()):
+		return nil, kerr.KafkaStorageError
+	}
+	return nil, &replica.NotLeaderError{Partition: tp}
+}

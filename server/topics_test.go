@@ -1,0 +1,64 @@
+package server_test
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestTopicsAreNotDeletedWhereThatIsForbidden(t *testing.T) {
+	addr := startBroker(t, "delete.topic.enable=false")
+	createTopicAt(t, addr, "t")
+	for v, want := range map[int16]int16{1: 42, 2: 42, 3: 73, 5: 73, 6: 73} {
+		if got := ask[*kmsg.DeleteTopicsResponse](t, addr, deleteTopics("t"), v).Topics[0].ErrorCode; got != want {
+			t.Errorf("v%d: error %d, want %d", v, got, want)
+		}
+	}
+	if got := ask[*kmsg.MetadataResponse](t, addr, metadata(ptr("t")), 12).Topics[0].ErrorCode; got != 0 {
+		t.Errorf("the topic is gone: error %d", got)
+	}
+}
+
+// A partition whose only replica is on a broker that is not there exists and
+// has no leader; asked about it, this broker says that it is another's. (3.9.2
+// does not know of the partition before it was led for the first time.)
+func TestPartitionOfABrokerThatIsNotThere(t *testing.T) {
+	addr := startBroker(t)
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = 100
+	rt := addTopic(req, "t", -1, -1)
+	assign(rt, 0, 0)
+	assign(rt, 1, 7)
+	if got := ask[*kmsg.CreateTopicsResponse](t, addr, req, 7).Topics[0].ErrorCode; got != 7 {
+		t.Errorf("CreateTopics: error %d", got)
+	}
+	topic := ask[*kmsg.MetadataResponse](t, addr, metadata(ptr("t")), 12).Topics[0]
+	if len(topic.Partitions) != 2 || topic.Partitions[0].Leader != 0 {
+		t.Fatalf("got %+v", topic)
+	}
+	if p := topic.Partitions[1]; p.ErrorCode != 5 || p.Leader != -1 || len(p.OfflineReplicas) != 1 || p.OfflineReplicas[0] != 7 {
+		t.Errorf("Metadata: %+v", p)
+	}
+	described := ask[*kmsg.DescribeTopicPartitionsResponse](t, addr, describePartitions("t"), 0).Topics[0]
+	if p := described.Partitions[1]; p.ErrorCode != 5 || p.LeaderID != -1 {
+		t.Errorf("DescribeTopicPartitions: %+v", p)
+	}
+	if got := ask[*kmsg.ListOffsetsResponse](t, addr, listOffsets("t", 1, -1), 7).Topics[0].Partitions[0].ErrorCode; got != 6 {
+		t.Errorf("ListOffsets: error %d", got)
+	}
+	if got := ask[*kmsg.DeleteRecordsResponse](t, addr, deleteRecords("t", 1, 0), 2).Topics[0].Partitions[0].ErrorCode; got != 6 {
+		t.Errorf("DeleteRecords: error %d", got)
+	}
+	if got := ask[*kmsg.OffsetForLeaderEpochResponse](t, addr, offsetForEpoch("t", 1, -1, 0), 4).Topics[0].Partitions[0].ErrorCode; got != 6 {
+		t.Errorf("OffsetForLeaderEpoch: error %d", got)
+	}
+}
+
+func describePartitions(topic string) *kmsg.DescribeTopicPartitionsRequest {
+	req := kmsg.NewPtrDescribeTopicPartitionsRequest()
+	req.ResponsePartitionLimit = 100
+	rt := kmsg.NewDescribeTopicPartitionsRequestTopic()
+	rt.Topic = topic
+	req.Topics = append(req.Topics, rt)
+	return req
+}
