@@ -3,9 +3,11 @@ package local
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"klamm/cluster/meta"
@@ -155,5 +157,55 @@ func TestPeekChangesNothing(t *testing.T) {
 	}
 	if !bytes.Equal(before, after) {
 		t.Error("the file changed")
+	}
+}
+
+// A file that lost its end is refused with a sentence, and not read past its end.
+func TestCutShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	s := openStore(t, path)
+	tree := session(t, s)
+	for i := range 200 {
+		if _, _, err := tree.Create(fmt.Sprintf("/n%d", i), make([]byte, 500), meta.Persistent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, refused := 0, 0
+	for size := info.Size() - 4096; size > 0; size -= 8192 {
+		cut := fmt.Sprintf("%s-%d", path, size)
+		if err := os.WriteFile(cut, whole[:size], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(Options{Path: cut})
+		if err != nil {
+			refused++
+			if !strings.Contains(err.Error(), cut) {
+				t.Errorf("a file cut short is refused without its name: %v", err)
+			}
+			continue
+		}
+		// What was cut was room to grow: nothing is missing.
+		opened++
+		names, _, err := session(t, s).Children("/")
+		if err != nil || len(names) != 200 {
+			t.Errorf("%d of %d bytes were opened, and have %d nodes of 200 (%v)", size, len(whole), len(names), err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if refused == 0 || opened == 0 {
+		t.Errorf("%d opened, %d refused: nothing was tried", opened, refused)
 	}
 }

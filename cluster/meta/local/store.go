@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -76,12 +78,28 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
+// broken makes an error of a panic over pages that are not what they should be, or that lie past the end
+// of the file: bbolt trusts what it maps, and a file cut short would end the process. It is deferred, after protect.
+func broken(err *error, path string) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("metadata file %s is broken: %v", path, p)
+	}
+}
+
+// protect has this goroutine panic over a page that is not there, until the function that it returns is called.
+func protect() (end func()) {
+	before := debug.SetPanicOnFault(true)
+	return func() { debug.SetPanicOnFault(before) }
+}
+
 // openFile opens the file, or says who has it.
-func openFile(o Options, how *bbolt.Options) (*bbolt.DB, error) {
+func openFile(o Options, how *bbolt.Options) (db *bbolt.DB, err error) {
+	defer protect()()
+	defer broken(&err, o.Path)
 	if how.Timeout = o.LockTimeout; how.Timeout == 0 {
 		how.Timeout = 200 * time.Millisecond
 	}
-	db, err := bbolt.Open(o.Path, 0o644, how)
+	db, err = bbolt.Open(o.Path, 0o644, how)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("metadata file %s is %w: is another broker running on this directory?", o.Path, ErrHeld)
 	}
@@ -93,9 +111,20 @@ func openFile(o Options, how *bbolt.Options) (*bbolt.DB, error) {
 
 // prepare makes a new file's buckets and root, and clears an old one's ephemerals. A file that
 // needs neither is not written to.
-func (s *Store) prepare() error {
+//
+// A file that is not whole is refused here: reading past its end would kill the process later.
+func (s *Store) prepare() (err error) {
+	defer protect()()
+	defer broken(&err, s.db.Path())
 	var fresh, leftovers bool
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		info, err := os.Stat(s.db.Path())
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("is cut short: %d of %d bytes are there", info.Size(), tx.Size())
+		}
 		counters := tx.Bucket(countersBucket)
 		if fresh = counters == nil; fresh {
 			return nil
