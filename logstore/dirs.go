@@ -51,10 +51,16 @@ func (e *DuplicateLogError) Error() string {
 		e.Partition, e.First, e.Second)
 }
 
-// diskFull says whether an error is for want of space. It passes, so it takes no
+// passes says whether an error is for want of space, of descriptors or of memory:
+// the disk is well, and what it refuses now it may do later. So it takes no
 // directory offline.
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+func passes(err error) bool {
+	for _, e := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // takeDirs checks and locks the directories, lists the partitions in them and
@@ -379,7 +385,7 @@ func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
 
 // logFailed is told of what a log says went wrong with its disk.
 func (s *Store) logFailed(d *logDir, err error) {
-	if err == nil || diskFull(err) {
+	if err == nil || passes(err) {
 		return
 	}
 	var dirErr *DirError

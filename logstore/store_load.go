@@ -181,7 +181,7 @@ func (s *Store) createIn(p *partition, c Config) (*Log, error) {
 		return nil, err
 	}
 	log, err := s.makeLog(p, c)
-	if err != nil && diskFull(err) {
+	if err != nil && passes(err) {
 		_ = s.fs.RemoveAll(p.path) // what is left of it is an empty log, harmless
 	}
 	return log, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"klamm/logstore/vfs"
@@ -607,4 +608,20 @@ func TestStoreOpensApachesDirectory(t *testing.T) {
 			t.Errorf("start offsets became %s", got)
 		}
 	}
+}
+
+// Want of descriptors passes; the directory and its partitions stay.
+func TestTooManyOpenFilesTakesNoDirectoryOffline(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/d"))
+	defer closeStore(t, s)
+	tp := tpOf("t", 0)
+	log := create(t, s, tp, 1)
+	for _, want := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		s.ReportFailure(tp, &DirError{Dir: "/d", Path: "/d/t-0", Op: "open", Err: want})
+		if _, err := s.Get(tp); err != nil {
+			t.Fatalf("after %v: %v", want, err)
+		}
+	}
+	ok(t, appendTo(log, 1))
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"klamm/cluster"
 	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
@@ -209,6 +211,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		ClusterID: id.cluster,
 		Defaults:  topicConfig(dynamic, nil).Log,
 
+		MaxOpenFiles:              maxOpenFiles(),
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
 		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
 		RetentionCheckMs:          v.Long("log.retention.check.interval.ms"),
@@ -227,6 +230,17 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		},
 		Logger: b.logger,
 	}
+}
+
+// maxOpenFiles is how many files the logs may keep open: half of what the process
+// may have, the rest is for connections, and never more than is of use.
+func maxOpenFiles() int {
+	const enough = 4096
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return enough
+	}
+	return int(min(limit.Cur/2, enough))
 }
 
 // topicConfig resolves a topic's own properties over the broker's.

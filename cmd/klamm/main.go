@@ -18,7 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := command().ExecuteContext(ctx)
+	err := command(stop).ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "klamm: "+err.Error())
@@ -26,8 +26,8 @@ func main() {
 	}
 }
 
-// command describes the command line.
-func command() *cobra.Command {
+// command describes the command line. restore gives signals back their usual meaning.
+func command(restore func()) *cobra.Command {
 	var options config.Options
 	cmd := &cobra.Command{
 		Use:   "klamm",
@@ -46,7 +46,7 @@ the file, and --set over both.`,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options.Env = os.Environ()
-			return run(cmd.Context(), options, cmd.OutOrStdout())
+			return run(cmd.Context(), restore, options, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")

@@ -20,8 +20,9 @@ import (
 // their connections.
 const stopTimeout = 30 * time.Second
 
-// run starts a broker and stops it when ctx ends.
-func run(ctx context.Context, options config.Options, out io.Writer) error {
+// run starts a broker and stops it when ctx ends; restore then gives signals
+// back their usual meaning.
+func run(ctx context.Context, restore func(), options config.Options, out io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	cfg, warnings, err := config.Load(options)
 	if err != nil {
@@ -38,6 +39,7 @@ func run(ctx context.Context, options config.Options, out io.Writer) error {
 	welcome(out, cfg, broker)
 	logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
 	<-ctx.Done()
+	restore() // a second Ctrl-C ends the process at once
 	logger.Info("stopping")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
