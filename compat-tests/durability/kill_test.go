@@ -16,6 +16,14 @@ var (
 	seed    = flag.Uint64("seed", 0, "seed of the moments of the kills; 0: a new one, which is printed")
 )
 
+// atMost is d, or less of it where there is to be less work.
+func atMost(d time.Duration) time.Duration {
+	if harness.Small() {
+		return min(d, 10*time.Second)
+	}
+	return d
+}
+
 // newRand gives the source of the kills' moments and prints its seed.
 func newRand(t *testing.T) *rand.Rand {
 	s := *seed
@@ -115,7 +123,7 @@ func TestKill9UnderLoad(t *testing.T) {
 	}})
 	l := startLoad(t, b, 1500)
 	kills := 0
-	for deadline := time.Now().Add(*killFor); kills < 3 || time.Now().Before(deadline); kills++ {
+	for deadline := time.Now().Add(atMost(*killFor)); kills < 3 || time.Now().Before(deadline); kills++ {
 		l.killOnce(t, b, time.Duration(200+rng.IntN(1300))*time.Millisecond)
 	}
 	l.finish(t, b)

@@ -36,8 +36,9 @@ func TestSoak(t *testing.T) {
 	// Some retention by size and by time falls into any run.
 	l := startLoad(t, b, 1000, "retention.bytes", "1500000", "retention.ms", "600000", "segment.ms", "60000", "file.delete.delay.ms", "1000")
 	ctx, cancel := context.WithCancel(context.Background())
+	deletes := rand.New(rand.NewPCG(rng.Uint64(), 0))
 	l.running.Go(func() { churn(ctx, t, b.Addr) })
-	l.running.Go(func() { deleteRecords(ctx, t, b.Addr, l.producers[2], rand.New(rand.NewPCG(rng.Uint64(), 0))) })
+	l.running.Go(func() { deleteRecords(ctx, t, b.Addr, l.producers[2], deletes) })
 
 	n := max(1, min(*kills, int(*soak/(5*time.Second))))
 	every := *soak / time.Duration(n)

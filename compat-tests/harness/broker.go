@@ -255,9 +255,13 @@ func (b *Broker) SetProperty(name, value string) {
 	b.opts.Properties = props
 }
 
-// Close stops the broker and its ZooKeeper. Stopping twice is fine.
+// Close stops the broker and its ZooKeeper. Stopping twice is fine. A race that
+// the race detector met is an error, also of a process that was killed.
 func (b *Broker) Close() error {
 	err := b.Stop()
+	if strings.Contains(b.Log(), "WARNING: DATA RACE") {
+		err = errors.Join(err, fmt.Errorf("harness: the race detector found something in the broker; see %s", b.KeepLog()))
+	}
 	if b.zookeeper != nil {
 		b.zookeeper.stop()
 	}

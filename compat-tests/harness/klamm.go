@@ -28,6 +28,11 @@ var root = sync.OnceValue(func() string {
 	}
 })
 
+// Small says whether tests are to do with less work, which is under the race
+// detector: broker and test are several times slower then, and what races shows
+// in little work as well.
+func Small() bool { return raceEnabled }
+
 // KlammBinary builds klamm, once per test process, and gives the binary's path.
 // Under the race detector klamm is built with it too, so that a race in the
 // broker fails the test that met it.
