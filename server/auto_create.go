@@ -9,18 +9,24 @@ import (
 	"klamm/cluster"
 )
 
-// autoCreate creates a topic that a client asked about, and gives what the
-// client is told: LEADER_NOT_AVAILABLE when the topic is there now, as the
-// reference does, after which clients ask again.
-func (s *Server) autoCreate(name string) error {
+// autoCreate creates topics that a client asked about, and gives what the
+// client is told about each: LEADER_NOT_AVAILABLE when the topic is there now,
+// as the reference does, after which clients ask again.
+func (s *Server) autoCreate(names []string) []error {
 	ctx, cancel := s.within(int32(s.config.Current().Int("request.timeout.ms")))
 	defer cancel()
-	res := s.broker.CreateTopics(ctx, []cluster.NewTopic{s.autoTopic(name)}, false)
-	err := res[0].Err
-	if err == nil || errors.Is(err, cluster.ErrTopicExists) || errors.Is(err, cluster.ErrTimedOut) {
-		return kerr.LeaderNotAvailable
+	wanted := make([]cluster.NewTopic, len(names))
+	for i, name := range names {
+		wanted[i] = s.autoTopic(name)
 	}
-	return err
+	told := make([]error, len(names))
+	for i, res := range s.broker.CreateTopics(ctx, wanted, false) {
+		told[i] = res.Err
+		if res.Err == nil || errors.Is(res.Err, cluster.ErrTopicExists) || errors.Is(res.Err, cluster.ErrTimedOut) {
+			told[i] = kerr.LeaderNotAvailable
+		}
+	}
+	return told
 }
 
 // autoTopic is a topic as it is when nobody says how it shall be. The internal

@@ -155,6 +155,7 @@ func (m *metadataAnswer) byID(topics []kmsg.MetadataRequestTopic) {
 func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 	create := (req.AllowAutoTopicCreation || req.Version < metadataAutoCreation) && m.server.config.Current().Bool("auto.create.topics.enable")
 	seen := make(map[string]bool, len(req.Topics))
+	var wanted []string
 	for i := range req.Topics {
 		name := *req.Topics[i].Topic
 		if seen[name] {
@@ -163,17 +164,19 @@ func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 		seen[name] = true
 		if t := m.meta.Topic(name); t != nil {
 			m.topic(t)
-			continue
+		} else if err := cluster.ValidateTopicName(name); err != nil {
+			m.missing(name, err)
+		} else if create {
+			wanted = append(wanted, name)
+		} else {
+			m.missing(name, kerr.UnknownTopicOrPartition)
 		}
-		err := cluster.ValidateTopicName(name)
-		switch {
-		case err != nil:
-		case create:
-			err = m.server.autoCreate(name)
-		default:
-			err = kerr.UnknownTopicOrPartition
-		}
-		m.missing(name, err)
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	for i, err := range m.server.autoCreate(wanted) {
+		m.missing(wanted[i], err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -124,5 +125,23 @@ func TestEachListenerHasItsOwnAddress(t *testing.T) {
 		if len(meta.Brokers) != 1 || meta.Brokers[0].Host != want || meta.Brokers[0].Port != int32(i+1) {
 			t.Errorf("listener %d: got %+v", i, meta.Brokers)
 		}
+	}
+}
+
+func TestTopicsOfOneRequestAreCreatedTogether(t *testing.T) {
+	addr := startBroker(t)
+	createTopicAt(t, addr, "a.b")
+	req := metadata(ptr("x"), ptr("a_b"), ptr("y"), ptr("no good"), ptr("x"), ptr("a.b"))
+	req.AllowAutoTopicCreation = true
+	got := make(map[string]int16)
+	for _, topic := range ask[*kmsg.MetadataResponse](t, addr, req, 12).Topics {
+		got[*topic.Topic] = topic.ErrorCode
+	}
+	want := map[string]int16{"x": 5, "y": 5, "a_b": 17, "no good": 17, "a.b": 0}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if resp := ask[*kmsg.MetadataResponse](t, addr, metadata(ptr("x"), ptr("y")), 12); !allLed(resp, 1) {
+		t.Errorf("afterwards: %+v", resp.Topics)
 	}
 }

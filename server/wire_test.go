@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -63,7 +64,24 @@ func (w *wire) receive(req kmsg.Request, correlation int32) (kmsg.Response, erro
 	} else if resp.IsFlexible() {
 		body = body[1:]
 	}
-	return resp, resp.ReadFrom(body)
+	if err := resp.ReadFrom(body); err != nil {
+		return nil, err
+	}
+	// What klamm sends is made by kmsg: it has to be what the reference sends.
+	if again := resp.AppendTo(nil); !bytes.Equal(again, body) {
+		return resp, &encodingError{resp, body, again}
+	}
+	return resp, nil
+}
+
+// encodingError says that an answer is not, byte for byte, what kmsg makes of it.
+type encodingError struct {
+	resp        kmsg.Response
+	wire, again []byte
+}
+
+func (e *encodingError) Error() string {
+	return fmt.Sprintf("%s v%d is on the wire\n%x\nand as kmsg writes it\n%x", kmsg.NameForKey(e.resp.Key()), e.resp.GetVersion(), e.wire, e.again)
 }
 
 // ask sends a request and gives its answer; an error when the broker closes
