@@ -30,6 +30,7 @@ func TestSoak(t *testing.T) {
 		"log.segment.bytes":                       "1048576",
 		"log.index.interval.bytes":                "4096",
 		"log.retention.check.interval.ms":         "2000",
+		"log.initial.task.delay.ms":               "1000",
 		"log.segment.delete.delay.ms":             "1000",
 		"log.flush.offset.checkpoint.interval.ms": "5000",
 	}})
