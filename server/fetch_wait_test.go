@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"reflect"
 	"testing"
@@ -9,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"klamm/cluster"
 	"klamm/protocol"
 )
 
@@ -40,11 +38,7 @@ func TestFetchIsWokenByDeletionOfTheTopic(t *testing.T) {
 	wait := fetch("t", 0, 0, forever, 1)
 	c.send(wait)
 	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
-	for _, res := range b.cluster.DeleteTopics(context.Background(), []cluster.TopicRef{{Name: "t"}}) {
-		if res.Err != nil {
-			t.Fatal(res.Err)
-		}
-	}
+	b.deleteTopic("t")
 	if p := fetched(t, c.receive(wait)); p.ErrorCode != kerr.UnknownTopicOrPartition.Code && p.ErrorCode != kerr.NotLeaderForPartition.Code {
 		t.Fatalf("code %d", p.ErrorCode)
 	}

@@ -95,6 +95,13 @@ func (b *runningBroker) topic(name string, partitions int32, properties ...strin
 	}
 }
 
+func (b *runningBroker) deleteTopic(name string) {
+	b.t.Helper()
+	if res := b.cluster.DeleteTopics(context.Background(), []cluster.TopicRef{{Name: name}}); res[0].Err != nil {
+		b.t.Fatal(res[0].Err)
+	}
+}
+
 // conns are the connections that the broker serves.
 func (b *runningBroker) conns() []*conn {
 	b.server.mu.Lock()
