@@ -160,6 +160,10 @@ func dialTo(t testing.TB, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, nc)
+}
+
+func newClient(t testing.TB, nc net.Conn) *client {
 	t.Cleanup(func() { _ = nc.Close() })
 	return &client{t: t, nc: nc, br: bufio.NewReader(nc), format: kmsg.NewRequestFormatter(kmsg.FormatterClientID("test"))}
 }

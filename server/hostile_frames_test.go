@@ -1,0 +1,223 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// What is no Kafka request costs the client its connection, and the broker one
+// line that repeats nothing of it raw.
+func TestGarbageClosesItsConnectionOnly(t *testing.T) {
+	hello := func() []byte {
+		near, far := net.Pipe()
+		defer func() { _, _ = near.Close(), far.Close() }()
+		go func() {
+			_ = tls.Client(near, &tls.Config{ServerName: "klamm", MinVersion: tls.VersionTLS12}).HandshakeContext(context.Background())
+		}()
+		b := make([]byte, 4096)
+		n, _ := far.Read(b)
+		return b[:n]
+	}()
+	for name, sent := range map[string][]byte{
+		"negative size":       {0xff, 0xff, 0xff, 0xff},
+		"size over the limit": {0x7f, 0xff, 0xff, 0xff},
+		"TLS":                 hello,
+		"HTTP":                []byte("GET / HTTP/1.1\r\nHost: \x1b[31mklamm\r\n\r\n"),
+		"an empty frame":      {0, 0, 0, 0},
+		"noise":               append([]byte{0, 0, 0, 60}, bytes.Repeat([]byte{0x1b, '\n', 0xfe}, 20)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := runBroker(t)
+			other := b.dial()
+			c := b.dial()
+			c.write(sent)
+			c.closed()
+			other.alive()
+			lines := strings.TrimSpace(b.log.String())
+			if strings.Count(lines, "\n") != 0 || !strings.Contains(lines, c.nc.LocalAddr().String()) {
+				t.Errorf("logged:\n%s", lines)
+			}
+			if strings.ContainsAny(lines, "\x1b\xfe\x00") || strings.Contains(lines, "Host:") {
+				t.Errorf("logged what the client sent: %q", lines)
+			}
+		})
+	}
+}
+
+func TestRequestByteByByte(t *testing.T) {
+	b := runBroker(t)
+	c := b.dial()
+	for _, x := range c.frame(metadata()) {
+		c.write([]byte{x})
+	}
+	c.receive(metadata())
+}
+
+func TestHalfARequestThenReset(t *testing.T) {
+	b := runBroker(t)
+	c := b.dial()
+	f := c.frame(metadata("t"))
+	c.write(f[:len(f)/2])
+	eventually(t, "the connection is there", func() bool { return len(b.conns()) == 1 })
+	_ = c.nc.(*net.TCPConn).SetLinger(0)
+	_ = c.nc.Close()
+	eventually(t, "the connection is gone", func() bool { return len(b.conns()) == 0 })
+	b.dial().alive()
+}
+
+// Many clients that err fill no log.
+func TestLinesAboutClientsAreBounded(t *testing.T) {
+	b := runBroker(t)
+	const n = 200
+	begun := time.Now()
+	for range n {
+		c := dialTo(t, b.addr())
+		c.write([]byte{0xff, 0xff, 0xff, 0xff})
+		c.closed()
+	}
+	seconds := int(time.Since(begun).Seconds()) + 2 // that began meanwhile
+	if lines := strings.Count(b.log.String(), "\n"); lines == 0 || lines > seconds*clientLogBurst {
+		t.Errorf("%d lines in %d seconds", lines, seconds)
+	}
+}
+
+// Unknown keys, versions that are not served and bodies that do not fit: Apache
+// Kafka 4.3.1 was asked, and we do as it does.
+func TestOddRequestsAsTheReferenceAnswers(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "protocol", "testdata", "4.3.1", "odd.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := runBroker(t)
+	b.topic("klamm-golden", 1)
+	n := 0
+	for _, one := range strings.Split(string(text), "\n\n") {
+		name, rest, _ := strings.Cut(one, "\n")
+		var request, answer []byte
+		end := ""
+		for _, line := range strings.Split(rest, "\n") {
+			mark, digits, _ := strings.Cut(line, " ")
+			octets, err := hex.DecodeString(digits)
+			switch {
+			case mark == ">" && err == nil:
+				request = append(request, octets...)
+			case mark == "<" && err == nil:
+				answer = append(answer, octets...)
+			default:
+				end += mark
+			}
+		}
+		if strings.HasPrefix(name, "#") || end == "silence" || strings.Contains(name, "batch") {
+			continue
+		}
+		n++
+		t.Run(name, func(t *testing.T) {
+			c := dialTo(t, b.addr())
+			c.write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...))
+			if end == "closed" {
+				c.closed()
+				return
+			}
+			got, err := c.readFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(answer) < 40 && strings.HasPrefix(name, "ApiVersions") && !bytes.Equal(got, answer) {
+				t.Errorf("got  %x\nwant %x", got, answer)
+			}
+			if len(got) < 4 || !bytes.Equal(got[:4], answer[:4]) {
+				t.Errorf("answered %x", got)
+			}
+		})
+	}
+	if n < 15 {
+		t.Errorf("only %d odd requests were found", n)
+	}
+}
+
+// A client that never reads its answers is not read from either, before what it
+// is owed takes much memory; and it does not keep a stop from ending.
+func TestClientThatNeverReads(t *testing.T) {
+	for name, ask := range map[string]func(b *runningBroker, c *client) []byte{
+		"answers made at once": func(_ *runningBroker, c *client) []byte { return c.frame(metadata("many")) },
+		"acknowledgements from aside": func(_ *runningBroker, c *client) []byte {
+			return c.frame(produce("synced", 0, -1, batchOf(c.t, 1)))
+		},
+		"records": func(_ *runningBroker, c *client) []byte { return c.frame(fetch("synced", 0, 0, 0, 1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := runBroker(t, "socket.send.buffer.bytes=16384", "socket.receive.buffer.bytes=16384")
+			b.topic("many", 20)
+			b.topic("synced", 1, "flush.messages=1")
+			produced(t, b.dial().ask(produce("synced", 0, 1, batchOf(t, 100_000))))
+			c := b.dial()
+			_ = c.nc.(*net.TCPConn).SetReadBuffer(16 << 10)
+			_ = c.nc.(*net.TCPConn).SetWriteBuffer(16 << 10)
+			one := ask(b, c)
+			stuck := make(chan int)
+			go func() {
+				sent := 0
+				for ; sent < 200_000; sent++ {
+					// Only a connection that is not read from lets this pass.
+					_ = c.nc.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+					if _, err := c.nc.Write(one); err != nil {
+						break
+					}
+				}
+				stuck <- sent
+			}()
+			if sent := <-stuck; sent == 200_000 {
+				t.Fatal("everything was read")
+			}
+			for _, k := range b.conns() {
+				k.mu.Lock()
+				if len(k.pending) > maxPending || k.held > maxHeld+200_000 {
+					t.Errorf("%d answers of %d bytes are kept", len(k.pending), k.held)
+				}
+				k.mu.Unlock()
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel() // gives it no time
+			if err := b.server.Shutdown(ctx); err == nil {
+				t.Error("a stop found everything answered")
+			}
+		})
+	}
+}
+
+// Each client is told the address that its own connection came in on, where the
+// broker listens on all and nothing else is configured.
+func TestAddressOfTheConnectionIsTold(t *testing.T) {
+	for _, listen := range []string{"0.0.0.0", "[::]", ""} {
+		t.Run(listen, func(t *testing.T) {
+			b := runBroker(t, "listeners=PLAINTEXT://"+listen+":0,OTHER://127.0.0.1:0",
+				"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT")
+			_, port, err := net.SplitHostPort(b.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, host := range []string{"127.0.0.1", "127.0.0.2", "::1"} {
+				c := dialTo(t, net.JoinHostPort(host, port))
+				if got := c.ask(metadata()).(*kmsg.MetadataResponse).Brokers; len(got) != 1 || got[0].Host != host {
+					t.Errorf("a client of %s is told %+v", host, got)
+				}
+			}
+			other := dialTo(t, b.Addrs()[1].String())
+			got := other.ask(metadata()).(*kmsg.MetadataResponse).Brokers
+			if want := b.Addrs()[1].(*net.TCPAddr).Port; len(got) != 1 || got[0].Host != "127.0.0.1" || int(got[0].Port) != want {
+				t.Errorf("a client of the other listener is told %+v", got)
+			}
+		})
+	}
+}

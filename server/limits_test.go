@@ -1,0 +1,241 @@
+package server
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// open is how many connections count against the limits.
+func (b *runningBroker) open() int {
+	q := b.server.quotas
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.total
+}
+
+// set changes the broker's dynamic configuration.
+func (b *runningBroker) set(name, value string) {
+	b.t.Helper()
+	for _, err := range b.server.config.SetBroker(map[string]string{name: value}) {
+		b.t.Fatal(err)
+	}
+}
+
+// What exceeds max.connections is served once there is room: another
+// connection ends, or the limit is raised. When it is lowered, the connection that
+// was quiet for longest is closed.
+func TestMaxConnections(t *testing.T) {
+	b := runBroker(t, "max.connections=1")
+	first := b.dial()
+	first.alive()
+	second := b.dial()
+	second.send(apiVersions())
+	first.alive()
+	if n := b.open(); n != 1 {
+		t.Fatalf("%d connections are served, one may be", n)
+	}
+	_ = first.nc.Close()
+	second.receive(apiVersions())
+
+	third := b.dial()
+	third.send(apiVersions())
+	b.set("max.connections", "2")
+	third.receive(apiVersions())
+	second.alive()
+	b.set("max.connections", "1")
+	third.closed()
+	second.alive()
+}
+
+// One connection too many of an address is closed, and no other.
+func TestMaxConnectionsPerIP(t *testing.T) {
+	b := runBroker(t, "max.connections.per.ip=1", "max.connections.per.ip.overrides=localhost:1,127.0.0.2:2")
+	first := b.dial()
+	first.alive()
+	b.dial().closed()
+	first.alive()
+
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	dial := func() *client {
+		nc, err := from.Dial("tcp", b.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newClient(t, nc)
+	}
+	for range 2 {
+		dial().alive()
+	}
+	dial().closed()
+	if n := strings.Count(b.log.String(), "max.connections.per.ip"); n != 2 {
+		t.Errorf("%d refusals are logged, want 2", n)
+	}
+
+	_ = first.nc.Close()
+	eventually(t, "the place is free", func() bool { return b.open() == 2 })
+	b.dial().alive()
+	b.set("max.connections.per.ip.overrides", "127.0.0.2:3")
+	dial().alive()
+}
+
+// The brokers' own listener takes connections beyond max.connections; another
+// one is closed instead.
+func TestBrokersListenerIsProtected(t *testing.T) {
+	b := runBroker(t, "max.connections=1", "listeners=PLAINTEXT://127.0.0.1:0,BROKERS://127.0.0.2:0",
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BROKERS:PLAINTEXT", "inter.broker.listener.name=BROKERS")
+	c := b.dial()
+	c.alive()
+	own := dialTo(t, b.Addrs()[1].String())
+	own.alive()
+	c.closed()
+	own.alive()
+}
+
+// Connections on which nothing happens are closed; one whose fetch waits is
+// not, one that stopped within a request is.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	b := runBroker(t, "connections.max.idle.ms=600000")
+	b.topic("t", 1)
+	quiet, half, waiting, producer := b.dial(), b.dial(), b.dial(), b.dial()
+	quiet.alive()
+	half.alive()
+	half.write([]byte{0, 0, 0, 20, 0, 18})
+	wait := fetch("t", 0, 0, forever, 1)
+	waiting.send(wait)
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	b.server.closeIdle(b.server.ticks())
+	producer.alive()
+	quiet.alive()
+	b.server.closeIdle(b.server.ticks() + int64(11*time.Minute))
+	quiet.closed()
+	half.closed()
+	producer.closed()
+	produced(t, b.dial().ask(produce("t", 0, 1, batchOf(t, 10))))
+	if p := fetched(t, waiting.receive(wait)); p.HighWatermark != 1 {
+		t.Fatalf("%+v", p)
+	}
+}
+
+func TestIdleConnectionsAreLookedFor(t *testing.T) {
+	b := runBroker(t, "connections.max.idle.ms=1", "connection.failed.authentication.delay.ms=0")
+	b.dial().closed()
+}
+
+func (b *runningBroker) budgetLeft() int64 {
+	b.server.budget.mu.Lock()
+	defer b.server.budget.mu.Unlock()
+	return b.server.budget.left
+}
+
+// Requests that are read or served take of one bound, and what finds nothing
+// left waits. A fetch that waits takes nothing.
+func TestQueuedRequestBytes(t *testing.T) {
+	b := runBroker(t, "socket.request.max.bytes=1000", "queued.max.request.bytes=1000")
+	b.topic("t", 1)
+	b.dial().send(fetch("t", 0, 0, forever, 1))
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	if left := b.budgetLeft(); left != 1000 {
+		t.Fatalf("a fetch that waits leaves %d bytes", left)
+	}
+	first, second, third := b.dial(), b.dial(), b.dial()
+	first.write([]byte{0, 0, 900 >> 8, 900 & 0xff, 0})
+	eventually(t, "the first takes its bytes", func() bool { return b.budgetLeft() == 100 })
+	second.write([]byte{0, 0, 500 >> 8, 500 & 0xff, 0})
+	eventually(t, "the second takes its bytes", func() bool { return b.budgetLeft() == -400 })
+	third.send(apiVersions())
+	quit := make(chan struct{})
+	close(quit)
+	if b.server.budget.take(1, quit) {
+		t.Fatal("a request was let in with nothing left")
+	}
+	_ = first.nc.Close()
+	third.receive(apiVersions())
+	_ = second.nc.Close()
+	eventually(t, "all is given back", func() bool { return b.budgetLeft() == 1000 })
+}
+
+// A stop does not wait for requests that wait for their turn.
+func TestShutdownWithNoBytesLeft(t *testing.T) {
+	b := runBroker(t, "socket.request.max.bytes=1000", "queued.max.request.bytes=1000")
+	first, second := b.dial(), b.dial()
+	first.write([]byte{0, 0, 1000 >> 8, 1000 & 0xff, 0})
+	eventually(t, "the first takes all", func() bool { return b.budgetLeft() == 0 })
+	second.send(apiVersions())
+	eventually(t, "the second is served", func() bool { return b.open() == 2 })
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// socketOption reads an option of the socket that serves the only client.
+func (b *runningBroker) socketOption(option int) (value int) {
+	b.t.Helper()
+	if err := control(b.conns()[0].sender.raw, func(fd int) (err error) {
+		value, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+		return err
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+func TestSocketOptions(t *testing.T) {
+	b := runBroker(t, "socket.send.buffer.bytes=50000", "socket.receive.buffer.bytes=60000", "socket.listen.backlog.size=7")
+	b.dial().alive()
+	// Linux keeps twice what is asked, for its own bookkeeping.
+	if got := b.socketOption(unix.SO_SNDBUF); got != 100_000 {
+		t.Errorf("the send buffer has %d bytes", got)
+	}
+	if got := b.socketOption(unix.SO_RCVBUF); got != 120_000 {
+		t.Errorf("the receive buffer has %d bytes", got)
+	}
+	raw, err := b.server.listeners[0].ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := control(raw, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil && info.Sacked != 7 { // of a socket that listens: its backlog
+			t.Errorf("the backlog is %d", info.Sacked)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSocketOptionsOfTheSystem(t *testing.T) {
+	b := runBroker(t, "socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1")
+	c := b.dial()
+	c.alive()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = far.Close() }()
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = near.Close() }()
+	want := 0
+	sender := newSender(near, func() {})
+	if err := control(sender.raw, func(fd int) (err error) {
+		want, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.socketOption(unix.SO_SNDBUF); got != want {
+		t.Errorf("the send buffer has %d bytes, the system's has %d", got, want)
+	}
+}
