@@ -27,10 +27,10 @@ type call struct {
 // closes the connection, as the reference broker does with what it cannot read.
 type handler func(*Server, *call) error
 
-// maxTypedBytes bounds the body of a request whose message is kmsg's. In memory
-// it can take a hundred times what it takes on the wire, as a list of empty
-// names does; what an administrator asks for is far below this. Produce and
-// Fetch are not bound by it.
+// maxTypedBytes bounds the body of a request whose message is kmsg's, together
+// with maxElements: in memory it can take a hundred times what it takes on the
+// wire, as a list of empty names does. What an administrator asks for is far
+// below. Produce and Fetch are not bound by it.
 const maxTypedBytes = 8 << 20
 
 // typed makes a handler of a function from a request to its response, for the
@@ -39,6 +39,9 @@ func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, R
 	return func(s *Server, c *call) error {
 		if len(c.body) > maxTypedBytes {
 			return fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
+		}
+		if err := checkShape(c.api, c.header.Version, c.body); err != nil {
+			return fmt.Errorf("the body cannot be read: %w", err)
 		}
 		req := newRequest()
 		req.SetVersion(c.header.Version)

@@ -92,3 +92,21 @@ func (w *wire) ask(req kmsg.Request) (kmsg.Response, error) {
 	}
 	return w.receive(req, w.correlation)
 }
+
+// answeredOrClosed reads answers until that with the given correlation id comes
+// or the broker closes the connection; false when neither happens.
+func (w *wire) answeredOrClosed(correlation int32) bool {
+	_ = w.nc.SetReadDeadline(time.Now().Add(patience))
+	var head [8]byte
+	for {
+		if _, err := io.ReadFull(w.nc, head[:]); err != nil {
+			return !isTimeout(err)
+		}
+		if int32(binary.BigEndian.Uint32(head[4:])) == correlation {
+			return true
+		}
+		if _, err := io.CopyN(io.Discard, w.nc, int64(binary.BigEndian.Uint32(head[:]))-4); err != nil {
+			return !isTimeout(err)
+		}
+	}
+}
