@@ -141,6 +141,35 @@ func (z *zookeeper) ask(word string) (string, error) {
 	return string(answer), err
 }
 
+// Znodes creates nodes in the ZooKeeper of a reference broker that is not
+// started yet: path, data, path, data. Parents come first.
+func (b *Broker) Znodes(nodes ...string) error {
+	var script strings.Builder
+	for i := 0; i+1 < len(nodes); i += 2 {
+		// The shell splits at spaces; JSON can do without them.
+		fmt.Fprintf(&script, "create %s %s\n", nodes[i], nodes[i+1])
+	}
+	script.WriteString("quit\n")
+	java, err := javaPath()
+	if err != nil {
+		return err
+	}
+	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	stderr, code, err := runTool(&out, strings.NewReader(script.String()), java,
+		append(args, "org.apache.zookeeper.ZooKeeperMain", "-server", b.zookeeper.addr)...)
+	if err != nil {
+		return err
+	}
+	if made := strings.Count(out.String()+stderr, "Created /"); code != 0 || made != len(nodes)/2 {
+		return fmt.Errorf("harness: ZooKeeper's shell made %d of %d nodes, exit code %d:\n%s%s", made, len(nodes)/2, code, out.String(), stderr)
+	}
+	return nil
+}
+
 // awaitNoBroker waits until no broker is registered.
 func (z *zookeeper) awaitNoBroker(within time.Duration) error {
 	for deadline := time.Now().Add(within); ; {

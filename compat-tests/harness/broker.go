@@ -28,6 +28,9 @@ type Options struct {
 	// DataDir is the parent of log.dirs. Empty: a temporary directory that goes
 	// with the broker. Kept when given.
 	DataDir string
+	// Broker is "klamm" or "apache" for a test that needs that one. Empty: the one
+	// that the tests run against, see Reference.
+	Broker string
 	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1,
 	// all of the compiler) instead of with what starts fast and takes little.
 	Measured bool
@@ -42,6 +45,7 @@ type Broker struct {
 	LogDir string
 
 	opts      Options
+	apache    bool
 	dir       string // everything of this broker: properties, logs, data
 	logPath   string
 	proc      *process
@@ -107,6 +111,9 @@ func New(o Options) (*Broker, error) { return newAt("", o) }
 // one, is up.
 func Prepare(o Options) (*Broker, error) { return prepare("", o) }
 
+// PrepareAt is Prepare for a broker that is to listen on a given address.
+func PrepareAt(addr string, o Options) (*Broker, error) { return prepare(addr, o) }
+
 func newAt(addr string, o Options) (*Broker, error) {
 	b, err := prepare(addr, o)
 	if err != nil {
@@ -129,7 +136,7 @@ func prepare(addr string, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{opts: o, dir: dir, logPath: filepath.Join(dir, "broker.out")}
+	b := &Broker{opts: o, apache: o.Broker == "apache" || o.Broker == "" && Reference(), dir: dir, logPath: filepath.Join(dir, "broker.out")}
 	data := o.DataDir
 	if data == "" {
 		data = dir
@@ -142,7 +149,7 @@ func prepare(addr string, o Options) (*Broker, error) {
 		}
 		b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	if Reference() {
+	if b.apache {
 		if b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper")); err != nil {
 			b.Remove()
 			return nil, err
@@ -175,7 +182,7 @@ func (b *Broker) Launch() error {
 	if err := b.Settle(); err != nil {
 		return err
 	}
-	if Reference() {
+	if b.apache {
 		name, args, err = brokerJVM(b.opts.Measured, conf)
 	} else {
 		name, err = KlammBinary()
@@ -194,7 +201,7 @@ func (b *Broker) Launch() error {
 // start before that. For klamm it builds the binary. Launch does the same; a
 // caller that takes times calls it before.
 func (b *Broker) Settle() error {
-	if !Reference() {
+	if !b.apache {
 		_, err := KlammBinary()
 		return err
 	}
@@ -222,7 +229,7 @@ func (b *Broker) Stop() error {
 		p.kill()
 		return fmt.Errorf("harness: the broker does not stop on SIGTERM: %w", err)
 	}
-	if code == 0 || Reference() && code == 128+int(syscall.SIGTERM) {
+	if code == 0 || b.apache && code == 128+int(syscall.SIGTERM) {
 		return nil
 	}
 	return fmt.Errorf("harness: the broker ended with exit code %d (66: the race detector found something); see %s", code, b.logPath)
