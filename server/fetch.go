@@ -243,7 +243,7 @@ func (f *fetchContext) locate(t *fetchTarget, r *fetchResult) int16 {
 // readPartition reads from one partition, at most left bytes but for the first
 // batch of the answer.
 func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, atLeastOne bool) int16 {
-	p, err := f.server.replicas.Partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition})
+	p, err := f.server.partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition})
 	if err != nil {
 		return codeOf(err)
 	}

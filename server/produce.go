@@ -131,7 +131,7 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
-	part, err := s.replicas.Partition(tp)
+	part, err := s.partition(tp)
 	if err != nil {
 		return err
 	}

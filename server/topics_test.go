@@ -43,6 +43,12 @@ func TestPartitionOfABrokerThatIsNotThere(t *testing.T) {
 	if p := described.Partitions[1]; p.ErrorCode != 5 || p.LeaderID != -1 {
 		t.Errorf("DescribeTopicPartitions: %+v", p)
 	}
+	if got := ask[*kmsg.ProduceResponse](t, addr, produce("t", 1, -1, -1, 1000), 9).Topics[0].Partitions[0].ErrorCode; got != 6 {
+		t.Errorf("Produce: error %d", got)
+	}
+	if got := ask[*kmsg.FetchResponse](t, addr, fetch("t", 1), 11).Topics[0].Partitions[0].ErrorCode; got != 6 {
+		t.Errorf("Fetch: error %d", got)
+	}
 	if got := ask[*kmsg.ListOffsetsResponse](t, addr, listOffsets("t", 1, -1), 7).Topics[0].Partitions[0].ErrorCode; got != 6 {
 		t.Errorf("ListOffsets: error %d", got)
 	}
@@ -59,6 +65,18 @@ func describePartitions(topic string) *kmsg.DescribeTopicPartitionsRequest {
 	req.ResponsePartitionLimit = 100
 	rt := kmsg.NewDescribeTopicPartitionsRequestTopic()
 	rt.Topic = topic
+	req.Topics = append(req.Topics, rt)
+	return req
+}
+
+func fetch(topic string, partition int32) *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes = 1 << 20
+	rt := kmsg.NewFetchRequestTopic()
+	rt.Topic = topic
+	rp := kmsg.NewFetchRequestTopicPartition()
+	rp.Partition, rp.PartitionMaxBytes = partition, 1<<20
+	rt.Partitions = append(rt.Partitions, rp)
 	req.Topics = append(req.Topics, rt)
 	return req
 }
