@@ -45,6 +45,18 @@ func TestMaxConnections(t *testing.T) {
 	third.send(apiVersions())
 	b.set("max.connections", "2")
 	third.receive(apiVersions())
+	// The client has its answer before the connection notes that it was sent.
+	eventually(t, "nobody writes", func() bool {
+		for _, c := range b.conns() {
+			c.mu.Lock()
+			writing := c.writing
+			c.mu.Unlock()
+			if writing {
+				return false
+			}
+		}
+		return true
+	})
 	second.alive()
 	b.set("max.connections", "1")
 	third.closed()

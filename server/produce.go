@@ -30,6 +30,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -49,23 +50,31 @@ const zstdVersion = 7
 const adminClientID = "__admin_client"
 
 // produceCall is one Produce request on its way. It is completed by the last
-// partition whose records are committed.
+// partition whose records are committed, and then used again: whoever has
+// counted waiting down does not touch it any more.
 type produceCall struct {
 	call    *call
-	req     *protocol.ProduceRequest
+	req     protocol.ProduceRequest
 	resp    protocol.ProduceResponse
 	waiting atomic.Int32 // partitions not committed yet, and the handler itself
 	failed  error        // with acks=0: why the connection is closed
 	batch   [1]logstore.Append
 }
 
+// produceCalls are used again once their answer is encoded; those that grew past
+// maxProduceTopics topics or partitions of one are not.
+var produceCalls = sync.Pool{New: func() any { return new(produceCall) }}
+
+const maxProduceTopics = 100
+
 func handleProduce(s *Server, c *call) error {
-	req, err := protocol.ParseProduce(c.body, c.header.Version)
-	if err != nil {
+	p := produceCalls.Get().(*produceCall)
+	p.call = c
+	req := &p.req
+	if err := req.Parse(c.body, c.header.Version); err != nil {
 		return err
 	}
-	p := &produceCall{call: c, req: req}
-	p.resp.Topics = make([]protocol.ProduceTopicResponse, len(req.Topics))
+	p.resp.Topics = resized(p.resp.Topics, len(req.Topics))
 	p.waiting.Store(1)
 	refused := p.refuseAll()
 	meta := s.broker.Metadata()
@@ -73,8 +82,10 @@ func handleProduce(s *Server, c *call) error {
 		p.topic(s, meta, &req.Topics[i], &p.resp.Topics[i], refused)
 	}
 	if req.Acks == 0 {
+		failed := p.failed
+		p.free()
 		c.noReply()
-		return p.failed
+		return failed
 	}
 	c.replied = true // by the last partition, perhaps later than we return
 	if p.waiting.Add(-1) == 0 {
@@ -104,7 +115,7 @@ func (p *produceCall) refuseAll() error {
 // topic stores the batches of one topic.
 func (p *produceCall) topic(s *Server, meta *cluster.Metadata, t *protocol.ProduceTopic, out *protocol.ProduceTopicResponse, refused error) {
 	out.Name, out.ID = t.Name, t.ID
-	out.Partitions = make([]protocol.ProducePartitionResponse, len(t.Partitions))
+	out.Partitions = resized(out.Partitions, len(t.Partitions))
 	name, err := t.Name, refused
 	if err == nil && p.call.header.Version >= topicIDVersion {
 		if known := meta.TopicByID(t.ID); known != nil {
@@ -123,6 +134,7 @@ func (p *produceCall) topic(s *Server, meta *cluster.Metadata, t *protocol.Produ
 		if err != nil {
 			p.refuse(name, err, res)
 		}
+		in.Records = nil // the frame does not outlive the handler
 	}
 }
 
@@ -179,6 +191,9 @@ func (p *produceCall) append(part *replica.Partition, records []byte, info batch
 	if p.req.Acks == 0 {
 		return nil
 	}
+	if part.HighWatermark() > stored.LastOffset {
+		return nil // as it is where nothing waits for a sync
+	}
 	p.waiting.Add(1)
 	committed := part.AwaitCommit(stored.LastOffset+1, func(err error) {
 		if err != nil {
@@ -225,8 +240,35 @@ func produceMessage(err error) (string, []batch.RecordError) {
 // complete sends the answer.
 func (p *produceCall) complete(own bool) {
 	c := p.call
-	c.fill(protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp))
+	buf := protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp)
+	p.free()
+	c.fill(buf)
 	c.conn.complete(c.answer, own)
+}
+
+// free lets the call be used again.
+func (p *produceCall) free() {
+	p.call, p.failed, p.req.TransactionalID = nil, nil, nil
+	if cap(p.resp.Topics) > maxProduceTopics {
+		return
+	}
+	for i := range p.resp.Topics {
+		t := &p.resp.Topics[i]
+		if cap(t.Partitions) > maxProduceTopics {
+			return
+		}
+		clear(t.Partitions)
+	}
+	produceCalls.Put(p)
+}
+
+// resized gives a slice of n elements, in the place of s if it has room. What
+// its elements held of slices is kept.
+func resized[T any](s []T, n int) []T {
+	if n > cap(s) {
+		return make([]T, n)
+	}
+	return s[:n]
 }
 
 // noTransactionError says that a batch belongs to a transaction that is not
