@@ -20,7 +20,7 @@ var servedBroker = set(
 	"log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
 	"replica.high.watermark.checkpoint.interval.ms",
 	"producer.id.expiration.ms", "producer.id.expiration.check.interval.ms",
-	"socket.request.max.bytes", "socket.send.buffer.bytes", "socket.receive.buffer.bytes",
+	"socket.request.max.bytes", "socket.send.buffer.bytes", "socket.receive.buffer.bytes", "socket.listen.backlog.size",
 	"queued.max.request.bytes", "connections.max.idle.ms", "max.connections", "max.connections.per.ip",
 	"max.connections.per.ip.overrides",
 	"fetch.max.bytes", "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
