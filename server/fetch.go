@@ -15,7 +15,8 @@ package server
 //	17 directory id of a replica
 //	18 high watermark that a replica knows
 //
-// Refused, in this order: for the whole request, a session that is not known
+// Refused, in this order: for the whole request, an isolation level that is none
+// (UNKNOWN_SERVER_ERROR, as with the reference), a session that is not known
 // (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
 // (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
 // (FETCH_SESSION_TOPIC_ID_ERROR); for a partition, an id that is not known
@@ -25,9 +26,12 @@ package server
 // (NOT_LEADER_OR_FOLLOWER), an offset outside of the log (OFFSET_OUT_OF_RANGE).
 //
 // Missing on purpose: preferred read replicas and diverging epochs, which only
-// other replicas bring.
+// other replicas bring; the part of a batch that fills a limit to the byte, which
+// the reference sends and clients drop.
 
 import (
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,66 +43,122 @@ import (
 	"klamm/protocol"
 )
 
+// leaderVersion is the first version of Fetch that tells who leads instead.
+const leaderVersion = 16
+
 // topicIDVersion is the first version of Fetch and of Produce that names topics by id.
 const topicIDVersion = 13
 
-// readCommitted is the isolation level that stops at the last stable offset.
-const readCommitted = 1
+// The isolation levels; readCommitted stops at the last stable offset.
+const (
+	readUncommitted = 0
+	readCommitted   = 1
+)
 
 // fetchEncoders are used again once their answer is sent.
 var fetchEncoders = sync.Pool{New: func() any { return new(protocol.FetchEncoder) }}
 
-// fetchContext is one Fetch request on its way.
+// fetchContext is one Fetch request on its way. Once it is answered it is used
+// again for another: what it holds of slices stays.
 type fetchContext struct {
 	server  *Server
+	call    *call
 	version int16
-	req     *protocol.FetchRequest
+	req     protocol.FetchRequest
+	resp    protocol.FetchResponse
 	meta    *cluster.Metadata
-	session *fetchSession // of an incremental request; nil otherwise
-	full    bool          // a full request that asks for a session
-	targets []fetchTarget // what is asked, in the order in which it is served
-	results []fetchResult // one for each target
+	session *fetchSession      // of an incremental request; nil otherwise
+	full    bool               // a full request that asks for a session
+	targets []fetchTarget      // what is asked, in the order in which it is served
+	results []fetchResult      // one for each target
+	places  map[sessionKey]int // where in targets a partition stands
 }
+
+var fetchContexts = sync.Pool{New: func() any { return &fetchContext{places: make(map[sessionKey]int)} }}
 
 // fetchResult is what one partition answers.
 type fetchResult struct {
-	topic     string
 	code      int16
+	refused   int8 // by whom, which gives the order of the answer
 	hw        int64
 	lso       int64
 	logStart  int64
 	region    logstore.Region
-	hasData   bool
-	partition *replica.Partition // nil when it is not served here
+	partition *replica.Partition // nil when it was not read
 }
 
+// What refused a partition before it was read. The answer has them last, those
+// of topics without a name first, as with the reference.
+const (
+	refusedNot       = iota // read, or refused in reading
+	refusedID               // the topic's id is not known
+	refusedPartition        // the partition is not known
+)
+
 func handleFetch(s *Server, c *call) error {
-	req, err := protocol.ParseFetch(c.body, c.header.Version)
-	if err != nil {
+	f := fetchContexts.Get().(*fetchContext)
+	defer f.free()
+	f.server, f.call, f.version, f.meta = s, c, c.header.Version, s.broker.Metadata()
+	if err := f.req.Parse(c.body, c.header.Version); err != nil {
 		return err
 	}
-	f := &fetchContext{server: s, version: c.header.Version, req: req, meta: s.broker.Metadata()}
-	if code := f.open(s.nowMs()); code != 0 {
-		return f.reply(c, &protocol.FetchResponse{ErrorCode: code})
+	f.resp.Topics, f.resp.NodeEndpoints, f.resp.SessionID = f.resp.Topics[:0], nil, 0
+	if f.req.Isolation != readUncommitted && f.req.Isolation != readCommitted {
+		f.refuseAll(kerr.UnknownServerError.Code)
+	} else if f.resp.ErrorCode = f.open(s.nowMs()); f.resp.ErrorCode == 0 {
+		if err := f.wait(c); err != nil {
+			f.release()
+			return err
+		}
+		f.respond(s.nowMs())
 	}
-	if err := f.wait(c); err != nil {
-		f.release()
-		return err
+	return f.reply(c)
+}
+
+// refuseAll answers with nothing but an error: at the top, and up to version 12
+// with every partition too (FetchRequest.getErrorResponse).
+func (f *fetchContext) refuseAll(code int16) {
+	f.resp.ErrorCode = code
+	if f.version >= topicIDVersion {
+		return
 	}
-	return f.reply(c, f.respond(s.nowMs()))
+	f.collect()
+	f.results = resized(f.results, len(f.targets))
+	for i := range f.targets {
+		f.results[i] = fetchResult{code: code, hw: -1, lso: -1, logStart: -1, refused: refusedPartition}
+		f.add(&f.targets[i], &f.results[i])
+	}
+}
+
+// maxFetchTargets is the number of partitions from which on a context is not
+// used again: clearing it would cost the next request.
+const maxFetchTargets = 1000
+
+// free gives the context back. Files that it read from have been released, or
+// are the answer's.
+func (f *fetchContext) free() {
+	if len(f.targets) > maxFetchTargets {
+		return
+	}
+	clear(f.results)
+	clear(f.targets)
+	clear(f.places)
+	f.server, f.call, f.meta, f.session, f.full = nil, nil, nil, nil, false
+	f.targets, f.results = f.targets[:0], f.results[:0]
+	fetchContexts.Put(f)
 }
 
 // open finds out what is asked: the request's partitions, or those of its
 // session (kafka.server.FetchManager.newContext). It gives the error that
 // refuses the whole request, 0 for none.
 func (f *fetchContext) open(nowMs int64) int16 {
-	cache, req := f.server.sessions, f.req
+	cache, req := f.server.sessions, &f.req
 	if req.SessionEpoch == initialEpoch || req.SessionEpoch == finalEpoch {
 		if req.SessionID != 0 {
 			cache.remove(req.SessionID)
 		}
 		f.full = req.SessionEpoch == initialEpoch
-		f.targets = f.requested()
+		f.collect()
 		return 0
 	}
 	fs := cache.get(req.SessionID)
@@ -114,14 +174,14 @@ func (f *fetchContext) open(nowMs int64) int16 {
 		fs.mu.Unlock()
 		return kerr.FetchSessionTopicIDError.Code
 	}
-	for _, t := range f.requested() {
+	for t := range f.requested() {
 		fs.setLocked(t)
 	}
 	f.forgetLocked(fs)
 	size := len(fs.partitions)
 	fs.epoch = nextEpoch(fs.epoch)
-	f.targets = make([]fetchTarget, 0, size)
 	for p := fs.head.next; p != &fs.head; p = p.next {
+		f.nameTopic(&p.target)
 		f.targets = append(f.targets, p.target)
 	}
 	fs.mu.Unlock()
@@ -136,21 +196,52 @@ func (f *fetchContext) open(nowMs int64) int16 {
 }
 
 // requested gives the partitions that stand in the request itself.
-func (f *fetchContext) requested() []fetchTarget {
-	var targets []fetchTarget
-	for i := range f.req.Topics {
-		t := &f.req.Topics[i]
-		for _, p := range t.Partitions {
-			targets = append(targets, fetchTarget{
-				key:              sessionKey{topic: t.Name, id: t.ID, partition: p.Index},
-				offset:           p.FetchOffset,
-				maxBytes:         p.MaxBytes,
-				leaderEpoch:      p.CurrentLeaderEpoch,
-				lastFetchedEpoch: p.LastFetchedEpoch,
-			})
+func (f *fetchContext) requested() iter.Seq[fetchTarget] {
+	return func(yield func(fetchTarget) bool) {
+		for i := range f.req.Topics {
+			t := &f.req.Topics[i]
+			for _, p := range t.Partitions {
+				if !yield(fetchTarget{
+					key:              sessionKey{topic: t.Name, id: t.ID, partition: p.Index},
+					offset:           p.FetchOffset,
+					maxBytes:         p.MaxBytes,
+					leaderEpoch:      p.CurrentLeaderEpoch,
+					lastFetchedEpoch: p.LastFetchedEpoch,
+				}) {
+					return
+				}
+			}
 		}
 	}
-	return targets
+}
+
+// collect makes the request's partitions the targets. One that is named again
+// keeps its place and is asked what was said last.
+func (f *fetchContext) collect() {
+	for t := range f.requested() {
+		at, again := f.places[t.key]
+		if !again {
+			at = len(f.targets)
+			f.targets = append(f.targets, t)
+			f.places[t.key] = at
+		}
+		f.targets[at] = t
+		f.nameTopic(&f.targets[at])
+	}
+}
+
+// nameTopic finds the name that belongs to a topic's id, and lets it be once it
+// was found: in a session the partition of a topic that is gone has a name still.
+func (f *fetchContext) nameTopic(t *fetchTarget) {
+	if t.name != "" {
+		return
+	}
+	t.name = t.key.topic
+	if f.version >= topicIDVersion {
+		if topic := f.meta.TopicByID(t.key.id); topic != nil {
+			t.name = topic.Name
+		}
+	}
 }
 
 func (f *fetchContext) forgetLocked(fs *fetchSession) {
@@ -200,14 +291,12 @@ func (f *fetchContext) maxBytes() int {
 // and whether the answer must not wait: no partition can be read at all, or one
 // that should be erred.
 func (f *fetchContext) read() (size int, urgent bool) {
-	if f.results == nil {
-		f.results = make([]fetchResult, len(f.targets))
-	}
+	f.results = resized(f.results, len(f.targets))
 	left, atLeastOne, readable := f.maxBytes(), true, false
 	for i := range f.targets {
 		t, r := &f.targets[i], &f.results[i]
-		*r = fetchResult{hw: -1, lso: -1, logStart: -1, topic: t.key.topic}
-		if r.code = f.locate(t, r); r.code != 0 {
+		*r = fetchResult{hw: -1, lso: -1, logStart: -1}
+		if r.code, r.refused = f.locate(t); r.code != 0 {
 			continue
 		}
 		readable = true
@@ -224,26 +313,22 @@ func (f *fetchContext) read() (size int, urgent bool) {
 	return size, urgent || !readable
 }
 
-// locate finds the topic's name. A partition that the metadata does not know is
-// answered with its error and keeps nobody from waiting for the others.
-func (f *fetchContext) locate(t *fetchTarget, r *fetchResult) int16 {
-	if f.version >= topicIDVersion {
-		topic := f.meta.TopicByID(t.key.id)
-		if topic == nil {
-			return kerr.UnknownTopicID.Code
-		}
-		r.topic = topic.Name
+// locate refuses what the metadata does not know. Such a partition is answered
+// with its error and keeps nobody from waiting for the others.
+func (f *fetchContext) locate(t *fetchTarget) (code int16, refused int8) {
+	if t.name == "" && f.version >= topicIDVersion {
+		return kerr.UnknownTopicID.Code, refusedID
 	}
-	if f.meta.Partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition}) == nil {
-		return kerr.UnknownTopicOrPartition.Code
+	if f.meta.Partition(t.topicPartition()) == nil {
+		return kerr.UnknownTopicOrPartition.Code, refusedPartition
 	}
-	return 0
+	return 0, refusedNot
 }
 
 // readPartition reads from one partition, at most left bytes but for the first
 // batch of the answer.
 func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, atLeastOne bool) int16 {
-	p, err := f.server.partition(protocol.TopicPartition{Topic: r.topic, Partition: t.key.partition})
+	p, err := f.server.partition(t.topicPartition())
 	if err != nil {
 		return codeOf(err)
 	}
@@ -302,54 +387,77 @@ func (f *fetchContext) release() {
 
 // respond turns the results into the response, and notes in the session what
 // the fetcher has been told.
-func (f *fetchContext) respond(nowMs int64) *protocol.FetchResponse {
-	resp := &protocol.FetchResponse{}
+func (f *fetchContext) respond(nowMs int64) {
 	switch {
 	case f.session != nil:
-		resp.SessionID = f.session.id
+		f.resp.SessionID = f.session.id
 		f.session.mu.Lock()
 		defer f.session.mu.Unlock()
 		if f.session.epoch != nextEpoch(f.req.SessionEpoch) {
 			// Another request went on with the session meanwhile.
 			f.release()
-			resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
-			return resp
+			f.resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
+			return
 		}
 	case f.full:
-		resp.SessionID = f.newSession(nowMs)
+		f.resp.SessionID = f.newSession(nowMs)
 	}
-	for i := range f.targets {
-		if f.session != nil && !f.tellLocked(&f.targets[i], &f.results[i]) {
-			continue
+	for refused := int8(refusedNot); refused <= refusedPartition; refused++ {
+		for i := range f.targets {
+			t, r := &f.targets[i], &f.results[i]
+			if r.refused == refused && (f.session == nil || f.tellLocked(t, r)) {
+				f.add(t, r)
+			}
 		}
-		f.add(resp, &f.targets[i], &f.results[i])
 	}
-	return resp
 }
 
 // add appends one partition's answer, to the topic before it if that is the same.
-func (f *fetchContext) add(resp *protocol.FetchResponse, t *fetchTarget, r *fetchResult) {
-	last := len(resp.Topics) - 1
-	if last < 0 || resp.Topics[last].Name != t.key.topic || resp.Topics[last].ID != t.key.id {
-		resp.Topics = append(resp.Topics, protocol.FetchTopicResponse{Name: t.key.topic, ID: t.key.id})
-		last++
+func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
+	topics := f.resp.Topics
+	if n := len(topics); n == 0 || topics[n-1].Name != t.key.topic || topics[n-1].ID != t.key.id {
+		topics = slices.Grow(topics, 1)[:n+1]
+		topics[n].Name, topics[n].ID, topics[n].Partitions = t.key.topic, t.key.id, topics[n].Partitions[:0]
+		f.resp.Topics = topics
 	}
 	p := protocol.NewFetchPartitionResponse(t.key.partition, r.code)
 	p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.hw, r.lso, r.logStart
-	if f.req.Isolation == readCommitted && r.code == 0 {
+	switch {
+	case r.code != 0 && r.refused == refusedNot:
+		p.AbortedTransactions = nil
+	case r.code == 0 && f.req.Isolation == readCommitted:
 		p.AbortedTransactions = []protocol.AbortedTransaction{}
 	}
 	if r.region.Size() > 0 {
 		p.Records = &r.region
 	}
-	resp.Topics[last].Partitions = append(resp.Topics[last].Partitions, p)
+	if f.version >= leaderVersion && (r.code == kerr.NotLeaderForPartition.Code || r.code == kerr.FencedLeaderEpoch.Code) {
+		p.CurrentLeader = f.leader(t)
+	}
+	last := &topics[len(topics)-1]
+	last.Partitions = append(last.Partitions, p)
+}
+
+// leader tells who leads a partition, and once in the answer where that is.
+func (f *fetchContext) leader(t *fetchTarget) *protocol.Leader {
+	p := f.meta.Partition(t.topicPartition())
+	if p == nil {
+		return nil
+	}
+	named := slices.ContainsFunc(f.resp.NodeEndpoints, func(e protocol.NodeEndpoint) bool { return e.ID == p.Leader })
+	for _, b := range f.server.aliveBrokers(f.call, f.meta) {
+		if b.id == p.Leader && !named {
+			f.resp.NodeEndpoints = append(f.resp.NodeEndpoints, protocol.NodeEndpoint{ID: b.id, Host: b.host, Port: b.port, Rack: b.rack})
+		}
+	}
+	return &protocol.Leader{ID: p.Leader, Epoch: p.LeaderEpoch}
 }
 
 // reply sends the response: small encoded pieces, and between them the regions
 // of files, which go to the socket as they are.
-func (f *fetchContext) reply(c *call, resp *protocol.FetchResponse) error {
+func (f *fetchContext) reply(c *call) error {
 	enc := fetchEncoders.Get().(*protocol.FetchEncoder)
-	size, pieces, err := enc.Encode(f.version, c.header.CorrelationID, resp)
+	size, pieces, err := enc.Encode(f.version, c.header.CorrelationID, &f.resp)
 	if err != nil {
 		f.release()
 		fetchEncoders.Put(enc)

@@ -30,10 +30,15 @@ type sessionKey struct {
 // fetchTarget is what a fetcher asks of one partition.
 type fetchTarget struct {
 	key              sessionKey
+	name             string // of the topic; empty while its id is not known
 	offset           int64
 	maxBytes         int32
 	leaderEpoch      int32
 	lastFetchedEpoch int32
+}
+
+func (t *fetchTarget) topicPartition() protocol.TopicPartition {
+	return protocol.TopicPartition{Topic: t.name, Partition: t.key.partition}
 }
 
 // sessionPartition is a partition of a session, with what its fetcher was told
@@ -90,6 +95,7 @@ func (fs *fetchSession) setLocked(t fetchTarget) *sessionPartition {
 		fs.pushLocked(p)
 		return p
 	}
+	t.name = p.target.name
 	p.target = t
 	return p
 }

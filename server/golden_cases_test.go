@@ -9,7 +9,8 @@ import (
 
 func goldenCases() []goldenCase {
 	return slices.Concat(versionCases(), metadataCases(), createTopicsCases(), deleteTopicsCases(),
-		createPartitionsCases(), recordsCases(), configCases(), clusterCases())
+		createPartitionsCases(), recordsCases(), configCases(), clusterCases(),
+		produceCases(), fetchCases(), fetchSessionCases())
 }
 
 func versionCases() []goldenCase {

@@ -27,6 +27,7 @@ func topics(specs ...topicSpec) func(t *talk) {
 				t.Fatalf("%s: error %d %s", got.Topic, got.ErrorCode, *got.ErrorMessage)
 			}
 			t.awaitLeaders(s.name, int(s.partitions))
+			t.awaitServed(s.name, s.partitions)
 		}
 	}
 }
@@ -51,6 +52,16 @@ func (t *talk) awaitLeaders(name string, partitions int) {
 		}
 		if allLed(resp, partitions) {
 			return
+		}
+	}
+}
+
+// awaitServed waits until the leaders that Metadata tells know it themselves:
+// with 4.3.1 that is later.
+func (t *talk) awaitServed(name string, partitions int32) {
+	for p := int32(0); p < partitions; {
+		if t.do(listOffsets(t.n(name), p, -1)).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].ErrorCode == 0 {
+			p++
 		}
 	}
 }

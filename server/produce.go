@@ -13,19 +13,23 @@ package server
 //	12 partitions join a transaction by being written to (KIP-890)
 //	13 topic ids instead of names
 //
-// Refused, in this order: for every partition, acks that are none of -1, 0 and
-// 1 (INVALID_REQUIRED_ACKS); for the whole request, batches of a transaction in
+// Refused, in this order: for the whole request, batches of a transaction in
 // a request without a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
 // then partition by partition, an unknown topic id (UNKNOWN_TOPIC_ID), an
-// unknown partition (UNKNOWN_TOPIC_OR_PARTITION), a batch that is none, is more
-// than one or breaks a rule of its topic (see batch.Validate), a batch of a
+// unknown partition (UNKNOWN_TOPIC_OR_PARTITION), what is not one batch (see
+// batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), a
+// batch that breaks a rule of its topic (see batch.Validate), a batch of a
 // transaction that is not open (INVALID_TXN_STATE), an internal topic
 // (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
 // (NOT_LEADER_OR_FOLLOWER), and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
 //
+// A refusal tells the log start offset when it came from the log or its rules,
+// and -1 when the request was at fault.
+//
 // Missing on purpose: NOT_ENOUGH_REPLICAS. The reference asks for no more
-// replicas in sync than the partition has, and here it has one.
+// replicas in sync than the partition has, and here it has one. A partition that
+// is named twice gets both batches: the reference drops the first unseen.
 
 import (
 	"errors"
@@ -70,18 +74,12 @@ const maxProduceTopics = 100
 func handleProduce(s *Server, c *call) error {
 	p := produceCalls.Get().(*produceCall)
 	p.call = c
-	req := &p.req
-	if err := req.Parse(c.body, c.header.Version); err != nil {
+	if err := p.req.Parse(c.body, c.header.Version); err != nil {
 		return err
 	}
-	p.resp.Topics = resized(p.resp.Topics, len(req.Topics))
 	p.waiting.Store(1)
-	refused := p.refuseAll()
-	meta := s.broker.Metadata()
-	for i := range req.Topics {
-		p.topic(s, meta, &req.Topics[i], &p.resp.Topics[i], refused)
-	}
-	if req.Acks == 0 {
+	p.store(s)
+	if p.req.Acks == 0 {
 		failed := p.failed
 		p.free()
 		c.noReply()
@@ -94,11 +92,23 @@ func handleProduce(s *Server, c *call) error {
 	return nil
 }
 
+// store goes through the request's topics. Those without partitions are left
+// out of the answer.
+func (p *produceCall) store(s *Server) {
+	refused, meta := p.refuseAll(), s.broker.Metadata()
+	p.resp.Topics = resized(p.resp.Topics, len(p.req.Topics))
+	n := 0
+	for i := range p.req.Topics {
+		if t := &p.req.Topics[i]; len(t.Partitions) > 0 {
+			p.topic(s, meta, t, &p.resp.Topics[n], refused)
+			n++
+		}
+	}
+	p.resp.Topics = p.resp.Topics[:n]
+}
+
 // refuseAll gives the error that refuses every partition, nil for none.
 func (p *produceCall) refuseAll() error {
-	if a := p.req.Acks; a < -1 || a > 1 {
-		return kerr.InvalidRequiredAcks
-	}
 	if p.req.TransactionalID != nil {
 		return nil
 	}
@@ -143,6 +153,12 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
+	if _, err := batch.CheckForm(records, p.call.header.Version < zstdVersion); err != nil {
+		return err
+	}
+	if a := p.req.Acks; a < -1 || a > 1 {
+		return kerr.InvalidRequiredAcks
+	}
 	part, err := s.partition(tp)
 	if err != nil {
 		return err
@@ -150,7 +166,7 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	nowMs := s.nowMs()
 	info, err := p.validate(part.Config(), records, nowMs)
 	if err != nil {
-		if errors.As(err, new(*batch.InvalidError)) || errors.As(err, new(*batch.TimestampError)) {
+		if !is[*batch.CorruptError](err) && !is[*batch.TooLargeError](err) {
 			res.LogStartOffset = part.Log().StartOffset()
 		}
 		return err
@@ -168,7 +184,6 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) (batch.Info, error) {
 	return batch.Validate(records, batch.Rules{
 		MaxBatchBytes:        int64(cfg.MaxMessageBytes),
-		NoZstd:               p.call.header.Version < zstdVersion,
 		KeyRequired:          cfg.Log.Compact,
 		LogAppendTime:        cfg.LogAppendTime,
 		NowMs:                nowMs,
@@ -188,14 +203,16 @@ func (p *produceCall) append(part *replica.Partition, records []byte, info batch
 		return err
 	}
 	res.BaseOffset, res.LogAppendTimeMs = stored.BaseOffset, stored.LogAppendTimeMs
-	if p.req.Acks == 0 {
-		return nil
+	if p.req.Acks != 0 && part.HighWatermark() <= stored.LastOffset {
+		p.await(part, stored.LastOffset+1, res)
 	}
-	if part.HighWatermark() > stored.LastOffset {
-		return nil // as it is where nothing waits for a sync
-	}
+	return nil
+}
+
+// await has the answer wait until everything below offset is committed.
+func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol.ProducePartitionResponse) {
 	p.waiting.Add(1)
-	committed := part.AwaitCommit(stored.LastOffset+1, func(err error) {
+	committed := part.AwaitCommit(offset, func(err error) {
 		if err != nil {
 			p.refuse(part.TopicPartition().Topic, err, res)
 		}
@@ -206,7 +223,6 @@ func (p *produceCall) append(part *replica.Partition, records []byte, info batch
 	if committed {
 		p.waiting.Add(-1)
 	}
-	return nil
 }
 
 // refuse answers one partition with an error.
@@ -228,11 +244,14 @@ func (p *produceCall) refuse(topic string, err error, res *protocol.ProduceParti
 func produceMessage(err error) (string, []batch.RecordError) {
 	var invalid *batch.InvalidError
 	var timestamp *batch.TimestampError
+	var corrupt *batch.CorruptError
 	switch {
 	case errors.As(err, &invalid):
 		return invalid.Message, invalid.Records
 	case errors.As(err, &timestamp):
 		return timestamp.Message, timestamp.Records
+	case errors.As(err, &corrupt):
+		return corrupt.Reason, nil
 	}
 	return "", nil
 }
@@ -240,9 +259,8 @@ func produceMessage(err error) (string, []batch.RecordError) {
 // complete sends the answer.
 func (p *produceCall) complete(own bool) {
 	c := p.call
-	buf := protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp)
+	c.fill(protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp))
 	p.free()
-	c.fill(buf)
 	c.conn.complete(c.answer, own)
 }
 

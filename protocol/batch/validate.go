@@ -43,7 +43,7 @@ type Info struct {
 }
 
 // Validate checks the records that a client wants appended to one partition: b
-// must be one whole batch of magic 2 that keeps every rule. It reads each record,
+// must be one whole batch of magic 2 (see CheckForm) that keeps every rule. It reads each record,
 // expanding compressed ones as a stream, and believes no count and no length
 // before the bytes are there.
 //
@@ -60,7 +60,7 @@ type Info struct {
 // UnifiedLog.append and LogValidator; stricter than these, offset deltas
 // that are not 0, 1, 2, ... are refused.
 func Validate(b []byte, r Rules) (Info, error) {
-	h, err := frame(b)
+	h, err := CheckForm(b, r.NoZstd)
 	if err != nil {
 		return Info{}, err
 	}
@@ -80,8 +80,11 @@ func Validate(b []byte, r Rules) (Info, error) {
 	return info, nil
 }
 
-// frame checks that b is one batch of magic 2, before anything in it is believed.
-func frame(b []byte) (Header, error) {
+// CheckForm checks that b is one batch of magic 2, and none in zstd where that
+// is not allowed, before anything else in it is believed. It is the first part
+// of Validate, which Apache's broker does before it looks for the partition's log
+// (ProduceRequest.validateRecords). Errors: *InvalidError, *CorruptError, *CodecError.
+func CheckForm(b []byte, noZstd bool) (Header, error) {
 	if len(b) <= magicAt {
 		return Header{}, &InvalidError{Message: "a produce request has one record batch per partition and this has none"}
 	}
@@ -98,17 +101,21 @@ func frame(b []byte) (Header, error) {
 	if b[magicAt] != Magic {
 		return Header{}, &InvalidError{Message: "a produce request has record batches of magic 2 only, not " + itoa(int64(b[magicAt]))}
 	}
+	h, err := ParseHeader(b)
+	if err != nil {
+		return Header{}, err
+	}
 	if size < int64(len(b)) {
 		return Header{}, &InvalidError{Message: "a produce request has one record batch per partition and this has more"}
 	}
-	return ParseHeader(b)
+	if noZstd && h.Codec() == Zstd {
+		return Header{}, &CodecError{Codec: Zstd}
+	}
+	return h, nil
 }
 
 // checkHeader checks all that can be known without reading the records.
 func checkHeader(b []byte, h *Header, r *Rules) error {
-	if r.NoZstd && h.Codec() == Zstd {
-		return &CodecError{Codec: Zstd}
-	}
 	if h.BaseOffset != 0 {
 		return &InvalidError{Message: "the base offset of a produced batch is 0, not " + itoa(h.BaseOffset)}
 	}
