@@ -124,6 +124,25 @@ func (c *conn) serve() {
 		}
 	}
 	c.drain()
+	c.linger()
+}
+
+// lingerTime bounds how long a stop waits for a client to take what it was sent.
+const lingerTime = time.Second
+
+// linger sees to it that the answers reach a client that has sent more than was
+// read when the server stopped: a socket that is closed with bytes unread resets
+// the connection, and the client loses what it has not taken yet. So the end is
+// told, and what still comes is read and dropped until the client closes too.
+func (c *conn) linger() {
+	tcp, ok := c.nc.(*net.TCPConn)
+	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.sender.unread() == 0 {
+		return
+	}
+	if tcp.CloseWrite() == nil {
+		_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.Copy(io.Discard, tcp)
+	}
 }
 
 // read reads one request, and waits for its turn where the bytes of requests

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -244,4 +245,29 @@ func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
 		})
 	}
 	kept.Release()
+}
+
+// Answers that wait for an earlier one are bounded in bytes: the connection is
+// not read from while it holds more.
+func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
+	c, far := looseConn(t)
+	first, large := filled("first"), filled(string(make([]byte, maxHeld)))
+	c.expect(first)
+	c.expect(large)
+	c.complete(large, true)
+	held := make(chan int)
+	go func() {
+		c.room()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		held <- c.held
+	}()
+	for range 1000 {
+		runtime.Gosched() // lets it go on, if it would
+	}
+	c.complete(first, false)
+	wantBytes(t, far, "first"+string(make([]byte, maxHeld)))
+	if n := <-held; n >= maxHeld {
+		t.Errorf("reads on with %d bytes held", n)
+	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"reflect"
 	"testing"
@@ -135,13 +136,45 @@ func TestShutdownAnswersWaitingFetches(t *testing.T) {
 			c.send(wait)
 			eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
 			c.write(behindFetch(c, behind))
-			if err := b.stop(); err != nil {
-				t.Fatal(err)
+			stopped := make(chan error, 1)
+			go func() { stopped <- b.stop() }()
+			if behind == 0 {
+				// Without more from the client the stop does not wait for it.
+				if err := <-stopped; err != nil {
+					t.Fatal(err)
+				}
+				stopped <- nil
 			}
 			if p := fetched(t, c.receive(wait)); p.ErrorCode != 0 {
 				t.Fatalf("%+v", p)
 			}
 			c.closed()
+			_ = c.nc.Close()
+			if err := <-stopped; err != nil {
+				t.Fatal(err)
+			}
 		})
+	}
+}
+
+// A stop does not reset the connection of a client that has sent more than was
+// read: it would lose the answers that it has not taken yet.
+func TestShutdownDoesNotResetUnreadRequests(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	c := b.dial()
+	wait := fetch("t", 0, 0, forever, 1)
+	c.send(wait)
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	c.write(behindFetch(c, 2000))
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.stop() }()
+	c.receive(wait)
+	if _, err := c.br.ReadByte(); err != io.EOF {
+		t.Errorf("the end is %v", err)
+	}
+	_ = c.nc.Close()
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
 	}
 }

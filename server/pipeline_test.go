@@ -112,3 +112,23 @@ func TestDeletionAnswersAwaitedAcknowledgements(t *testing.T) {
 		}
 	}
 }
+
+// An answer that is ready is not kept back by the handler of the next request,
+// which waits.
+func TestReadyAnswerDoesNotWaitForTheNextHandler(t *testing.T) {
+	key := int16(kmsg.ListConfigResources)
+	was, release := handlers[key], make(chan struct{})
+	t.Cleanup(func() { handlers[key] = was }) // after the broker has stopped
+	handlers[key] = func(s *Server, c *call) error {
+		<-release
+		return was(s, c)
+	}
+	b := runBroker(t)
+	b.topic("t", 1)
+	c := b.dial()
+	waits := kmsg.NewPtrListConfigResourcesRequest()
+	c.send(metadata("t"), waits)
+	c.receive(metadata("t"))
+	close(release)
+	c.receive(waits)
+}
