@@ -18,6 +18,8 @@ type LocalLog struct {
 	TopicID protocol.UUID
 	// LatestEpoch is the last of leader-epoch-checkpoint, -1 if there is none.
 	LatestEpoch int32
+	// ProducerIDs is above the ids of all producers that the log knows, 0 if it knows none.
+	ProducerIDs int64
 }
 
 // Adoption is what Adopt did.
@@ -39,25 +41,22 @@ func HasTopics(tree meta.Tree) (bool, error) {
 
 // Adopt builds the nodes of the topics that stand in the log directories, for a tree that never had any: somebody put
 // this broker alone on the directories of an Apache broker whose ZooKeeper is not there. Names, partitions and ids are those of the directories; this
-// broker alone holds every partition, at a leader epoch above all in its log. It does nothing to a tree that
-// has had topics (HasTopics). It comes before Start.
+// broker alone holds every partition, in the latest leader epoch of its log. It comes before Start.
 //
 // The topics' own properties were in the tree that is not there. So that nothing is deleted that they said to keep, adopted topics
 // keep everything: retention.ms and retention.bytes are set to -1, until an administrator says otherwise. Kafka's
 // own topics get the properties that Apache's broker makes them with.
+//
+// A tree that has had topics learns what another broker did to the directories in between.
 func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 	var done Adoption
-	if had, err := HasTopics(tree); err != nil || had {
+	if had, err := HasTopics(tree); err != nil {
 		return done, err
+	} else if had {
+		c := catchUp{tree: tree, brokerID: brokerID}
+		return c.run(logs)
 	}
-	byTopic := map[string][]LocalLog{}
-	for _, log := range logs {
-		if ValidateTopicName(log.Topic) != nil || log.Partition < 0 {
-			done.Strays = append(done.Strays, log.TopicPartition)
-			continue
-		}
-		byTopic[log.Topic] = append(byTopic[log.Topic], log)
-	}
+	byTopic := done.sort(logs)
 	var ops []meta.Op
 	for _, path := range znode.PersistentPaths() {
 		if there, _, err := tree.Exists(path); err != nil {
@@ -73,6 +72,7 @@ func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 		}
 		ops = append(ops, topicOps...)
 	}
+	ops = append(ops, meta.SetOp(znode.LatestProducerIDBlock, ownProducerIDs(brokerID, usedProducerIDs(logs)).Encode(), meta.AnyVersion))
 	// All in one transaction: a stop in between leaves a tree that is adopted into again.
 	if _, err := tree.Multi(ops...); err != nil {
 		if errors.Is(err, meta.ErrNodeExists) {
@@ -81,6 +81,33 @@ func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 		return Adoption{}, err
 	}
 	return done, nil
+}
+
+// sort gives the logs of each topic, and sets aside those whose name is no topic's.
+func (done *Adoption) sort(logs []LocalLog) map[string][]LocalLog {
+	byTopic := map[string][]LocalLog{}
+	for _, log := range logs {
+		if ValidateTopicName(log.Topic) != nil || log.Partition < 0 {
+			done.Strays = append(done.Strays, log.TopicPartition)
+			continue
+		}
+		byTopic[log.Topic] = append(byTopic[log.Topic], log)
+	}
+	return byTopic
+}
+
+// adoptPartition makes the nodes of a partition that this broker leads, in the epoch of the log: a broker that starts again
+// goes on in its epoch. In a higher one it would leave records that are ahead of the ZooKeeper which Apache's broker comes back with.
+func adoptPartition(brokerID int32, tp protocol.TopicPartition, epoch int32) []meta.Op {
+	state := znode.PartitionState{Leader: brokerID, LeaderEpoch: max(epoch, 0), ISR: []int32{brokerID}}
+	return []meta.Op{
+		meta.CreateOp(znode.PartitionPath(tp), nil, meta.Persistent),
+		meta.CreateOp(znode.PartitionStatePath(tp), state.Encode(), meta.Persistent),
+	}
+}
+
+func errTooManyToAdopt(topic string, last int32) error {
+	return fmt.Errorf("topic %s seems to have %d partitions, by its directories: that is more than can be adopted", topic, last+1)
 }
 
 // maxAdoptedPartitions bounds what the number of one directory can make of a topic.
@@ -101,7 +128,7 @@ func (done *Adoption) adopt(brokerID int32, topic string, logs []LocalLog) ([]me
 		last = max(last, log.Partition)
 	}
 	if last >= maxAdoptedPartitions {
-		return nil, fmt.Errorf("topic %s seems to have %d partitions, by its directories: that is more than can be adopted", topic, last+1)
+		return nil, errTooManyToAdopt(topic, last)
 	}
 	if id.IsZero() {
 		id = NewTopicID()
@@ -118,10 +145,7 @@ func (done *Adoption) adopt(brokerID int32, topic string, logs []LocalLog) ([]me
 				done.Filled = append(done.Filled, tp)
 			}
 		}
-		state := znode.PartitionState{Leader: brokerID, LeaderEpoch: epoch + 1, ISR: []int32{brokerID}}
-		states = append(states,
-			meta.CreateOp(znode.PartitionPath(tp), nil, meta.Persistent),
-			meta.CreateOp(znode.PartitionStatePath(tp), state.Encode(), meta.Persistent))
+		states = append(states, adoptPartition(brokerID, tp, epoch)...)
 	}
 	done.Topics = append(done.Topics, topic)
 	config := znode.EncodeConfig(adoptedConfig(topic))

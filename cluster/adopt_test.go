@@ -1,16 +1,21 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"klamm/cluster/meta"
 	"klamm/cluster/meta/local"
+	"klamm/cluster/znode"
 	"klamm/protocol"
 )
 
 func logOf(topic string, partition int32, id protocol.UUID, epoch int32) LocalLog {
-	return LocalLog{protocol.TopicPartition{Topic: topic, Partition: partition}, id, epoch}
+	return LocalLog{TopicPartition: protocol.TopicPartition{Topic: topic, Partition: partition}, TopicID: id, LatestEpoch: epoch}
 }
 
 func TestAdopt(t *testing.T) {
@@ -51,7 +56,7 @@ func TestAdopt(t *testing.T) {
 	if m.NumTopics() != 3 || topic.ID != a || len(topic.Partitions) != 4 {
 		t.Fatalf("topics %v, orders %+v", m.TopicNames(), topic)
 	}
-	if got, want := fmt.Sprintf("%+v", topic.Partitions[0]), "{Index:0 Leader:7 LeaderEpoch:5 Replicas:[7] ISR:[7] Offline:[]}"; got != want {
+	if got, want := fmt.Sprintf("%+v", topic.Partitions[0]), "{Index:0 Leader:7 LeaderEpoch:4 Replicas:[7] ISR:[7] Offline:[]}"; got != want {
 		t.Errorf("partition %s, want %s", got, want)
 	}
 	if m.Topic("old").ID.IsZero() {
@@ -63,7 +68,72 @@ func TestAdopt(t *testing.T) {
 	if got := fmt.Sprint(m.Strays(logs)); got != "[orders-1 not a topic-0]" {
 		t.Errorf("strays %s", got)
 	}
-	if again, err := Adopt(tree, 7, []LocalLog{logOf("late", 0, a, 0)}); err != nil || len(again.Topics) != 0 {
-		t.Errorf("a tree that has topics adopted %v (%v)", again, err)
+}
+
+// TestAdoptCatchesUp has another broker work on the directories after this one.
+func TestAdoptCatchesUp(t *testing.T) {
+	store, err := local.Open(local.Options{Path: filepath.Join(t.TempDir(), local.FileName)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	tree, err := store.Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EnsureClusterID(tree, ""); err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := protocol.UUID{1}, protocol.UUID{2}, protocol.UUID{3}
+	used := logOf("kept", 0, a, 4)
+	used.ProducerIDs = 5
+	for round, step := range []struct {
+		logs []LocalLog
+		want string
+		// Of each partition the leader epoch.
+		topics string
+		// The first producer id that is given out after it.
+		producer int64
+	}{
+		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[anew kept] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1 << 32},
+		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1<<32 + 1000},
+		{[]LocalLog{ // led elsewhere; deleted and made anew; grown; new
+			used, logOf("kept", 1, a, 20), logOf("kept", 3, a, 1), logOf("anew", 0, c, 2), logOf("new", 0, b, 0),
+		}, "{[anew kept new] [kept-2] []}", "anew-0:9 kept-0:4 kept-1:20 kept-2:0 kept-3:1 new-0:0", 1<<32 + 2000},
+		{[]LocalLog{{TopicPartition: used.TopicPartition, TopicID: a, ProducerIDs: 1 << 33}}, "{[] [] []}",
+			"anew-0:9 kept-0:4 kept-1:20 kept-2:0 kept-3:1 new-0:0", 3 << 32},
+	} {
+		done, err := Adopt(tree, 7, step.logs)
+		if got := fmt.Sprint(done); err != nil || got != step.want {
+			t.Errorf("round %d: %s (%v), want %s", round, got, err, step.want)
+		}
+		broker, err := Start(t.Context(), Options{Tree: tree, Replicas: newFakeReplicas(), BrokerID: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var topics []string
+		m := broker.Metadata()
+		for _, name := range m.TopicNames() {
+			for _, p := range m.Topic(name).Partitions {
+				topics = append(topics, fmt.Sprintf("%s-%d:%d", name, p.Index, p.LeaderEpoch))
+			}
+		}
+		slices.Sort(topics)
+		if got := strings.Join(topics, " "); got != step.topics {
+			t.Errorf("round %d: %s, want %s", round, got, step.topics)
+		}
+		if first, _, err := broker.AllocateProducerIDs(t.Context()); err != nil || first != step.producer {
+			t.Errorf("round %d: the next producer id is %d (%v), want %d", round, first, err, step.producer)
+		}
+		if round == 2 && m.Topic("anew").ID != c {
+			t.Errorf("anew has id %s", m.Topic("anew").ID)
+		}
+		broker.Close()
+		if err := tree.Delete(znode.BrokerPath(7), meta.AnyVersion); err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Delete(znode.Controller, meta.AnyVersion); err != nil && !errors.Is(err, meta.ErrNoNode) {
+			t.Fatal(err)
+		}
 	}
 }

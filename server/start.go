@@ -180,13 +180,17 @@ func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	return err
 }
 
-// adopt takes over the topics of log directories that were another broker's, if
-// the tree never had any.
+// adopt takes over the topics of log directories that were another broker's, before
+// or since the tree was made.
 func (b *Broker) adopt(id identity) error {
 	var found []cluster.LocalLog
 	for tp, log := range b.store.All() {
 		topicID, _ := b.store.TopicID(tp)
-		found = append(found, cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch()})
+		l := cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch()}
+		for _, p := range log.ActiveProducers() {
+			l.ProducerIDs = max(l.ProducerIDs, p.ProducerID+1)
+		}
+		found = append(found, l)
 	}
 	if len(found) == 0 {
 		return nil
