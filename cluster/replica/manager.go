@@ -100,6 +100,14 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config) error {
 	}
 	log.Configure(cfg.Log)
 	log.AssignLeaderEpoch(order.LeaderEpoch)
+	if log.FlushWanted() {
+		// What a crash left with the kernel alone counts from here on: a producer that
+		// sends it again is told that it is stored.
+		if err := log.Flush(log.EndOffset()); err != nil {
+			m.store.ReportFailure(tp, err)
+			return err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.partitions[tp]

@@ -278,3 +278,43 @@ func TestConfigureReachesEveryPartition(t *testing.T) {
 		t.Error("a change of the broker's defaults dropped the topic's own")
 	}
 }
+
+// TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount has a broker killed before it synced a record,
+// and the machine stop once the next one leads: a producer that sent it again was told that it is stored.
+func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	var killed *vfs.Mem
+	f.disk.SetHook(func(op vfs.Op) {
+		if killed == nil && op.Kind == vfs.OpSync && filepath.Ext(op.Path) == ".log" {
+			killed = f.disk.Clone()
+		}
+	})
+	told := make(chan error, 1)
+	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+		told <- nil
+	}
+	if err := <-told; err != nil {
+		t.Fatal(err)
+	}
+	f.disk.SetHook(nil)
+	store, err := logstore.OpenStore(logstore.StoreOptions{
+		Dirs: []string{"/d"}, FS: killed, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close(context.Background())
+	m := NewManager(store, f.manager.resolve)
+	order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 4}
+	errs := m.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return map[string]string{"flush.messages": "1"} })
+	if errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	p, err := m.Partition(tp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.HighWatermark() != 1 || p.Log().RecoveryPoint() != 1 {
+		t.Errorf("the high watermark is %d, and only what is below %d is on the disk", p.HighWatermark(), p.Log().RecoveryPoint())
+	}
+}
