@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"errors"
 	"sync"
 
 	"klamm/protocol/batch"
@@ -286,6 +287,7 @@ func (l *Log) publishLocked(active *segment, size int64) {
 	active.mu.Unlock()
 	for _, a := range st.appends {
 		l.producers.apply(&a.Header, a.Data)
+		l.producers.seen(a.Header.ProducerID, st.nowMs)
 	}
 	l.producers.mapEnd = st.end
 	l.bytesAppended.Add(st.bytes)
@@ -315,6 +317,10 @@ func (l *Log) rollLocked(nowMs int64) error {
 	}
 	next := l.newSegment(base, nowMs)
 	if err := next.create(); err != nil {
+		var leftover *leftoverError
+		if errors.As(err, &leftover) {
+			return l.fail("create", next.path(logSuffix), err)
+		}
 		return l.dirError("create", next.path(logSuffix), err)
 	}
 	l.flush.mu.Lock()

@@ -159,7 +159,7 @@ func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
 	defer d.cpMu.Unlock()
 	for _, name := range checkpointKinds {
 		c := d.checkpoints[name]
-		if _, ok := c.entries[tp]; !ok && c.entries != nil {
+		if _, ok := c.entries[tp]; !ok && !c.unsure {
 			continue
 		}
 		kept := offsets{}
@@ -194,12 +194,25 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 func (s *Store) retain() {
 	nowMs := s.o.Clock().UnixMilli()
 	s.eachLog("retention", func(l *Log) error {
+		if !s.wanted(l.Partition()) {
+			return nil
+		}
 		segments, bytes, err := l.Retain(nowMs)
 		if segments > 0 {
 			s.log.Info("old segments deleted", "partition", l.Partition().String(), "segments", segments, "bytes", bytes)
 		}
 		return err
 	})
+}
+
+// wanted says whether anybody asked for the partition since the start. Of others the
+// topic's configuration is not known: the one that they are loaded with may not be theirs,
+// and deletes nothing.
+func (s *Store) wanted(tp protocol.TopicPartition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.logs[tp]
+	return p != nil && p.wanted
 }
 
 // flushDue makes durable what waits for longer than flush.ms, and notices logs

@@ -28,6 +28,8 @@ const (
 	recoveryPointCheckpoint = "recovery-point-offset-checkpoint"
 	startOffsetCheckpoint   = "log-start-offset-checkpoint"
 	highWatermarkCheckpoint = "replication-offset-checkpoint"
+	// cleanerCheckpoint is Apache's alone; klamm reads from it which logs may have gaps.
+	cleanerCheckpoint = "cleaner-offset-checkpoint"
 )
 
 // offsets is the content of a checkpoint.
@@ -110,23 +112,25 @@ func readOffsets(disk vfs.FS, dir, name string) (offsets, error) {
 // owner's lock guards it.
 type checkpoint struct {
 	path string
-	// entries is what the file holds, nil when that is not known: it could not be
-	// read or writing it failed half-way.
+	// entries is what the file holds, or should.
 	entries offsets
+	// unsure says that the file may hold something else: it could not be read, or
+	// writing it failed half-way.
+	unsure bool
 }
 
 // write puts the entries in place of the file's unless they are equal, so that
 // an idle broker syncs nothing. It survives a crash at any point: the file then
 // has the old or the new entries.
 func (c *checkpoint) write(disk vfs.FS, entries offsets) error {
-	if c.entries != nil && maps.Equal(c.entries, entries) {
+	if !c.unsure && maps.Equal(c.entries, entries) {
 		return nil
 	}
-	c.entries = nil
+	c.unsure = true
 	if err := writeFileAtomically(disk, c.path, entries.encode()); err != nil {
 		return err
 	}
-	c.entries = entries
+	c.entries, c.unsure = entries, false
 	return nil
 }
 

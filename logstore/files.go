@@ -61,11 +61,15 @@ func (c *cachedFile) acquire() (vfs.File, error) {
 		return f, err
 	}
 	f, err := c.fs.Open(c.path)
-	if err != nil {
-		return nil, err
-	}
 	b := c.budget
 	b.mu.Lock()
+	if err != nil {
+		if c.retired { // meanwhile, and its file renamed
+			err = errors.Join(errRetired, err)
+		}
+		b.mu.Unlock()
+		return nil, err
+	}
 	if c.retired {
 		b.mu.Unlock()
 		return nil, errors.Join(errRetired, f.Close())

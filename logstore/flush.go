@@ -103,6 +103,9 @@ func (l *Log) syncFiles(closing bool) error {
 		}
 		if err != nil {
 			l.unflushedSince.CompareAndSwap(-1, since)
+			if tooManyFiles(err) { // it did not come to the sync
+				return l.dirError("sync", s.path(logSuffix), err)
+			}
 			return l.fail("sync", s.path(logSuffix), err)
 		}
 	}
@@ -184,5 +187,6 @@ func (l *Log) FlushWanted() bool {
 // made durable.
 func (l *Log) FlushDue(nowMs int64) bool {
 	since := l.unflushedSince.Load()
-	return since >= 0 && nowMs-since >= l.flushMs.Load()
+	// A clock that was set back must not put it off.
+	return since >= 0 && (nowMs-since >= l.flushMs.Load() || nowMs < since)
 }

@@ -115,6 +115,9 @@ type Options struct {
 	RecoveryPoint, StartOffset int64
 	// Clean says that the log was closed before, so that its tail is believed.
 	Clean bool
+	// Compacted says that the log was compacted once, whatever Config says now: gaps
+	// between its segments are no sign of a loss.
+	Compacted bool
 	// NowMs is the time, for the expiry of producers and the age of a new segment.
 	NowMs int64
 	// Files bounds open files; nil makes a budget of the log's own.

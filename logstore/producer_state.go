@@ -46,7 +46,10 @@ func (m batchMeta) firstSeq() int32 {
 
 // producer is the state of one producer id (ProducerStateEntry).
 type producer struct {
-	lastTimestamp    int64
+	lastTimestamp int64
+	// seenMs is when it wrote last, as far as this process knows: records may be stamped
+	// with any time, and one that writes old ones is not silent.
+	seenMs           int64
 	txnFirstOffset   int64 // of the open transaction, -1 when there is none
 	coordinatorEpoch int32
 	epoch            int16
@@ -195,9 +198,16 @@ func markerCoordinatorEpoch(data []byte) (int32, bool) {
 // marker is a few dozen.
 const controlRecordLimit = 1 << 16
 
+// seen notes when a producer wrote.
+func (s *producers) seen(id, nowMs int64) {
+	if p := s.byID[id]; p != nil {
+		p.seenMs = nowMs
+	}
+}
+
 // expired says whether a producer has been silent for too long.
 func (p *producer) expired(nowMs, expirationMs int64) bool {
-	return p.txnFirstOffset < 0 && nowMs-p.lastTimestamp >= expirationMs
+	return p.txnFirstOffset < 0 && nowMs-max(p.lastTimestamp, p.seenMs) >= expirationMs
 }
 
 func (s *producers) removeExpired(nowMs, expirationMs int64) {

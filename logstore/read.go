@@ -161,6 +161,7 @@ func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (R
 	r.epoch = l.hints.generation()
 	for i := v.floor(from); i < len(v.segments) && v.segments[i].base < r.upTo; i++ {
 		region, found, err := r.segment(i)
+		err = goneIsRetired(err)
 		if errors.Is(err, errBadFrame) && i < len(v.segments)-1 {
 			// The index of a sealed segment may have led astray: write it anew, once.
 			s := v.segments[i]
@@ -232,7 +233,7 @@ func (r *reader) bounds(i int, s *segment, f vfs.File) (pos, end int64, err erro
 		}
 	}
 	if pos, err = r.find(s, f, r.from, size); err != nil || pos < 0 {
-		return -1, 0, err
+		return -1, -1, err
 	}
 	if limit-pos <= r.maxBytes {
 		if last && limit == size {

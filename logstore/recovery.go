@@ -276,7 +276,7 @@ func (r *recoverer) deleteFrom(n int) error {
 		}
 	}
 	r.segments = slices.Clone(r.segments[:n])
-	return nil
+	return r.fs.SyncDir(r.dir) // they must not come back behind what is written from here on
 }
 
 // recoverSegments finds the end of the log, after a crash by reading all that
@@ -294,7 +294,7 @@ func (r *recoverer) recoverSegments() error {
 	}
 	for i := first; i < len(r.segments); i++ {
 		s := r.segments[i]
-		if i > first && !r.config.Compact && s.base != r.end {
+		if i > first && !r.config.Compact && !r.o.Compacted && s.base != r.end {
 			r.logger.Warn("segment does not continue the log and is removed with what follows", "segment", s.base, "end", r.end)
 			return r.deleteFrom(i)
 		}
@@ -388,7 +388,7 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 	}
 	if valid < size {
 		r.logger.Warn("log cut after the last whole batch", "segment", s.base, "end", r.end, "bytes", size-valid, "err", err)
-		if err := f.Truncate(valid); err != nil {
+		if err := errors.Join(f.Truncate(valid), f.Sync()); err != nil {
 			return false, err
 		}
 		s.size.Store(valid)
@@ -467,7 +467,7 @@ func (r *recoverer) replay() error {
 				return err
 			}
 		}
-		if err := s.replayProducers(p, s.size.Load(), r.end); err != nil {
+		if err := s.replayProducers(p, s.size.Load(), r.end, r.o.NowMs); err != nil {
 			return err
 		}
 	}
@@ -477,7 +477,8 @@ func (r *recoverer) replay() error {
 }
 
 // replayProducers takes in the batches from the state's end on that lie below end.
-func (s *segment) replayProducers(p *producers, size, end int64) error {
+// nowMs counts as the time at which their producers wrote.
+func (s *segment) replayProducers(p *producers, size, end, nowMs int64) error {
 	f, err := s.log.acquire()
 	if err != nil {
 		return err
@@ -505,6 +506,7 @@ func (s *segment) replayProducers(p *producers, size, end int64) error {
 			}
 		}
 		p.apply(&scan.h, data)
+		p.seen(scan.h.ProducerID, nowMs) // at the latest; its last batch may be sent again right now
 		p.mapEnd = scan.h.NextOffset()
 	}
 	if errors.Is(err, io.EOF) {

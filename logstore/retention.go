@@ -131,15 +131,20 @@ func (l *Log) deleteOldestLocked(rule func(int, *segment) (bool, error), nowMs i
 			return 0, 0, err
 		}
 	}
-	old := l.view.segments[:n]
+	// On the disk first: a log start offset that was shown must not go back, nor half of the
+	// segments come back. Readers of the old ones wait for the lock and look again.
+	err = l.deleteSegmentsLocked(l.view.segments[:n])
+	if serr := l.fs.SyncDir(l.dir); serr != nil {
+		err = errors.Join(err, l.fail("sync", l.dir, serr))
+	}
 	l.startAtLocked(l.view.segments[n].base)
 	l.pub.Lock()
 	l.view.segments = slices.Clone(l.view.segments[n:])
 	l.pub.Unlock()
-	return n, bytes, l.deleteSegmentsLocked(old)
+	return n, bytes, err
 }
 
-// deleteSegmentsLocked renames the files of segments that are no longer in the
+// deleteSegmentsLocked renames the files of segments that leave or have left the
 // view to .deleted, with their producers' snapshots, and has them removed later.
 func (l *Log) deleteSegmentsLocked(old []*segment) error {
 	var paths []string

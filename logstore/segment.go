@@ -61,8 +61,29 @@ func newSegment(disk vfs.FS, budget *FileBudget, dir string, base, nowMs int64) 
 }
 
 // create makes the segment's files, empty; what stands there under the same
-// names is the rest of a crash and goes.
+// names is the rest of a crash and goes. When it fails it leaves no file, or the
+// error is a *leftoverError: an empty segment amid the log would be taken for its
+// end by the next start.
 func (s *segment) create() error {
+	err := s.createFiles()
+	if err == nil {
+		return nil
+	}
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
+		if rerr := removeIfExists(s.fs, s.path(suffix)); rerr != nil {
+			return &leftoverError{err, rerr}
+		}
+	}
+	return err
+}
+
+// leftoverError says that a segment could neither be made nor removed again.
+type leftoverError struct{ made, removed error }
+
+func (e *leftoverError) Error() string   { return e.made.Error() + "; and then: " + e.removed.Error() }
+func (e *leftoverError) Unwrap() []error { return []error{e.made, e.removed} }
+
+func (s *segment) createFiles() error {
 	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
 		if err := createEmpty(s.fs, s.path(suffix)); err != nil {
 			return err

@@ -160,6 +160,7 @@ type partition struct {
 	err   error
 
 	topicID protocol.UUID // guarded by Store.mu; zero when not known
+	wanted  bool          // guarded by Store.mu; Create or GetOrCreate gave it to somebody
 	// gone, when not nil, says that the partition is being deleted; it is closed
 	// when its name is free again. Guarded by Store.mu.
 	gone chan struct{}

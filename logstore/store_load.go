@@ -78,7 +78,8 @@ func asDirError(path string, err error) error {
 
 // Create makes the log of a partition that is new to this broker, in the online
 // directory with the fewest logs, and answers when it would survive a crash. A
-// log that is already here is given back; it gets the topic id if it has none.
+// log that is already here is given back with this configuration; it gets the
+// topic id if it has none.
 //
 // Errors: *TopicIDError when the log here is of another topic, *DirError when
 // no directory takes it (a full one stays online), ErrStoreClosed.
@@ -101,7 +102,14 @@ func (s *Store) create(tp protocol.TopicPartition, topicID protocol.UUID, c Conf
 			return nil, errors.Join(lastErr, err)
 		}
 		if !isNew {
-			return s.existing(p, topicID)
+			log, err := s.existing(p, topicID)
+			if err == nil {
+				log.Configure(c)
+				s.mu.Lock()
+				p.wanted = true
+				s.mu.Unlock()
+			}
+			return log, err
 		}
 		p.log, p.err = s.createIn(p, c)
 		if p.err != nil {
@@ -145,7 +153,7 @@ func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried
 	if err != nil {
 		return nil, false, err
 	}
-	p = &partition{tp: tp, dir: d, path: filepath.Join(d.path, DirName(tp)), topicID: topicID, ready: make(chan struct{})}
+	p = &partition{tp: tp, dir: d, path: filepath.Join(d.path, DirName(tp)), topicID: topicID, wanted: true, ready: make(chan struct{})}
 	s.logs[tp] = p
 	s.loading.Add(1)
 	return p, true, nil
@@ -243,10 +251,11 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	recoveryPoint := d.checkpoints[recoveryPointCheckpoint].entries[p.tp]
 	startOffset := d.checkpoints[startOffsetCheckpoint].entries[p.tp]
 	highWatermark := d.checkpoints[highWatermarkCheckpoint].entries[p.tp]
+	_, compacted := d.compacted[p.tp]
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
 		FS: s.fs, Dir: p.path, Partition: p.tp, Config: c,
-		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean,
+		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted,
 		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()

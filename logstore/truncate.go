@@ -149,7 +149,7 @@ func (l *Log) rebuildProducersLocked(end, nowMs int64) error {
 	}
 	for i := l.view.floor(p.mapEnd); i < len(l.view.segments); i++ {
 		s := l.view.segments[i]
-		if err := s.replayProducers(p, l.view.size(i), end); err != nil {
+		if err := s.replayProducers(p, l.view.size(i), end, nowMs); err != nil {
 			return l.dirError("read", s.path(logSuffix), err)
 		}
 	}
