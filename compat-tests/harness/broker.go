@@ -167,6 +167,17 @@ func (b *Broker) Run() error {
 	return b.AwaitReady()
 }
 
+// RunAs is Run with other software, "klamm" or "apache", on the same address,
+// broker.id and directories. The broker has to have begun as Apache's, whose
+// ZooKeeper stays up.
+func (b *Broker) RunAs(software string) error {
+	b.apache = software == "apache"
+	if b.apache && b.zookeeper == nil {
+		return errors.New("harness: this broker has no ZooKeeper")
+	}
+	return b.Run()
+}
+
 // Launch starts the broker's process and does not wait for it.
 func (b *Broker) Launch() error {
 	if b.proc != nil {
@@ -309,7 +320,7 @@ func (b *Broker) properties() string {
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
 	}
-	if b.zookeeper != nil {
+	if b.apache {
 		props["zookeeper.connect"] = b.zookeeper.addr
 		props["zookeeper.session.timeout.ms"] = "6000"
 	}

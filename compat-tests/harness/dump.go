@@ -16,13 +16,16 @@ type DumpFacts struct {
 	Files, Batches, Records int
 }
 
-// DumpLogs runs kafka.tools.DumpLogSegments of 3.9.2 over every segment of a
-// log directory whose broker is stopped, with deep iteration and with both of
+// DumpLogs runs kafka.tools.DumpLogSegments of 3.9.2 over every segment of
+// log directories whose broker is stopped, with deep iteration and with both of
 // its checks of indexes, and fails the test on anything that it finds wrong.
-func DumpLogs(t testing.TB, logDir string) DumpFacts {
+func DumpLogs(t testing.TB, logDirs ...string) DumpFacts {
 	t.Helper()
-	logs := segmentFiles(t, logDir, ".log", ".index", ".timeindex", ".snapshot")
-	indexes := segmentFiles(t, logDir, ".index", ".timeindex")
+	var logs, indexes []string
+	for _, dir := range logDirs {
+		logs = append(logs, segmentFiles(t, dir, ".log", ".index", ".timeindex", ".snapshot")...)
+		indexes = append(indexes, segmentFiles(t, dir, ".index", ".timeindex")...)
+	}
 	facts := DumpFacts{Files: len(logs)}
 	for _, files := range chunks(logs) {
 		dump(t, &facts, "--deep-iteration", "--verify-index-only", "--max-message-size", "67108864", "--files", files)
