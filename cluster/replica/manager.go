@@ -31,9 +31,20 @@ type Manager struct {
 	store   *logstore.Store
 	resolve func(overrides map[string]string) *Config
 
+	// configuring is held from before properties are resolved until the
+	// partitions have them, so that what is older never comes after what is newer.
+	// It is taken before mu.
+	configuring sync.Mutex
+
 	mu         sync.RWMutex
 	partitions map[protocol.TopicPartition]*Partition // guarded by mu
-	topics     map[string]map[string]string           // guarded by mu; the properties of topics that have partitions here
+	topics     map[string]*topic                      // guarded by mu; those that have partitions here
+}
+
+// topic is what the partitions of a topic have in common.
+type topic struct {
+	overrides  map[string]string // the topic's own properties
+	partitions int               // how many are here
 }
 
 // NewManager makes a manager without partitions over the broker's directories.
@@ -43,7 +54,7 @@ func NewManager(store *logstore.Store, resolve func(overrides map[string]string)
 	return &Manager{
 		store: store, resolve: resolve,
 		partitions: make(map[protocol.TopicPartition]*Partition),
-		topics:     make(map[string]map[string]string),
+		topics:     make(map[string]*topic),
 	}
 }
 
@@ -62,18 +73,21 @@ func (m *Manager) Partition(tp protocol.TopicPartition) (*Partition, error) {
 // in-sync replica. Logs are opened, or made where there are none. The errors,
 // one for each order, are those of logstore.Store.Create.
 func (m *Manager) LeaderAndISR(orders []controller.LeaderAndISR, topicConfig func(topic string) map[string]string) []error {
+	m.configuring.Lock()
+	defer m.configuring.Unlock()
 	configs := make(map[string]*Config)
+	overrides := make(map[string]map[string]string)
 	for i := range orders {
-		topic := orders[i].Topic
-		if configs[topic] == nil {
-			overrides := topicConfig(topic)
-			configs[topic] = m.resolve(overrides)
-			m.mu.Lock()
-			m.topics[topic] = overrides
-			m.mu.Unlock()
+		name := orders[i].Topic
+		if configs[name] == nil {
+			overrides[name] = topicConfig(name)
+			configs[name] = m.resolve(overrides[name])
 		}
 	}
-	return eachOf(len(orders), func(i int) error { return m.lead(&orders[i], configs[orders[i].Topic]) })
+	return eachOf(len(orders), func(i int) error {
+		name := orders[i].Topic
+		return m.lead(&orders[i], configs[name], overrides[name])
+	})
 }
 
 // eachOf calls f for 0 to n-1, several at a time, and gives their errors.
@@ -88,7 +102,7 @@ func eachOf(n int, f func(int) error) []error {
 	return errs
 }
 
-func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config) error {
+func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config, overrides map[string]string) error {
 	open := m.store.GetOrCreate
 	if order.IsNew {
 		open = m.store.Create
@@ -110,8 +124,15 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	t := m.topics[tp.Topic]
+	if t == nil {
+		t = new(topic)
+		m.topics[tp.Topic] = t
+	}
+	t.overrides = overrides
 	p := m.partitions[tp]
 	if p == nil {
+		t.partitions++
 		p = &Partition{tp: tp, id: order.TopicID, log: log, store: m.store, end: log.EndOffset()}
 		p.hw.Store(p.end)
 		log.SetHighWatermark(p.end)
@@ -127,12 +148,7 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config) error {
 func (m *Manager) StopReplica(orders []controller.StopReplica) []error {
 	return eachOf(len(orders), func(i int) error {
 		tp := orders[i].TopicPartition
-		m.mu.Lock()
-		p := m.partitions[tp]
-		delete(m.partitions, tp)
-		delete(m.topics, tp.Topic)
-		m.mu.Unlock()
-		if p != nil {
+		if p := m.remove(tp); p != nil {
 			p.stop(&UnknownPartitionError{tp})
 		}
 		if !orders[i].Delete {
@@ -145,35 +161,62 @@ func (m *Manager) StopReplica(orders []controller.StopReplica) []error {
 	})
 }
 
-// Configure gives a topic's partitions its changed properties.
-func (m *Manager) Configure(topic string, overrides map[string]string) {
+// remove takes a partition out, nil when it is not here.
+func (m *Manager) remove(tp protocol.TopicPartition) *Partition {
 	m.mu.Lock()
-	m.topics[topic] = overrides
+	defer m.mu.Unlock()
+	p := m.partitions[tp]
+	if p == nil {
+		return nil
+	}
+	delete(m.partitions, tp)
+	if t := m.topics[tp.Topic]; t.partitions > 1 {
+		t.partitions--
+	} else {
+		delete(m.topics, tp.Topic)
+	}
+	return p
+}
+
+// Configure gives a topic's partitions its changed properties.
+func (m *Manager) Configure(name string, overrides map[string]string) {
+	m.configuring.Lock()
+	defer m.configuring.Unlock()
+	m.mu.Lock()
+	if t := m.topics[name]; t != nil {
+		t.overrides = overrides
+	}
 	m.mu.Unlock()
-	m.configure(topic, m.resolve(overrides))
+	m.configure(map[string]*Config{name: m.resolve(overrides)})
 }
 
 // Reconfigure resolves every topic's properties anew, after the broker's
 // defaults changed.
 func (m *Manager) Reconfigure() {
+	m.configuring.Lock()
+	defer m.configuring.Unlock()
 	m.mu.RLock()
-	topics := make(map[string]*Config, len(m.topics))
-	for topic, overrides := range m.topics {
-		topics[topic] = m.resolve(overrides)
+	configs := make(map[string]*Config, len(m.topics))
+	for name, t := range m.topics {
+		configs[name] = m.resolve(t.overrides)
 	}
 	m.mu.RUnlock()
-	for topic, cfg := range topics {
-		m.configure(topic, cfg)
-	}
+	m.configure(configs)
 }
 
-func (m *Manager) configure(topic string, cfg *Config) {
-	// Partition numbers have no gaps.
-	for i := int32(0); ; i++ {
-		p, err := m.Partition(protocol.TopicPartition{Topic: topic, Partition: i})
-		if err != nil {
-			return
+// configure gives each partition its topic's config. It goes over all
+// partitions: those of a topic that are here may have gaps.
+func (m *Manager) configure(configs map[string]*Config) {
+	var concerned []*Partition
+	m.mu.RLock()
+	for tp, p := range m.partitions {
+		if configs[tp.Topic] != nil {
+			concerned = append(concerned, p)
 		}
+	}
+	m.mu.RUnlock()
+	for _, p := range concerned {
+		cfg := configs[p.tp.Topic]
 		p.config.Store(cfg)
 		p.log.Configure(cfg.Log)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -52,20 +53,25 @@ func newFixture(t *testing.T, overrides map[string]string) *fixture {
 	return &fixture{t, disk, store, m, p}
 }
 
-// append stores a batch with one record and gives where it stands and its size.
-func (f *fixture) append() logstore.Result {
-	f.t.Helper()
+// batch is one to append, with one record.
+func (f *fixture) batch() logstore.Append {
 	b := batch.NewBuilder(batch.None)
 	b.Add(1, nil, []byte("value"))
 	data, err := b.Build()
 	if err != nil {
-		f.t.Fatal(err)
+		f.t.Error(err)
 	}
 	h, err := batch.ParseHeader(data)
 	if err != nil {
-		f.t.Fatal(err)
+		f.t.Error(err)
 	}
-	batches := []logstore.Append{{Data: data, Header: h}}
+	return logstore.Append{Data: data, Header: h}
+}
+
+// append stores a batch and gives where it stands and its size.
+func (f *fixture) append() logstore.Result {
+	f.t.Helper()
+	batches := []logstore.Append{f.batch()}
 	if err := f.Append(batches, 1); err != nil {
 		f.t.Fatal(err)
 	}
@@ -269,7 +275,23 @@ func TestDeleteRecords(t *testing.T) {
 
 func TestConfigureReachesEveryPartition(t *testing.T) {
 	f := newFixture(t, nil)
+	// Partition 1 is not here, as when its directory failed.
+	order := controller.LeaderAndISR{TopicPartition: protocol.TopicPartition{Topic: "t", Partition: 2}, TopicID: protocol.UUID{1}, IsNew: true}
+	if errs := f.manager.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	third, err := f.manager.Partition(order.TopicPartition)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.manager.Configure("t", map[string]string{"flush.messages": "1"})
+	if third.Config().Log.FlushMessages != 1 {
+		t.Error("a partition behind a gap did not get the topic's change")
+	}
+	// One partition less leaves the topic's properties to the other.
+	if errs := f.manager.StopReplica([]controller.StopReplica{{TopicPartition: order.TopicPartition, Delete: true}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
 	if f.Config().Log.FlushMessages != 1 || f.Log().Config().FlushMessages != 1 {
 		t.Error("the partition did not get the topic's change")
 	}
@@ -316,5 +338,52 @@ func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
 	}
 	if p.HighWatermark() != 1 || p.Log().RecoveryPoint() != 1 {
 		t.Errorf("the high watermark is %d, and only what is below %d is on the disk", p.HighWatermark(), p.Log().RecoveryPoint())
+	}
+}
+
+// Appends, waits and fetches that run while the partition is deleted end, each
+// with success or with what says that it is gone, and what was committed stays
+// in order.
+func TestDeletionWhileAppendsRun(t *testing.T) {
+	for _, flush := range []string{"", "1"} {
+		f := newFixture(t, map[string]string{"flush.messages": flush})
+		var workers sync.WaitGroup
+		var some sync.WaitGroup // a few appends of each worker, before the deletion
+		for range 4 {
+			some.Add(1)
+			workers.Go(func() {
+				committed := make(chan error, 1)
+				for i := 0; ; i++ {
+					if i == 5 {
+						some.Done()
+					}
+					batches := []logstore.Append{f.batch()}
+					err := f.Append(batches, 1)
+					if err == nil && !f.AwaitCommit(batches[0].Result.LastOffset+1, func(err error) { committed <- err }) {
+						err = <-committed
+					}
+					if err == nil && f.HighWatermark() <= batches[0].Result.LastOffset {
+						t.Errorf("offset %d is committed and the high watermark is %d", batches[0].Result.LastOffset, f.HighWatermark())
+					}
+					if err != nil {
+						if !errors.As(err, new(*UnknownPartitionError)) && !errors.Is(err, logstore.ErrClosed) {
+							t.Errorf("got %v", err)
+						}
+						return
+					}
+				}
+			})
+		}
+		some.Wait()
+		woken := make(chan struct{})
+		w := NewWaiter(1<<40, func() { close(woken) })
+		watched := f.Watch(w, f.HighWatermark())
+		if errs := f.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
+			t.Error(errs[0])
+		}
+		if watched {
+			<-woken
+		}
+		workers.Wait()
 	}
 }
