@@ -19,6 +19,9 @@ type Region struct {
 	// Pos is where the region begins in the file, Len how many bytes it has.
 	Pos int64
 	Len int
+	// More says that the region ends where its segment does, and that there is
+	// more to read in the next one.
+	More bool
 }
 
 // Size gives the number of bytes.
@@ -207,7 +210,8 @@ func (r *reader) segment(i int) (region Region, found bool, err error) {
 		// An empty result ends the search, unless the segment had nothing at all.
 		return Region{}, err == nil && pos >= 0, err
 	}
-	return Region{cached: &s.log, file: f, Pos: pos, Len: int(end - pos)}, true, nil
+	more := i+1 < len(r.view.segments) && end == r.view.size(i) && r.view.segments[i+1].base < r.upTo
+	return Region{cached: &s.log, file: f, Pos: pos, Len: int(end - pos), More: more}, true, nil
 }
 
 // goneIsRetired takes a missing file for one that retention has just renamed.

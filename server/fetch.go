@@ -289,7 +289,8 @@ func (f *fetchContext) maxBytes() int {
 
 // read reads every partition once, within the limits. It gives the bytes found,
 // and whether the answer must not wait: no partition can be read at all, or one
-// that should be erred.
+// that should be erred, or there is more in a next segment, which a region does
+// not go into.
 func (f *fetchContext) read() (size int, urgent bool) {
 	f.results = resized(f.results, len(f.targets))
 	left, atLeastOne, readable := f.maxBytes(), true, false
@@ -308,6 +309,7 @@ func (f *fetchContext) read() (size int, urgent bool) {
 			size += n
 			left = max(0, left-n)
 			atLeastOne = false
+			urgent = urgent || r.region.More
 		}
 	}
 	return size, urgent || !readable

@@ -157,6 +157,7 @@ func fetchLimitCases(all func(change func(req *kmsg.FetchRequest)) goldenStep) [
 			for range 4 {
 				t.write(produce(t.n("a"), 0, -1, -1, 1000, 1100))
 			}
-		}, steps: []goldenStep{fetching(nil, want{topic: "a"}), fetching(nil, want{topic: "a", offset: 1}), fetching(nil, want{topic: "a", offset: 2}), fetching(nil, want{topic: "a", offset: 7}), fetching(nil, want{topic: "a", offset: 8})}},
+		}, steps: []goldenStep{fetching(nil, want{topic: "a"}), fetching(nil, want{topic: "a", offset: 1}), fetching(nil, want{topic: "a", offset: 2}), fetching(nil, want{topic: "a", offset: 7}), fetching(nil, want{topic: "a", offset: 8}),
+			waiting(1000, never, want{topic: "a"}), waiting(1000, never, want{topic: "a", offset: 3}), waiting(1000, 50, want{topic: "a", offset: 7})}},
 	}
 }

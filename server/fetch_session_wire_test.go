@@ -1,0 +1,220 @@
+package server
+
+import (
+	"encoding/binary"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// sessionFetch is a request of a session (0 and 0: that opens one) which names
+// partitions, given as partition, offset, partition, offset, ...
+func sessionFetch(id, epoch int32, topic string, partitions ...int64) *kmsg.FetchRequest {
+	req := fetch(topic, 0, 0, 0, 1)
+	req.SessionID, req.SessionEpoch = id, epoch
+	one := req.Topics[0].Partitions[0]
+	one.CurrentLeaderEpoch = -1
+	req.Topics[0].Partitions = nil
+	for i := 0; i < len(partitions); i += 2 {
+		one.Partition, one.FetchOffset = int32(partitions[i]), partitions[i+1]
+		req.Topics[0].Partitions = append(req.Topics[0].Partitions, one)
+	}
+	if len(partitions) == 0 {
+		req.Topics = nil
+	}
+	return req
+}
+
+// told are the partitions that a fetch answer names, in order, with the bytes of each.
+func told(t *testing.T, resp kmsg.Response) (partitions []int32, sizes []int) {
+	t.Helper()
+	f := resp.(*kmsg.FetchResponse)
+	if f.ErrorCode != 0 {
+		t.Fatalf("error %d", f.ErrorCode)
+	}
+	for _, topic := range f.Topics {
+		for _, p := range topic.Partitions {
+			partitions, sizes = append(partitions, p.Partition), append(sizes, len(p.RecordBatches))
+		}
+	}
+	return partitions, sizes
+}
+
+// A fetch that waits in a session is woken by its partitions only, tells what
+// moved and nothing else, and is followed by one that finds nothing new.
+func TestWaitingFetchesOfASession(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 4)
+	c, producer := b.dial(), b.dial()
+	records := batchOf(t, 10)
+	opened := c.ask(sessionFetch(0, 0, "t", 0, 0, 1, 0, 2, 0)).(*kmsg.FetchResponse)
+	if got, _ := told(t, opened); opened.SessionID == 0 || len(got) != 3 {
+		t.Fatalf("opened session %d with partitions %v", opened.SessionID, got)
+	}
+	waiting := func(epoch, minBytes int32) *kmsg.FetchRequest {
+		req := sessionFetch(opened.SessionID, epoch, "t")
+		req.MaxWaitMillis, req.MinBytes = int32(patience.Milliseconds()), minBytes
+		c.send(req)
+		eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+		return req
+	}
+	first := waiting(1, int32(2*len(records)))
+	produced(t, producer.ask(produce("t", 3, 1, batchOf(t, 1000)))) // not in the session
+	produced(t, producer.ask(produce("t", 1, 1, slices.Clone(records))))
+	produced(t, producer.ask(produce("t", 2, 1, slices.Clone(records))))
+	partitions, sizes := told(t, c.receive(first))
+	if !slices.Equal(partitions, []int32{1, 2}) || sizes[0] != len(records) || sizes[1] != len(records) {
+		t.Errorf("told partitions %v with %v bytes, want 1 and 2 with a batch each", partitions, sizes)
+	}
+	// The offsets have moved on: nothing is new until the next append.
+	next := sessionFetch(opened.SessionID, 2, "t", 1, 1, 2, 1)
+	if partitions, _ := told(t, c.ask(next)); len(partitions) != 0 {
+		t.Errorf("told partitions %v although nothing is new", partitions)
+	}
+	second := waiting(3, 1)
+	produced(t, producer.ask(produce("t", 0, 1, slices.Clone(records))))
+	if partitions, _ := told(t, c.receive(second)); !slices.Equal(partitions, []int32{0}) {
+		t.Errorf("told partitions %v, want 0", partitions)
+	}
+}
+
+// A second request of a session while one waits goes on with the session, and
+// the first is told that it is the old one.
+func TestSessionGoesOnWhileARequestWaits(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	c, other := b.dial(), b.dial()
+	id := c.ask(sessionFetch(0, 0, "t", 0, 0)).(*kmsg.FetchResponse).SessionID
+	waits := sessionFetch(id, 1, "t")
+	waits.MaxWaitMillis = int32(patience.Milliseconds())
+	c.send(waits)
+	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
+	if got := other.ask(sessionFetch(id, 2, "t")).(*kmsg.FetchResponse).ErrorCode; got != 0 {
+		t.Fatalf("the session's next request: error %d", got)
+	}
+	produced(t, other.ask(produce("t", 0, 1, batchOf(t, 10))))
+	if got := c.receive(waits).(*kmsg.FetchResponse); got.ErrorCode != 71 || len(got.Topics) != 0 {
+		t.Errorf("got error %d and %d topics, want INVALID_FETCH_SESSION_EPOCH", got.ErrorCode, len(got.Topics))
+	}
+}
+
+// With room for one batch in an answer, each partition of a session has its
+// turn before any has a second.
+func TestPartitionsOfASessionTakeTurns(t *testing.T) {
+	const partitions, rounds = 7, 3
+	b := runBroker(t)
+	b.topic("t", partitions)
+	c := b.dial()
+	var atEnd, atStart []int64
+	for p := range int32(partitions) {
+		for range rounds {
+			produced(t, c.ask(produce("t", p, 1, batchOf(t, 100))))
+		}
+		atEnd, atStart = append(atEnd, int64(p), rounds), append(atStart, int64(p), 0)
+	}
+	id := c.ask(sessionFetch(0, 0, "t", atEnd...)).(*kmsg.FetchResponse).SessionID
+	req := sessionFetch(id, 1, "t", atStart...)
+	req.MaxBytes = 0 // leaves one batch
+	offsets := make([]int64, partitions)
+	for n := range int32(partitions * rounds) {
+		resp := c.ask(req).(*kmsg.FetchResponse)
+		served := int32(-1)
+		names, sizes := told(t, resp)
+		for i, p := range names {
+			if sizes[i] > 0 && served >= 0 {
+				t.Fatalf("answer %d has records of partitions %d and %d", n, served, p)
+			}
+			if sizes[i] > 0 {
+				served = p
+			}
+		}
+		if served < 0 || offsets[served] != int64(n/partitions) {
+			t.Fatalf("answer %d has records of partition %d; so far each has been read up to %v", n, served, offsets)
+		}
+		offsets[served]++
+		req = sessionFetch(id, n+2, "t", int64(served), offsets[served])
+		req.MaxBytes = 0
+	}
+}
+
+// When the cache is full of sessions in use, a fetcher gets its records and no
+// session; a session that is closed makes room.
+func TestFetchersBeyondTheSessionCache(t *testing.T) {
+	b := runBroker(t, "max.incremental.fetch.session.cache.slots=2")
+	b.topic("t", 2)
+	c := b.dial()
+	produced(t, c.ask(produce("t", 0, 1, batchOf(t, 10))))
+	open := func() int32 {
+		t.Helper()
+		resp := c.ask(sessionFetch(0, 0, "t", 0, 0, 1, 0)).(*kmsg.FetchResponse)
+		if names, sizes := told(t, resp); len(names) != 2 || sizes[0] == 0 {
+			t.Fatalf("told %v with %v bytes", names, sizes)
+		}
+		return resp.SessionID
+	}
+	first, second := open(), open()
+	if third := open(); first == 0 || second == 0 || first == second || third != 0 {
+		t.Fatalf("sessions %d, %d and %d; want two and none", first, second, third)
+	}
+	for i, id := range []int32{first, second} {
+		if got := c.ask(sessionFetch(id, 1, "t")).(*kmsg.FetchResponse).ErrorCode; got != 0 {
+			t.Errorf("session %d: error %d", i, got)
+		}
+	}
+	if got := c.ask(sessionFetch(first, -1, "t", 0, 0)).(*kmsg.FetchResponse); got.ErrorCode != 0 || got.SessionID != 0 {
+		t.Errorf("closing: error %d, session %d", got.ErrorCode, got.SessionID)
+	}
+	if open() == 0 {
+		t.Error("no session although one was closed")
+	}
+	if got := c.ask(sessionFetch(first, 2, "t")).(*kmsg.FetchResponse).ErrorCode; got != 70 {
+		t.Errorf("a closed session: error %d, want FETCH_SESSION_ID_NOT_FOUND", got)
+	}
+}
+
+// skipAnswer reads an answer into buf and looks at nothing.
+func (c *client) skipAnswer(buf []byte) error {
+	if _, err := io.ReadFull(c.br, buf[:4]); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c.br, buf[:binary.BigEndian.Uint32(buf)])
+	return err
+}
+
+// A request of many partitions costs memory for a few things, not for each
+// partition, once the one before it was answered.
+func TestSteadyRequestsAllocateLittle(t *testing.T) {
+	b := runBroker(t)
+	const partitions = 50
+	b.topic("t", partitions)
+	b.topic("u", partitions) // stays empty: what a region costs is the sender's
+	writes := produce("t", 0, -1, batchOf(t, 100))
+	reads := fetch("u", 0, 0, 0, 1)
+	for p := int32(1); p < partitions; p++ {
+		writes.Topics[0].Partitions = append(writes.Topics[0].Partitions, produce("t", p, -1, batchOf(t, 100)).Topics[0].Partitions...)
+		reads.Topics[0].Partitions = append(reads.Topics[0].Partitions, fetch("u", p, 0, 0, 1).Topics[0].Partitions...)
+	}
+	for _, tc := range []struct {
+		name string
+		req  kmsg.Request
+		most float64
+	}{{"produce", writes, 8}, {"fetch", reads, 8}} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := b.dial()
+			one := c.frame(tc.req)
+			buf := make([]byte, 1<<20)
+			got := testing.AllocsPerRun(100, func() {
+				c.write(one)
+				if err := c.skipAnswer(buf); err != nil {
+					t.Fatal(err)
+				}
+			})
+			t.Logf("%v allocations", got)
+			if got > tc.most && !raceEnabled { // with the race detector, pools lose what they are given
+				t.Errorf("%v allocations for a request of %d partitions, want at most %v", got, partitions, tc.most)
+			}
+		})
+	}
+}
