@@ -17,11 +17,11 @@ package server
 // a request without a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
 // then partition by partition, an unknown topic id (UNKNOWN_TOPIC_ID), an
 // unknown partition (UNKNOWN_TOPIC_OR_PARTITION), what is not one batch (see
-// batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), a
-// batch that breaks a rule of its topic (see batch.Validate), a batch of a
-// transaction that is not open (INVALID_TXN_STATE), an internal topic
-// (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
-// (NOT_LEADER_OR_FOLLOWER), and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
+// batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), an
+// internal topic (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
+// (NOT_LEADER_OR_FOLLOWER), a batch that breaks a rule of its topic (see
+// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE),
+// and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
 //
 // A refusal tells the log start offset when it came from the log or its rules,
@@ -159,6 +159,9 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if a := p.req.Acks; a < -1 || a > 1 {
 		return kerr.InvalidRequiredAcks
 	}
+	if cluster.IsInternalTopic(tp.Topic) && p.call.clientID() != adminClientID {
+		return fmt.Errorf("cannot append to internal topic %s: %w", tp.Topic, kerr.InvalidTopicException)
+	}
 	part, err := s.partition(tp)
 	if err != nil {
 		return err
@@ -173,9 +176,6 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	}
 	if info.Header.Transactional() {
 		return &noTransactionError{tp}
-	}
-	if cluster.IsInternalTopic(tp.Topic) && p.call.clientID() != adminClientID {
-		return fmt.Errorf("cannot append to internal topic %s: %w", tp.Topic, kerr.InvalidTopicException)
 	}
 	return p.append(part, records, info, nowMs, res)
 }

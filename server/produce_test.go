@@ -1,0 +1,46 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/protocol/batch"
+)
+
+// Clients do not write to internal topics, whatever their batches are like: so
+// 3.9.2 and 4.3.1 answer. Administrative tools may.
+func TestInternalTopicsTakeNoRecords(t *testing.T) {
+	b := runBroker(t)
+	b.topic("__consumer_offsets", 1, "cleanup.policy=compact")
+	keyed := batch.NewBuilder(batch.None)
+	keyed.Add(1000, []byte("k"), nil)
+	good, err := keyed.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	noKey := batchOf(t, 10)
+	broken := append([]byte(nil), good...)
+	broken[len(broken)-1]++ // the CRC does not match
+	ask := func(c *client, acks int16, records []byte) kmsg.ProduceResponseTopicPartition {
+		return c.ask(produce("__consumer_offsets", 0, acks, records)).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+	}
+	for _, tc := range []struct {
+		name    string
+		acks    int16
+		records []byte
+		want    int16
+	}{
+		{"a good batch", -1, good, 17}, {"no key", 1, noKey, 17}, {"a wrong CRC", 1, broken, 17},
+		{"acks 7", 7, good, 21}, {"no batch", 1, []byte{}, 87},
+	} {
+		if got := ask(b.dial(), tc.acks, tc.records); got.ErrorCode != tc.want || got.LogStartOffset != -1 {
+			t.Errorf("%s: error %d, log start offset %d; want %d and -1", tc.name, got.ErrorCode, got.LogStartOffset, tc.want)
+		}
+	}
+	admin := b.dial()
+	admin.format = kmsg.NewRequestFormatter(kmsg.FormatterClientID(adminClientID))
+	if got := ask(admin, 1, good); got.ErrorCode != 0 || got.BaseOffset != 0 {
+		t.Errorf("an administrative tool: %+v", got)
+	}
+}
