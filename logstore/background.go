@@ -187,17 +187,34 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 	}
 	// A log that starts where its first segment does needs no entry.
 	v := l.snapshot()
-	return v.start, v.start > v.segments[0].base
+	start := max(v.start, l.pendingStart.Load())
+	return start, start > v.segments[0].base
 }
 
-// retain deletes old segments.
+// retain deletes old segments: all logs' starts are made durable in between, which
+// a full disk may refuse; deleting is what helps then.
 func (s *Store) retain() {
 	nowMs := s.o.Clock().UnixMilli()
+	expired := map[*Log]bool{}
 	s.eachLog("retention", func(l *Log) error {
 		if !s.wanted(l.Partition()) {
 			return nil
 		}
-		segments, bytes, err := l.Retain(nowMs)
+		moved, err := l.Expire(nowMs)
+		if moved {
+			expired[l] = true
+		}
+		return err
+	})
+	if len(expired) == 0 {
+		return
+	}
+	s.checkpointAll(startOffsetCheckpoint)
+	s.eachLog("retention", func(l *Log) error {
+		if !expired[l] {
+			return nil
+		}
+		segments, bytes, err := l.DeleteExpired()
 		if segments > 0 {
 			s.log.Info("old segments deleted", "partition", l.Partition().String(), "segments", segments, "bytes", bytes)
 		}

@@ -53,6 +53,7 @@ type Log struct {
 	epochs leaderEpochs
 
 	highWatermark  atomic.Int64
+	pendingStart   atomic.Int64 // the log start offset that DeleteExpired will show
 	recoveryPoint  atomic.Int64
 	bytesAppended  atomic.Int64
 	interval       atomic.Int32 // config.IndexIntervalBytes without mu; likewise the next two

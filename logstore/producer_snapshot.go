@@ -47,13 +47,25 @@ func encodeSnapshot(byID map[int64]*producer) []byte {
 		b = be.AppendUint32(b, uint32(last.lastSeq))
 		b = be.AppendUint64(b, uint64(last.lastOffset))
 		b = be.AppendUint32(b, uint32(last.offsetDelta))
-		b = be.AppendUint64(b, uint64(p.lastTimestamp))
+		b = be.AppendUint64(b, uint64(p.snapshotTimestamp()))
 		b = be.AppendUint32(b, uint32(p.coordinatorEpoch))
 		b = be.AppendUint64(b, uint64(p.txnFirstOffset))
 	}
 	be.PutUint32(b[2:], crc32.Checksum(b[snapshotCRCFrom:], crc32c))
 	return b
 }
+
+// snapshotTimestamp is the last batch's largest timestamp, as Apache Kafka writes it, unless that is long before
+// the batch came: whoever loads the snapshot goes by it, and would take the producer for one that is silent.
+func (p *producer) snapshotTimestamp() int64 {
+	if p.seenMs-p.lastTimestamp > oldBatchMs {
+		return p.seenMs
+	}
+	return p.lastTimestamp
+}
+
+// oldBatchMs is how much older than its arrival a batch may be to count as stamped when it was sent.
+const oldBatchMs = 3_600_000
 
 // decodeSnapshot reads what encodeSnapshot or Apache Kafka wrote.
 func decodeSnapshot(b []byte) (map[int64]*producer, error) {

@@ -288,7 +288,8 @@ func (r *recoverer) recoverSegments() error {
 	first := len(r.segments) - 1
 	if !r.o.Clean {
 		v := view{segments: r.segments}
-		first = v.floor(r.o.RecoveryPoint)
+		// What lies before the start may have been half deleted.
+		first = v.floor(max(r.o.RecoveryPoint, r.o.StartOffset))
 	} else if ok, err := r.believeLast(); ok || err != nil {
 		return err
 	}

@@ -40,41 +40,64 @@ func (l *Log) startAtLocked(offset int64) {
 	}
 }
 
-// Retain deletes, oldest first, the segments that lie before the log start
-// offset, and where cleanup.policy has delete also those too many for
-// retention.bytes and too old for retention.ms, by their largest timestamp.
-// Segments that reach above the high watermark stay. There is always an active
-// segment: if that goes too, a new one begins. Gives the number of segments and
-// of bytes deleted.
+// Retain is Expire and DeleteExpired at once, for a log whose owner keeps no
+// checkpoint of its start.
 func (l *Log) Retain(nowMs int64) (segments int, bytes int64, err error) {
+	if _, err := l.Expire(nowMs); err != nil {
+		return 0, 0, err
+	}
+	return l.DeleteExpired()
+}
+
+// Expire finds the segments that are to go: those before the log start offset, and
+// where cleanup.policy has delete those too many for retention.bytes or too old for
+// retention.ms, by their largest timestamp. Segments that reach above the high
+// watermark stay. There is always an active segment: if that goes too, a new one
+// begins. moved says whether there is something for DeleteExpired.
+//
+// The log will start behind them: PendingStartOffset, for the owner to make durable
+// before DeleteExpired shows it. What a power loss then leaves of the segments, in
+// whatever order, lies before the start.
+func (l *Log) Expire(nowMs int64) (moved bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
-		return 0, 0, err
+		return false, err
 	}
-	rules := []func() func(int, *segment) (bool, error){l.beforeStartLocked}
-	if l.config.Delete {
-		rules = append(rules, l.tooManyLocked, func() func(int, *segment) (bool, error) { return l.tooOldLocked(nowMs) })
+	n := l.beforeStartLocked()
+	moved = n > 0
+	if !l.config.Delete {
+		return moved, nil
 	}
-	for _, rule := range rules {
-		n, size, err := l.deleteOldestLocked(rule(), nowMs)
-		segments, bytes = segments+n, bytes+size
+	for _, rule := range []func(from int, nowMs int64) func(int, *segment) (bool, error){l.tooManyLocked, l.tooOldLocked} {
+		more, err := l.countOldestLocked(n, rule(n, nowMs))
 		if err != nil {
-			return segments, bytes, err
+			return moved, err
+		}
+		n += more
+	}
+	if n == len(l.view.segments) {
+		if err := l.rollLocked(nowMs); err != nil {
+			return moved, err
 		}
 	}
-	return segments, bytes, nil
-}
-
-func (l *Log) beforeStartLocked() func(int, *segment) (bool, error) {
-	return func(i int, _ *segment) (bool, error) {
-		return i+1 < len(l.view.segments) && l.view.segments[i+1].base <= l.view.start, nil
+	if n > 0 {
+		l.pendingStart.Store(l.view.segments[n].base)
 	}
+	return n > 0, nil
 }
 
-func (l *Log) tooManyLocked() func(int, *segment) (bool, error) {
+// beforeStartLocked counts the leading segments that lie before the log start offset.
+func (l *Log) beforeStartLocked() (n int) {
+	for n+1 < len(l.view.segments) && l.view.segments[n+1].base <= l.view.start {
+		n++
+	}
+	return n
+}
+
+func (l *Log) tooManyLocked(from int, _ int64) func(int, *segment) (bool, error) {
 	var size int64
-	for i := range l.view.segments {
+	for i := from; i < len(l.view.segments); i++ {
 		size += l.view.size(i)
 	}
 	over := size - l.config.RetentionBytes
@@ -87,7 +110,7 @@ func (l *Log) tooManyLocked() func(int, *segment) (bool, error) {
 	}
 }
 
-func (l *Log) tooOldLocked(nowMs int64) func(int, *segment) (bool, error) {
+func (l *Log) tooOldLocked(_ int, nowMs int64) func(int, *segment) (bool, error) {
 	return func(_ int, s *segment) (bool, error) {
 		if l.config.RetentionMs < 0 {
 			return false, nil
@@ -100,11 +123,10 @@ func (l *Log) tooOldLocked(nowMs int64) func(int, *segment) (bool, error) {
 	}
 }
 
-// deleteOldestLocked deletes the leading segments that the rule names.
-func (l *Log) deleteOldestLocked(rule func(int, *segment) (bool, error), nowMs int64) (count int, bytes int64, err error) {
+// countOldestLocked counts the segments from number from on that the rule names.
+func (l *Log) countOldestLocked(from int, rule func(int, *segment) (bool, error)) (count int, err error) {
 	hw := l.HighWatermark()
-	n := 0
-	for ; n < len(l.view.segments); n++ {
+	for n := from; n < len(l.view.segments); n++ {
 		s, upper := l.view.segments[n], l.view.end
 		if n+1 < len(l.view.segments) {
 			upper = l.view.segments[n+1].base
@@ -116,28 +138,46 @@ func (l *Log) deleteOldestLocked(rule func(int, *segment) (bool, error), nowMs i
 			ok, err = rule(n, s)
 		}
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		if !ok {
 			break
 		}
-		bytes += l.view.size(n)
+		count++
 	}
+	return count, nil
+}
+
+// PendingStartOffset gives the log start offset as it will be after DeleteExpired.
+func (l *Log) PendingStartOffset() int64 { return max(l.StartOffset(), l.pendingStart.Load()) }
+
+// DeleteExpired advances the log start offset to the pending one and deletes the
+// segments that lie before it. Gives
+// the number of segments and of bytes deleted.
+func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return 0, 0, err
+	}
+	l.startAtLocked(min(l.pendingStart.Load(), l.HighWatermark()))
+	n := l.beforeStartLocked()
 	if n == 0 {
 		return 0, 0, nil
 	}
-	if n == len(l.view.segments) {
-		if err := l.rollLocked(nowMs); err != nil {
-			return 0, 0, err
-		}
+	for i := range n {
+		bytes += l.view.size(i)
 	}
-	// On the disk first: a log start offset that was shown must not go back, nor half of the
-	// segments come back. Readers of the old ones wait for the lock and look again.
+	// The next segment's name first, lest none be left; then the old ones' on the disk, since the start's
+	// checkpoint does without an entry once they are gone from here. Readers of the old ones wait for the
+	// lock and look again.
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return 0, 0, l.fail("sync", l.dir, err)
+	}
 	err = l.deleteSegmentsLocked(l.view.segments[:n])
 	if serr := l.fs.SyncDir(l.dir); serr != nil {
 		err = errors.Join(err, l.fail("sync", l.dir, serr))
 	}
-	l.startAtLocked(l.view.segments[n].base)
 	l.pub.Lock()
 	l.view.segments = slices.Clone(l.view.segments[n:])
 	l.pub.Unlock()

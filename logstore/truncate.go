@@ -83,6 +83,7 @@ func (l *Log) restartLocked(offset, nowMs int64) error {
 // endMovedLocked lowers what may not be past the end of the log.
 func (l *Log) endMovedLocked(end int64) {
 	l.hints.clear()
+	l.pendingStart.Store(0)
 	l.highWatermark.Store(max(l.view.start, min(l.highWatermark.Load(), end)))
 	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), end))
 	if sealed := l.unsyncedSealed.Load(); sealed >= l.view.active().base {
