@@ -121,6 +121,8 @@ func readDump(r io.Reader, facts *DumpFacts) (found []string) {
 			facts.Records++
 		case strings.HasPrefix(line, "Found "):
 			found = append(found, fmt.Sprintf("%s: %s", file, line))
+		case strings.HasPrefix(line, "Error: "), strings.HasPrefix(line, "# "): // the JVM's own, on stdout
+			found = append(found, line)
 		}
 	}
 }
