@@ -1,9 +1,7 @@
 package server
 
 import (
-	"errors"
 	"fmt"
-	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -98,9 +96,6 @@ type RequestError struct {
 func (e *RequestError) Error() string { return fmt.Sprintf("%s v%d: %v", e.API, e.Version, e.Err) }
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// errClose is for requests whose failure the protocol tells by closing the connection.
-var errClose = errors.New("the protocol has no answer for this failure")
-
 // begin starts the answer's bytes: room for the size, then the response header.
 func (c *call) begin(dst []byte) []byte {
 	return protocol.BeginResponse(dst, c.api, c.header.Version, c.header.CorrelationID)
@@ -137,13 +132,4 @@ func (c *call) clientID() string {
 		return ""
 	}
 	return *c.header.ClientID
-}
-
-// localHost is the address of ours that the client reached, without the port.
-func (c *call) localHost() string {
-	host, _, err := net.SplitHostPort(c.conn.nc.LocalAddr().String())
-	if err != nil {
-		return ""
-	}
-	return host
 }

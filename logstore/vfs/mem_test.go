@@ -126,7 +126,8 @@ func TestCrashIsRepeatable(t *testing.T) {
 		return contents("a")(m) + contents("b")(m) + contents("c")(m) + contents("d")(m)
 	}
 	for seed := range uint64(20) {
-		if look(m.CrashClone(seed)) != look(m.CrashClone(seed)) {
+		first, second := look(m.CrashClone(seed)), look(m.CrashClone(seed))
+		if first != second {
 			t.Fatalf("seed %d gives two outcomes", seed)
 		}
 	}
