@@ -299,7 +299,7 @@ func TestFailedCheckpointKeepsWhatItKnewOfLogsThatAreNotLoaded(t *testing.T) {
 	disk := vfs.NewMem()
 	s := openStore(t, testStore(disk, "/data"))
 	broken := create(t, s, tpOf("broken", 0), 1)
-	other := create(t, s, tpOf("other", 0), 2)
+	create(t, s, tpOf("other", 0), 2)
 	ok(t, appendTo(broken, 10))
 	if _, err := broken.DeleteRecordsBefore(5); err != nil {
 		t.Fatal(err)
@@ -310,7 +310,7 @@ func TestFailedCheckpointKeepsWhatItKnewOfLogsThatAreNotLoaded(t *testing.T) {
 	ok(t, err)
 	ok(t, writeFile(disk, path, []byte("nonsense"), true))
 	s = openStore(t, testStore(disk, "/data"))
-	other, err = s.Get(tpOf("other", 0))
+	other, err := s.Get(tpOf("other", 0))
 	ok(t, err)
 	ok(t, appendTo(other, 4))
 	stop := disk.Fail(vfs.Rule{Kind: vfs.OpCreate, Path: "*.tmp", Err: syscall.ENOSPC})
@@ -376,7 +376,6 @@ func TestKilledAmidEverything(t *testing.T) {
 					if _, _, err := l.Retain(testNow); err != nil {
 						t.Fatal(err)
 					}
-					start = l.StartOffset()
 				}
 			}
 			if n := len(all); n > 0 {
