@@ -20,6 +20,8 @@ type cursor struct {
 	buf    []byte // the window's memory
 	pulled int64  // bytes that were ever in win
 	limit  int64  // of pulled
+	// largest bounds a record that is read whole out of a stream; 0 for no bound.
+	largest int64
 }
 
 // at is the number of bytes read so far.

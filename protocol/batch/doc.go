@@ -3,6 +3,10 @@
 // compressed together or not at all. Every function works on the bytes of one
 // batch where they lie; nothing here knows partitions, files or sockets.
 //
+// Clients from before magic 2 speak in message sets of magic 0 and 1 (message.go):
+// ValidateSet makes a batch of what they produce, a Downconversion makes messages of
+// what they fetch.
+//
 // Three kinds of reader use it, and trust the bytes differently:
 //
 //   - the log, which wrote them: ParseHeader, SetOffsets;

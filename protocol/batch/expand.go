@@ -61,6 +61,24 @@ func newExpander(codec Codec, src []byte, oneWide bool) (*expander, error) {
 	return e, nil
 }
 
+// newMendedLZ4 begins to expand the lz4 frame that has another header than the
+// one in its bytes.
+func newMendedLZ4(header, rest []byte) *expander {
+	e, _ := expanders[LZ4].Get().(*expander)
+	if e == nil {
+		e = &expander{codec: LZ4, window: make([]byte, windowSize)}
+	}
+	e.src.Reset(rest)
+	whole := io.MultiReader(bytes.NewReader(header), &e.src)
+	if e.lz4 == nil {
+		e.lz4 = lz4.NewReader(whole)
+	} else {
+		e.lz4.Reset(whole)
+	}
+	e.r = e.lz4
+	return e
+}
+
 func (e *expander) begin(src []byte, oneWide bool) error {
 	switch e.codec {
 	case Gzip:

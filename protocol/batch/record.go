@@ -143,6 +143,9 @@ func (c *cursor) readRecord(h *Header) (r Record, err error) {
 	if err != nil {
 		return r, err
 	}
+	if size := f.end - c.at(); c.largest > 0 && c.r != nil && size > c.largest {
+		return r, &TooLargeError{Size: size, Limit: c.largest, Expanded: true}
+	}
 	r = Record{Attributes: f.attributes, OffsetDelta: f.offsetDelta, TimestampDelta: f.timestampDelta,
 		Offset: h.BaseOffset + int64(f.offsetDelta), Timestamp: h.BaseTimestamp + f.timestampDelta}
 	if h.LogAppendTime() {

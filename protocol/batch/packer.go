@@ -1,0 +1,165 @@
+package batch
+
+import (
+	"encoding/binary"
+	"io"
+	"math/bits"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/pierrec/lz4/v4"
+)
+
+// packer compresses what is written to it as it comes, so that the memory which
+// it takes is that of what comes out, and stops when that is more than limit. It
+// knows the codecs that messages before magic 2 have. Not safe for concurrent use.
+type packer struct {
+	codec  Codec
+	out    []byte // the packed bytes are appended here
+	limit  int    // of out, 0 for none
+	writer io.WriteCloser
+	block  []byte // snappy: not packed yet
+
+	gzip *gzip.Writer
+	lz4  *lz4.Writer
+}
+
+var packers [LZ4 + 1]sync.Pool
+
+// newPacker begins to append packed bytes to dst. The caller calls release.
+func newPacker(codec Codec, dst []byte, limit int) (*packer, error) {
+	if codec < None || codec > LZ4 {
+		return nil, &CodecError{Codec: codec}
+	}
+	p, _ := packers[codec].Get().(*packer)
+	if p == nil {
+		p = &packer{codec: codec}
+	}
+	p.out, p.limit, p.writer = dst, limit, nil
+	switch codec {
+	case Gzip:
+		if p.gzip == nil {
+			p.gzip = gzip.NewWriter(nil)
+		}
+		p.gzip.Reset((*packedBytes)(p))
+		p.writer = p.gzip
+	case LZ4:
+		if p.lz4 == nil {
+			p.lz4 = lz4.NewWriter(nil)
+			if err := p.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
+				return nil, err
+			}
+		}
+		p.lz4.Reset((*packedBytes)(p))
+		p.writer = p.lz4
+	case Snappy:
+		p.out = append(p.out, xerialMagic...)
+		p.out = binary.BigEndian.AppendUint32(p.out, 1)
+		p.out = binary.BigEndian.AppendUint32(p.out, 1)
+	}
+	return p, nil
+}
+
+// packedBytes is where the codecs' writers write to.
+type packedBytes packer
+
+func (p *packedBytes) Write(b []byte) (int, error) {
+	p.out = append(p.out, b...)
+	return len(b), (*packer)(p).checkSize()
+}
+
+func (p *packer) checkSize() error {
+	if p.limit > 0 && len(p.out) > p.limit {
+		return &TooLargeError{Size: int64(len(p.out)), Limit: int64(p.limit)}
+	}
+	return nil
+}
+
+// Write implements io.Writer.
+func (p *packer) Write(b []byte) (int, error) {
+	switch {
+	case p.writer != nil:
+		return p.writer.Write(b)
+	case p.codec == None:
+		return (*packedBytes)(p).Write(b)
+	}
+	n := len(b)
+	for len(b) > 0 {
+		m := min(len(b), xerialBlockSize-len(p.block))
+		p.block = append(p.block, b[:m]...)
+		b = b[m:]
+		if len(p.block) == xerialBlockSize {
+			if err := p.flushBlock(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (p *packer) flushBlock() error {
+	if len(p.block) == 0 {
+		return nil
+	}
+	block := snappy.Encode(nil, p.block)
+	p.block = p.block[:0]
+	p.out = binary.BigEndian.AppendUint32(p.out, uint32(len(block)))
+	p.out = append(p.out, block...)
+	return p.checkSize()
+}
+
+// close packs what is left; out is complete then.
+func (p *packer) close() error {
+	if p.writer != nil {
+		return p.writer.Close()
+	}
+	return p.flushBlock()
+}
+
+// release gives the packer back. What it wrote is the caller's.
+func (p *packer) release() {
+	p.out, p.block, p.writer = nil, p.block[:0], nil
+	packers[p.codec].Put(p)
+}
+
+// lz4HeaderSize is the size of a frame's header without the content's size.
+const lz4HeaderSize = 7
+
+// breakLZ4Header gives the frame at the start of b the header checksum that
+// clients of magic 0 write and know: it covers the frame's magic number too
+// (KAFKA-3160, KIP-57).
+func breakLZ4Header(b []byte) {
+	if len(b) >= lz4HeaderSize {
+		b[lz4HeaderSize-1] = byte(xxhash32(b[:lz4HeaderSize-1]) >> 8)
+	}
+}
+
+// mendLZ4Header gives a header with a right checksum and without the content's
+// size for the frame in src, whose own checksum is not looked at, and what
+// follows it in src.
+func mendLZ4Header(src []byte) (header [lz4HeaderSize]byte, rest []byte) {
+	copy(header[:], src)
+	rest = src[lz4HeaderSize:]
+	if header[4]&lz4ContentSize != 0 {
+		header[4] &^= lz4ContentSize
+		rest = src[min(lz4HeaderSize+8, len(src)):]
+	}
+	header[lz4HeaderSize-1] = byte(xxhash32(header[4:lz4HeaderSize-1]) >> 8)
+	return header, rest
+}
+
+// xxhash32 is the checksum in an lz4 frame's header, with seed 0, of less than 16 bytes.
+func xxhash32(b []byte) uint32 {
+	const prime1, prime2, prime3, prime4, prime5 = 2654435761, 2246822519, 3266489917, 668265263, 374761393
+	h := uint32(prime5) + uint32(len(b))
+	for ; len(b) >= 4; b = b[4:] {
+		h = bits.RotateLeft32(h+binary.LittleEndian.Uint32(b)*prime3, 17) * prime4
+	}
+	for _, c := range b {
+		h = bits.RotateLeft32(h+uint32(c)*prime5, 11) * prime1
+	}
+	h = (h ^ h>>15) * prime2
+	h = (h ^ h>>13) * prime3
+	return h ^ h>>16
+}
