@@ -5,11 +5,8 @@ package protocol
 type API struct {
 	Key  int16
 	Name string // as Apache Kafka names it
-	// Min and Max are the versions that ApiVersions announces.
+	// Min and Max are the versions that are served, and that ApiVersions announces.
 	Min, Max int16
-	// From is the lowest version that is served. It is above Min for Produce
-	// only, see there.
-	From int16
 	// Flexible is the first version with compact encodings, tagged fields and
 	// header version 2 (KIP-482).
 	Flexible int16
@@ -38,31 +35,30 @@ const (
 	KeyDescribeTopicPartitions int16 = 75
 )
 
-// apis is in the order of keys. The ranges are those that Apache Kafka 4.3.1
-// announces: testdata/4.3.1/18-ApiVersions-04.hex.
-//
-// Produce is announced from 0 and served from 3: librdkafka takes a broker whose
-// lowest version is above 0 for one without compression (KAFKA-18659).
+// apis is in the order of keys. The lowest versions are those that Apache Kafka
+// 3.9.2 announces, the highest those of 4.3.1: testdata/3.9.2/18-ApiVersions-04.hex
+// and the same of 4.3.1. 4.3.1 has given up the messages before magic 2 and with
+// them what its clients used; clients from 0.8.2 on go on here.
 var apis = []API{
-	{Key: KeyProduce, Name: "Produce", Min: 0, Max: 13, From: 3, Flexible: 9},
-	{Key: KeyFetch, Name: "Fetch", Min: 4, Max: 18, From: 4, Flexible: 12},
-	{Key: KeyListOffsets, Name: "ListOffsets", Min: 1, Max: 11, From: 1, Flexible: 6},
-	{Key: KeyMetadata, Name: "Metadata", Min: 0, Max: 13, From: 0, Flexible: 9},
-	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 4, From: 0, Flexible: 3},
-	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 2, Max: 7, From: 2, Flexible: 5},
-	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 1, Max: 6, From: 1, Flexible: 4},
-	{Key: KeyDeleteRecords, Name: "DeleteRecords", Min: 0, Max: 2, From: 0, Flexible: 2},
-	{Key: KeyInitProducerID, Name: "InitProducerId", Min: 0, Max: 5, From: 0, Flexible: 2},
-	{Key: KeyOffsetForLeaderEpoch, Name: "OffsetForLeaderEpoch", Min: 2, Max: 4, From: 2, Flexible: 4},
-	{Key: KeyDescribeConfigs, Name: "DescribeConfigs", Min: 1, Max: 4, From: 1, Flexible: 4},
-	{Key: KeyAlterConfigs, Name: "AlterConfigs", Min: 0, Max: 2, From: 0, Flexible: 2},
-	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 1, Max: 5, From: 1, Flexible: 2},
-	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, From: 0, Flexible: 2},
-	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, From: 0, Flexible: 1},
-	{Key: KeyDescribeCluster, Name: "DescribeCluster", Min: 0, Max: 2, From: 0, Flexible: 0},
-	{Key: KeyDescribeProducers, Name: "DescribeProducers", Min: 0, Max: 0, From: 0, Flexible: 0},
-	{Key: KeyListConfigResources, Name: "ListConfigResources", Min: 0, Max: 1, From: 0, Flexible: 0},
-	{Key: KeyDescribeTopicPartitions, Name: "DescribeTopicPartitions", Min: 0, Max: 0, From: 0, Flexible: 0},
+	{Key: KeyProduce, Name: "Produce", Min: 0, Max: 13, Flexible: 9},
+	{Key: KeyFetch, Name: "Fetch", Min: 0, Max: 18, Flexible: 12},
+	{Key: KeyListOffsets, Name: "ListOffsets", Min: 0, Max: 11, Flexible: 6},
+	{Key: KeyMetadata, Name: "Metadata", Min: 0, Max: 13, Flexible: 9},
+	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 4, Flexible: 3},
+	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 0, Max: 7, Flexible: 5},
+	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 0, Max: 6, Flexible: 4},
+	{Key: KeyDeleteRecords, Name: "DeleteRecords", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyInitProducerID, Name: "InitProducerId", Min: 0, Max: 5, Flexible: 2},
+	{Key: KeyOffsetForLeaderEpoch, Name: "OffsetForLeaderEpoch", Min: 0, Max: 4, Flexible: 4},
+	{Key: KeyDescribeConfigs, Name: "DescribeConfigs", Min: 0, Max: 4, Flexible: 4},
+	{Key: KeyAlterConfigs, Name: "AlterConfigs", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 0, Max: 5, Flexible: 2},
+	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, Flexible: 1},
+	{Key: KeyDescribeCluster, Name: "DescribeCluster", Min: 0, Max: 2, Flexible: 0},
+	{Key: KeyDescribeProducers, Name: "DescribeProducers", Min: 0, Max: 0, Flexible: 0},
+	{Key: KeyListConfigResources, Name: "ListConfigResources", Min: 0, Max: 1, Flexible: 0},
+	{Key: KeyDescribeTopicPartitions, Name: "DescribeTopicPartitions", Min: 0, Max: 0, Flexible: 0},
 }
 
 // APIs gives the table in the order of keys. It is a copy.
@@ -86,7 +82,7 @@ func Lookup(key int16) (*API, bool) {
 }
 
 // Serves reports whether requests of this version are answered.
-func (a *API) Serves(version int16) bool { return version >= a.From && version <= a.Max }
+func (a *API) Serves(version int16) bool { return version >= a.Min && version <= a.Max }
 
 // IsFlexible reports whether this version has tagged fields, in its header too.
 // It answers for versions above Max as well, since the header of a request that

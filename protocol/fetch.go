@@ -5,9 +5,10 @@ import (
 	"strconv"
 )
 
-// FetchRequest is a Fetch request of version 4 to 18.
+// FetchRequest is a Fetch request of version 0 to 18.
 //
-// What the versions changed: 4 the isolation level; 5 log start offsets; 7 sessions
+// What the versions changed: 1 the throttle time in the answer; 2 messages of magic 1;
+// 3 a limit for the whole answer; 4 record batches of magic 2, and the isolation level; 5 log start offsets; 7 sessions
 // (KIP-227); 9 leader epochs; 10 zstd; 11 racks; 12 flexible, and truncation by
 // epoch; 13 topic ids in place of names; 15 the replica as a tagged field; 16 leaders
 // in the answer; 17 directory ids; 18 the follower's high watermark.
@@ -18,7 +19,7 @@ type FetchRequest struct {
 	ReplicaEpoch int64 // -1 if not sent
 	MaxWaitMs    int32
 	MinBytes     int32
-	MaxBytes     int32
+	MaxBytes     int32 // math.MaxInt32 before version 3
 	Isolation    int8  // 0 read_uncommitted, 1 read_committed
 	SessionID    int32 // 0 for none
 	SessionEpoch int32 // -1 for none
@@ -64,7 +65,7 @@ func ParseFetch(body []byte, version int16) (*FetchRequest, error) {
 // points into body. Bytes after the request are let pass, as Apache's broker
 // does. Every failure is a *MalformedError.
 func (r *FetchRequest) Parse(body []byte, version int16) error {
-	if version < 4 || version > 18 {
+	if version < 0 || version > 18 {
 		return &MalformedError{What: "Fetch request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
 	}
 	d := reader{b: body, what: "Fetch request", flex: version >= 12}
@@ -75,8 +76,13 @@ func (r *FetchRequest) Parse(body []byte, version int16) error {
 	}
 	r.MaxWaitMs = d.int32()
 	r.MinBytes = d.int32()
-	r.MaxBytes = d.int32()
-	r.Isolation = d.int8()
+	r.MaxBytes = math.MaxInt32
+	if version >= 3 {
+		r.MaxBytes = d.int32()
+	}
+	if version >= 4 {
+		r.Isolation = d.int8()
+	}
 	if version >= 7 {
 		r.SessionID = d.int32()
 		r.SessionEpoch = d.int32()

@@ -39,6 +39,7 @@ type FetchPartitionResponse struct {
 	AbortedTransactions  []AbortedTransaction // nil is a null: read_uncommitted
 	PreferredReadReplica int32                // -1 for none, from version 11
 	Records              Records              // nil for no bytes
+	NullRecords          bool                 // no bytes are told as a null
 	DivergingEpoch       *EpochEndOffset      // nil for none, from version 12
 	CurrentLeader        *Leader              // nil for none, from version 12
 	SnapshotID           *EpochEndOffset      // nil for none, from version 12
@@ -99,7 +100,9 @@ func (e *FetchEncoder) Encode(version int16, correlationID int32, resp *FetchRes
 	e.cuts = e.cuts[:0]
 	e.w = writer{b: BeginResponse(e.w.b[:0], api, version, correlationID), flex: version >= 12}
 	w := &e.w
-	w.int32(resp.ThrottleMs)
+	if version >= 1 {
+		w.int32(resp.ThrottleMs)
+	}
 	if version >= 7 {
 		w.int16(resp.ErrorCode)
 		w.int32(resp.SessionID)
@@ -131,19 +134,14 @@ func (e *FetchEncoder) partition(p *FetchPartitionResponse, version int16) {
 	w.int32(p.Index)
 	w.int16(p.ErrorCode)
 	w.int64(p.HighWatermark)
-	w.int64(p.LastStableOffset)
+	if version >= 4 {
+		w.int64(p.LastStableOffset)
+	}
 	if version >= 5 {
 		w.int64(p.LogStartOffset)
 	}
-	if p.AbortedTransactions == nil {
-		w.length(-1)
-	} else {
-		w.length(len(p.AbortedTransactions))
-		for _, a := range p.AbortedTransactions {
-			w.int64(a.ProducerID)
-			w.int64(a.FirstOffset)
-			w.noTags()
-		}
+	if version >= 4 {
+		w.aborted(p.AbortedTransactions)
 	}
 	if version >= 11 {
 		w.int32(p.PreferredReadReplica)
@@ -152,12 +150,28 @@ func (e *FetchEncoder) partition(p *FetchPartitionResponse, version int16) {
 	if p.Records != nil {
 		size = p.Records.Size()
 	}
+	if p.NullRecords {
+		size = -1
+	}
 	w.length(size)
 	if size > 0 {
 		e.cuts = append(e.cuts, cut{at: len(w.b), records: p.Records})
 	}
 	if w.flex {
 		w.fetchTags(p)
+	}
+}
+
+func (w *writer) aborted(transactions []AbortedTransaction) {
+	if transactions == nil {
+		w.length(-1)
+		return
+	}
+	w.length(len(transactions))
+	for _, a := range transactions {
+		w.int64(a.ProducerID)
+		w.int64(a.FirstOffset)
+		w.noTags()
 	}
 }
 

@@ -10,7 +10,13 @@ import (
 // fetchRequest gives a request with everything that its version can say.
 func fetchRequest(v int16) *kmsg.FetchRequest {
 	r := kmsg.NewPtrFetchRequest()
-	r.Version, r.MaxWaitMillis, r.MinBytes, r.MaxBytes, r.IsolationLevel = v, 100, 1, 1<<20, 1
+	r.Version, r.MaxWaitMillis, r.MinBytes = v, 100, 1
+	if v >= 3 {
+		r.MaxBytes = 1 << 20
+	}
+	if v >= 4 {
+		r.IsolationLevel = 1
+	}
 	if v < 15 {
 		r.ReplicaID = 4
 	} else {
@@ -113,7 +119,7 @@ func dropFetchTags(k *kmsg.FetchRequest) {
 
 func TestParseFetchEveryVersion(t *testing.T) {
 	var r FetchRequest
-	for v := int16(4); v <= 18; v++ {
+	for v := int16(0); v <= 18; v++ {
 		k := fetchRequest(v)
 		body := k.AppendTo(nil)
 		if err := r.Parse(body, v); err != nil {
@@ -129,7 +135,7 @@ func TestParseFetchEveryVersion(t *testing.T) {
 			}
 		}
 	}
-	if r.Parse(nil, 3) == nil || r.Parse(nil, 19) == nil {
+	if r.Parse(nil, -1) == nil || r.Parse(nil, 19) == nil {
 		t.Fatal("versions that are not served must not be read")
 	}
 }
@@ -172,7 +178,7 @@ func fetchResponse() *FetchResponse {
 func TestEncodeFetchResponseEveryVersion(t *testing.T) {
 	var e FetchEncoder
 	resp := fetchResponse()
-	for v := int16(4); v <= 18; v++ {
+	for v := int16(0); v <= 18; v++ {
 		size, pieces, err := e.Encode(v, 99, resp)
 		if err != nil {
 			t.Fatal(err)
@@ -194,8 +200,8 @@ func TestEncodeFetchResponseEveryVersion(t *testing.T) {
 			t.Fatalf("version %d:\n%x, kmsg writes\n%x", v, body, again)
 		}
 		p := k.Topics[0].Partitions
-		if len(p[0].RecordBatches) != 700 || len(p[0].AbortedTransactions) != 1 || p[1].AbortedTransactions == nil ||
-			p[2].AbortedTransactions == nil || p[3].AbortedTransactions != nil || string(k.Topics[1].Partitions[0].RecordBatches) != "x" {
+		if len(p[0].RecordBatches) != 700 || v >= 4 && (len(p[0].AbortedTransactions) != 1 || p[1].AbortedTransactions == nil ||
+			p[2].AbortedTransactions == nil || p[3].AbortedTransactions != nil) || string(k.Topics[1].Partitions[0].RecordBatches) != "x" {
 			t.Fatalf("version %d says %+v", v, k)
 		}
 		if v >= 12 && (p[1].CurrentLeader.LeaderEpoch != 7 || p[1].DivergingEpoch.EndOffset != 0 || p[1].SnapshotID.Epoch != 3) {

@@ -6,9 +6,10 @@ import (
 	"klamm/protocol/batch"
 )
 
-// ProduceRequest is a Produce request of version 3 to 13, read in place.
+// ProduceRequest is a Produce request of version 0 to 13, read in place.
 //
-// What the versions changed: 3 the transactional id, and batches of magic 2 only;
+// What the versions changed: 1 the throttle time in the answer; 2 messages of magic 1
+// and the append time in the answer; 3 the transactional id, and batches of magic 2 only;
 // 5 the log start offset in the answer; 7 zstd; 8 record errors and a message in
 // the answer; 9 flexible; 10 the current leader in the answer; 11 and 12
 // transactions, with the same bytes; 13 topic ids in place of names.
@@ -45,12 +46,15 @@ func ParseProduce(body []byte, version int16) (*ProduceRequest, error) {
 // copied. Bytes after the request are let pass, as Apache's broker does. Every
 // failure is a *MalformedError.
 func (r *ProduceRequest) Parse(body []byte, version int16) error {
-	if version < 3 || version > 13 {
+	if version < 0 || version > 13 {
 		return &MalformedError{What: "Produce request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
 	}
 	d := reader{b: body, what: "Produce request", flex: version >= 9}
 	r.Version = version
-	r.TransactionalID = d.nullableString()
+	r.TransactionalID = nil
+	if version >= 3 {
+		r.TransactionalID = d.nullableString()
+	}
 	r.Acks = d.int16()
 	r.TimeoutMs = d.int32()
 	r.Topics = r.Topics[:0]
@@ -102,7 +106,7 @@ type ProducePartitionResponse struct {
 	CurrentLeader   *Leader // with NOT_LEADER_OR_FOLLOWER, from version 10; nil otherwise
 }
 
-// AppendProduceResponse appends the body of an answer in a version from 3 to 13.
+// AppendProduceResponse appends the body of an answer in a version from 0 to 13.
 func AppendProduceResponse(dst []byte, version int16, resp *ProduceResponse) []byte {
 	w := writer{b: dst, flex: version >= 9}
 	w.length(len(resp.Topics))
@@ -119,7 +123,9 @@ func AppendProduceResponse(dst []byte, version int16, resp *ProduceResponse) []b
 		}
 		w.noTags()
 	}
-	w.int32(resp.ThrottleMs)
+	if version >= 1 {
+		w.int32(resp.ThrottleMs)
+	}
 	if version >= 10 {
 		w.endpoints(resp.NodeEndpoints)
 	} else {
@@ -132,7 +138,9 @@ func (w *writer) producePartition(p *ProducePartitionResponse, version int16) {
 	w.int32(p.Index)
 	w.int16(p.ErrorCode)
 	w.int64(p.BaseOffset)
-	w.int64(p.LogAppendTimeMs)
+	if version >= 2 {
+		w.int64(p.LogAppendTimeMs)
+	}
 	if version >= 5 {
 		w.int64(p.LogStartOffset)
 	}

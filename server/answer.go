@@ -15,6 +15,7 @@ type answer struct {
 	// What parts point into and is given back when they are sent; nil when none.
 	free    []byte
 	encoder *protocol.FetchEncoder
+	old     int64 // bytes of parts that are counted in oldBytes
 }
 
 // part is a piece of an answer: bytes, or a region of a log's file.
@@ -32,6 +33,8 @@ func (a *answer) release() {
 		}
 	}
 	a.parts, a.only[0] = nil, part{}
+	oldBytes.Add(-a.old)
+	a.old = 0
 	if a.free != nil {
 		putBytes(a.free)
 		a.free = nil

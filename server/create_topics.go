@@ -1,7 +1,8 @@
 package server
 
-// CreateTopics: key 19, versions 2 to 7.
+// CreateTopics: key 19, versions 0 to 7.
 //
+//	1 validate_only; messages
 //	2 throttle time
 //	3 throttling happens after the answer
 //	4 partitions and replication factor of -1 ask for the broker's defaults

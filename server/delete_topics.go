@@ -1,6 +1,6 @@
 package server
 
-// DeleteTopics: key 20, versions 1 to 6.
+// DeleteTopics: key 20, versions 0 to 6.
 //
 //	1 throttle time
 //	3 TOPIC_DELETION_DISABLED; before, INVALID_REQUEST stands for it

@@ -1,6 +1,6 @@
 package server
 
-// DescribeConfigs: key 32, versions 1 to 4.
+// DescribeConfigs: key 32, versions 0 to 4.
 //
 //	1 where a value comes from, and its synonyms (KIP-226)
 //	2 throttling happens after the answer
@@ -120,7 +120,7 @@ func (s *Server) isThisBroker(name string) error {
 func describedConfig(e *config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
 	c.Name, c.Value, c.ReadOnly, c.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
-	c.IsDefault, c.Source = e.IsDefault, kmsg.ConfigSource(e.Source)
+	c.Source = kmsg.ConfigSource(e.Source) // IsDefault, of version 0, is false for all, as with the reference
 	c.ConfigType, c.Documentation = kmsg.ConfigType(e.Type), e.Documentation
 	for _, y := range e.Synonyms {
 		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()

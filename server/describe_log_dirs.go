@@ -1,6 +1,6 @@
 package server
 
-// DescribeLogDirs: key 35, versions 1 to 5.
+// DescribeLogDirs: key 35, versions 0 to 5.
 //
 //	1 throttling happens after the answer
 //	2 flexible

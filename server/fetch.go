@@ -1,8 +1,12 @@
 package server
 
-// Fetch: key 1, versions 4 to 18.
+// Fetch: key 1, versions 0 to 18.
 //
-//	4  isolation level, last stable offset, aborted transactions
+//	0  messages of magic 0; a limit for each partition, kept to the byte
+//	1  throttle time
+//	2  messages of magic 1
+//	3  a limit for all partitions, which the first batch may exceed
+//	4  batches of magic 2; isolation level, last stable offset, aborted transactions
 //	5  log start offset
 //	7  sessions (KIP-227): session id and epoch, forgotten topics, error at the top
 //	9  current leader epoch (KIP-320)
@@ -20,10 +24,13 @@ package server
 // (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
 // (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
 // (FETCH_SESSION_TOPIC_ID_ERROR); for a partition, an id that is not known
-// (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), an
+// (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), a
+// topic with compression.type=zstd before version 10 (UNSUPPORTED_COMPRESSION_TYPE),
+// one with message.downconversion.enable=false before version 4 (UNSUPPORTED_VERSION), an
 // id that was another topic's (INCONSISTENT_TOPIC_ID), an epoch that is not
 // ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a replica that is none
-// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log (OFFSET_OUT_OF_RANGE).
+// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log (OFFSET_OUT_OF_RANGE),
+// a batch in zstd that comes first before version 4 (UNSUPPORTED_COMPRESSION_TYPE).
 //
 // Missing on purpose: preferred read replicas and diverging epochs, which only
 // other replicas bring; the part of a batch that fills a limit to the byte, which
@@ -41,6 +48,7 @@ import (
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol"
+	"klamm/protocol/batch"
 )
 
 // leaderVersion is the first version of Fetch that tells who leads instead.
@@ -80,12 +88,17 @@ var fetchContexts = sync.Pool{New: func() any { return &fetchContext{places: mak
 type fetchResult struct {
 	code      int16
 	refused   int8 // by whom, which gives the order of the answer
+	format    bool // code says that the records cannot be sent in this version
 	hw        int64
 	lso       int64
 	logStart  int64
 	region    logstore.Region
+	old       oldRecords         // in place of region before version 4
 	partition *replica.Partition // nil when it was not read
 }
+
+// size is how many bytes of records were read.
+func (r *fetchResult) size() int { return r.region.Size() + r.old.Size() }
 
 // What refused a partition before it was read. The answer has them last, those
 // of topics without a name first, as with the reference.
@@ -293,7 +306,7 @@ func (f *fetchContext) maxBytes() int {
 // not go into.
 func (f *fetchContext) read() (size int, urgent bool) {
 	f.results = resized(f.results, len(f.targets))
-	left, atLeastOne, readable := f.maxBytes(), true, false
+	left, atLeastOne, readable := f.maxBytes(), f.version >= firstSoftFetch, false
 	for i := range f.targets {
 		t, r := &f.targets[i], &f.results[i]
 		*r = fetchResult{hw: -1, lso: -1, logStart: -1}
@@ -305,7 +318,7 @@ func (f *fetchContext) read() (size int, urgent bool) {
 			urgent = true
 			continue
 		}
-		if n := r.region.Size(); n > 0 {
+		if n := r.size(); n > 0 {
 			size += n
 			left = max(0, left-n)
 			atLeastOne = false
@@ -334,6 +347,10 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	if err != nil {
 		return codeOf(err)
 	}
+	if code := f.refuseFormat(p.Config()); code != 0 {
+		r.format = true
+		return code
+	}
 	if !t.key.id.IsZero() && !p.TopicID().IsZero() && t.key.id != p.TopicID() {
 		return kerr.InconsistentTopicID.Code
 	}
@@ -356,6 +373,13 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	}
 	r.logStart = log.StartOffset()
 	r.partition = p
+	if f.version < firstBatchFetch {
+		if err := f.convert(t, r, log, upTo); err != nil {
+			r.hw, r.lso, r.logStart = -1, -1, -1
+			r.format = is[*batch.CodecError](err)
+			return codeOf(err)
+		}
+	}
 	return 0
 }
 
@@ -383,7 +407,8 @@ func (f *fetchContext) unwatch(w *replica.Waiter) {
 func (f *fetchContext) release() {
 	for i := range f.results {
 		f.results[i].region.Release()
-		f.results[i].region = logstore.Region{}
+		f.results[i].old.release()
+		f.results[i].region, f.results[i].old = logstore.Region{}, nil
 	}
 }
 
@@ -425,14 +450,18 @@ func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 	p := protocol.NewFetchPartitionResponse(t.key.partition, r.code)
 	p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.hw, r.lso, r.logStart
 	switch {
-	case r.code != 0 && r.refused == refusedNot:
+	case r.code != 0 && r.refused == refusedNot && !r.format:
 		p.AbortedTransactions = nil
 	case r.code == 0 && f.req.Isolation == readCommitted:
 		p.AbortedTransactions = []protocol.AbortedTransaction{}
 	}
-	if r.region.Size() > 0 {
+	switch {
+	case r.region.Size() > 0:
 		p.Records = &r.region
+	case r.old.Size() > 0:
+		p.Records = r.old
 	}
+	p.NullRecords = r.format
 	if f.version >= leaderVersion && (r.code == kerr.NotLeaderForPartition.Code || r.code == kerr.FencedLeaderEpoch.Code) {
 		p.CurrentLeader = f.leader(t)
 	}
@@ -473,6 +502,11 @@ func (f *fetchContext) reply(c *call) error {
 			a.parts[i].bytes = piece.Bytes
 			continue
 		}
+		if old, ok := piece.Records.(oldRecords); ok {
+			a.parts[i].bytes = old
+			a.old += int64(len(old))
+			continue
+		}
 		region := piece.Records.(*logstore.Region)
 		a.parts[i].region = *region
 		*region = logstore.Region{} // the answer has it now
@@ -505,12 +539,12 @@ func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
 	if p == nil {
 		return false
 	}
-	tell := r.region.Size() > 0 || r.code != 0 || p.hw != r.hw || p.logStart != r.logStart
+	tell := r.size() > 0 || r.code != 0 || p.hw != r.hw || p.logStart != r.logStart
 	p.hw, p.logStart = r.hw, r.logStart
 	if r.code != 0 {
 		p.hw = -1 // once the error is gone the partition is told again
 	}
-	if r.region.Size() > 0 {
+	if r.size() > 0 {
 		p.unlink()
 		f.session.pushLocked(p)
 	}

@@ -19,7 +19,7 @@ func FuzzRequests(f *testing.F) {
 	seed := func(req kmsg.Request) {
 		api, _ := protocol.Lookup(req.Key())
 		seeded[req.Key()] = true
-		for v := api.From; v <= api.Max; v++ {
+		for v := api.Min; v <= api.Max; v++ {
 			req.SetVersion(v)
 			f.Add(req.Key(), v, req.AppendTo(nil))
 		}
@@ -34,7 +34,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
 		api, ok := protocol.Lookup(key)
-		if !ok || !seeded[key] || version < api.From || version > api.Max {
+		if !ok || !seeded[key] || version < api.Min || version > api.Max {
 			return
 		}
 		w := dial(t, addr)

@@ -17,6 +17,9 @@ const thisCentury = 1_600_000_000_000
 // batchesText tells the batches of a Fetch answer as far as two runs have them
 // in common, one a line, and how many bytes of a batch cut short follow.
 func batchesText(b []byte) any {
+	if batch.IsMessageSet(b) {
+		return oldText(b)
+	}
 	lines := []any{}
 	for len(b) > 0 {
 		h, err := batch.ParseHeader(b)

@@ -9,7 +9,7 @@ import (
 
 func goldenCases() []goldenCase {
 	return slices.Concat(versionCases(), metadataCases(), createTopicsCases(), deleteTopicsCases(),
-		createPartitionsCases(), recordsCases(), configCases(), clusterCases(),
+		createPartitionsCases(), oldCases(), recordsCases(), configCases(), clusterCases(),
 		produceCases(), fetchCases(), fetchSessionCases())
 }
 
@@ -140,40 +140,40 @@ func createTopicsCases() []goldenCase {
 		})
 	}
 	const key = kmsg.CreateTopics
-	// From version 2, the first one served: version 0 knows no validate_only.
+	// Version 0 knows no validate_only.
 	return []goldenCase{
-		{from: 2, name: "create_topics/created", key: key, steps: []goldenStep{one("a", 3, 1), meta("a", 3), one("b", -1, -1), one("c", 1, 1, "retention.ms", "1000", "cleanup.policy", "compact")}},
-		{from: 2, name: "create_topics/exists", key: key, setup: topics(topic("a", 1)), steps: []goldenStep{one("a", 1, 1), one("a", 0, 9), made(true, func(t *talk, req *kmsg.CreateTopicsRequest) { addTopic(req, t.n("a"), 1, 1) })}},
-		{from: 2, name: "create_topics/partly", key: key, setup: topics(topic("a", 1)), steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
+		{name: "create_topics/created", key: key, steps: []goldenStep{one("a", 3, 1), meta("a", 3), one("b", -1, -1), one("c", 1, 1, "retention.ms", "1000", "cleanup.policy", "compact")}},
+		{name: "create_topics/exists", key: key, setup: topics(topic("a", 1)), steps: []goldenStep{one("a", 1, 1), one("a", 0, 9), made(true, func(t *talk, req *kmsg.CreateTopicsRequest) { addTopic(req, t.n("a"), 1, 1) })}},
+		{name: "create_topics/partly", key: key, setup: topics(topic("a", 1)), steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
 			addTopic(req, t.n("a"), 1, 1)
 			addTopic(req, t.n("b"), 0, 1)
 			addTopic(req, t.n("c"), 1, 1)
 		}), meta("c", 1)}},
-		{from: 2, name: "create_topics/duplicate", key: key, steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
+		{name: "create_topics/duplicate", key: key, steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
 			addTopic(req, t.n("a"), 1, 1)
 			addTopic(req, t.n("a"), 1, 1)
 			addTopic(req, t.n("b"), 1, 1)
 		})}},
-		{from: 2, name: "create_topics/empty", key: key, steps: []goldenStep{made(false, func(*talk, *kmsg.CreateTopicsRequest) {})}},
-		{from: 2, name: "create_topics/invalid_name", key: key, steps: []goldenStep{exactly(""), exactly("."), exactly(".."), exactly("a b"), exactly("a/b"), exactly("ä"), exactly(strings.Repeat("x", 249)), exactly(strings.Repeat("x", 250)), exactly("__cluster_metadata")}},
-		{from: 2, name: "create_topics/collision", key: key, setup: topics(topic("x.y_z", 1)), steps: []goldenStep{one("x_y.z", 1, 1), one("x.y_z", 1, 1)}},
-		{from: 2, name: "create_topics/numbers", key: key, steps: []goldenStep{one("a", 0, 1), one("a", -2, 1), one("a", 1, 0), one("a", 1, -2), one("a", 1, 3), one("a", 0, 3)}},
-		{from: 2, name: "create_topics/validate_only", key: key, steps: []goldenStep{made(true, func(t *talk, req *kmsg.CreateTopicsRequest) { addTopic(req, t.n("a"), 2, 1, "retention.ms", "5") }),
+		{name: "create_topics/empty", key: key, steps: []goldenStep{made(false, func(*talk, *kmsg.CreateTopicsRequest) {})}},
+		{name: "create_topics/invalid_name", key: key, from: 1, steps: []goldenStep{exactly(""), exactly("."), exactly(".."), exactly("a b"), exactly("a/b"), exactly("ä"), exactly(strings.Repeat("x", 249)), exactly(strings.Repeat("x", 250)), exactly("__cluster_metadata")}},
+		{name: "create_topics/collision", key: key, setup: topics(topic("x.y_z", 1)), steps: []goldenStep{one("x_y.z", 1, 1), one("x.y_z", 1, 1)}},
+		{name: "create_topics/numbers", key: key, steps: []goldenStep{one("a", 0, 1), one("a", -2, 1), one("a", 1, 0), one("a", 1, -2), one("a", 1, 3), one("a", 0, 3)}},
+		{name: "create_topics/validate_only", key: key, from: 1, steps: []goldenStep{made(true, func(t *talk, req *kmsg.CreateTopicsRequest) { addTopic(req, t.n("a"), 2, 1, "retention.ms", "5") }),
 			step(func(t *talk) kmsg.Request { return metadata(ptr(t.n("a"))) })}},
-		{from: 2, name: "create_topics/no_timeout", key: key, steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
+		{name: "create_topics/no_timeout", key: key, steps: []goldenStep{made(false, func(t *talk, req *kmsg.CreateTopicsRequest) {
 			req.TimeoutMillis = 0
 			addTopic(req, t.n("a"), 1, 1)
 			addTopic(req, t.n("b"), 0, 1)
 		}), meta("a", 1)}},
-		{from: 2, name: "create_topics/assigned", key: key, steps: []goldenStep{assigned(false, -1, -1, []int32{0, 0}, []int32{1, 0}), meta("assigned", 2)}},
-		{from: 2, name: "create_topics/bad_assignment", key: key, klamm: "3.9.2 makes partitions without replicas and stumbles over partition -1; 4.3.1 refuses both", steps: []goldenStep{
+		{name: "create_topics/assigned", key: key, steps: []goldenStep{assigned(false, -1, -1, []int32{0, 0}, []int32{1, 0}), meta("assigned", 2)}},
+		{name: "create_topics/bad_assignment", key: key, from: 1, klamm: "3.9.2 makes partitions without replicas and stumbles over partition -1; 4.3.1 refuses both", steps: []goldenStep{
 			assigned(true, 1, -1, []int32{0, 0}), assigned(true, -1, 1, []int32{0, 0}), assigned(true, -1, -1, []int32{1, 0}),
 			assigned(true, -1, -1, []int32{0, 0}, []int32{2, 0}), assigned(true, -1, -1, []int32{0, 0}, []int32{0, 0}),
 			assigned(true, -1, -1, []int32{0, 0, 0}), assigned(true, -1, -1, []int32{0}), assigned(true, -1, -1, []int32{-1, 0}),
 			assigned(true, -1, -1, []int32{0, 0}, []int32{1}),
 		}},
-		{from: 2, name: "create_topics/unknown_broker", key: key, steps: []goldenStep{assigned(true, -1, -1, []int32{0, 7}), assigned(true, -1, -1, []int32{0, 0}, []int32{1, 0, 7})}},
-		{from: 2, name: "create_topics/bad_config", key: key, steps: []goldenStep{
+		{name: "create_topics/unknown_broker", key: key, from: 1, steps: []goldenStep{assigned(true, -1, -1, []int32{0, 7}), assigned(true, -1, -1, []int32{0, 0}, []int32{1, 0, 7})}},
+		{name: "create_topics/bad_config", key: key, from: 1, steps: []goldenStep{
 			configValue("no.such.config", ptr("1")), configValue("retention.ms", ptr("soon")), configValue("retention.ms", ptr("-2")), configValue("retention.ms", nil),
 			configValue("cleanup.policy", ptr("shred")), configValue("retention.ms", ptr("")), configValue("min.insync.replicas", ptr("0")), configValue("compression.type", ptr("brotli")),
 			configValue("max.message.bytes", ptr("99999999999")), configValue("preallocate", ptr("yes")), configValue("log.retention.ms", ptr("1")),

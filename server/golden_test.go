@@ -38,6 +38,7 @@ type goldenCase struct {
 	key  kmsg.Key
 	// from and to narrow the versions; to 0 is the highest.
 	from, to int16
+	lowest   bool // of the versions only the first
 	// setup is done before the steps, its answers are not kept.
 	setup func(t *talk)
 	steps []goldenStep
@@ -118,6 +119,9 @@ func TestGolden(t *testing.T) {
 			from = max(from, c.from)
 			if c.to != 0 {
 				to = min(to, c.to)
+			}
+			if c.lowest {
+				to = from
 			}
 			got := make(map[int16][]any)
 			for v := from; v <= to; v++ {

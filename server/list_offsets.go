@@ -1,7 +1,8 @@
 package server
 
-// ListOffsets: key 2, versions 1 to 11.
+// ListOffsets: key 2, versions 0 to 11.
 //
+//	0  a list of offsets, at which segments begin: see oldOffset
 //	1  one offset, with its timestamp, instead of a list
 //	2  isolation level; throttle time
 //	4  leader epochs, asked for and answered (KIP-320)
@@ -58,6 +59,10 @@ func serveListOffsets(s *Server, _ *call, req *kmsg.ListOffsetsRequest) kmsg.Res
 		out := kmsg.NewListOffsetsResponseTopic()
 		out.Topic = in.Topic
 		for j := range in.Partitions {
+			if req.Version == 0 {
+				out.Partitions = append(out.Partitions, s.oldOffset(req, in.Topic, &in.Partitions[j]))
+				continue
+			}
 			out.Partitions = append(out.Partitions, s.listOffset(req, in.Topic, &in.Partitions[j], twice))
 		}
 		resp.Topics = append(resp.Topics, out)

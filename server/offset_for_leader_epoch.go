@@ -1,7 +1,8 @@
 package server
 
-// OffsetForLeaderEpoch: key 23, versions 2 to 4.
+// OffsetForLeaderEpoch: key 23, versions 0 to 4.
 //
+//	1 the leader epoch that the end belongs to
 //	2 the leader epoch that the client believes in; throttle time
 //	3 who asks: a replica or a client
 //	4 flexible

@@ -1,9 +1,11 @@
 package server
 
-// Produce: key 0, versions 3 to 13; 0 to 2 are advertised, as by the reference,
-// for clients that look for codecs there, and refused.
+// Produce: key 0, versions 0 to 13.
 //
-//	3  record batches of magic 2, transactional id
+//	0  messages of magic 0, any number of them, or one that wraps others
+//	1  throttle time
+//	2  messages of magic 1; the time of the append
+//	3  one record batch of magic 2 instead; transactional id
 //	5  log start offset
 //	7  zstd
 //	8  record errors and a message
@@ -45,6 +47,10 @@ import (
 	"klamm/protocol"
 	"klamm/protocol/batch"
 )
+
+// firstBatchProduce is the first version of Produce that carries one batch of
+// magic 2 and not messages.
+const firstBatchProduce = 3
 
 // zstdVersion is the first version of Produce that may carry zstd.
 const zstdVersion = 7
@@ -153,8 +159,10 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
-	if _, err := batch.CheckForm(records, p.call.header.Version < zstdVersion); err != nil {
-		return err
+	if p.call.header.Version >= firstBatchProduce {
+		if _, err := batch.CheckForm(records, p.call.header.Version < zstdVersion); err != nil {
+			return err
+		}
 	}
 	if a := p.req.Acks; a < -1 || a > 1 {
 		return kerr.InvalidRequiredAcks
@@ -166,8 +174,11 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if err != nil {
 		return err
 	}
+	if p.emptySet(records) {
+		return nil
+	}
 	nowMs := s.nowMs()
-	info, err := p.validate(part.Config(), records, nowMs)
+	records, info, err := p.validate(part.Config(), records, nowMs)
 	if err != nil {
 		if !is[*batch.CorruptError](err) && !is[*batch.TooLargeError](err) {
 			res.LogStartOffset = part.Log().StartOffset()
@@ -180,16 +191,29 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	return p.append(part, records, info, nowMs, res)
 }
 
-// validate checks a batch by its topic's rules.
-func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) (batch.Info, error) {
-	return batch.Validate(records, batch.Rules{
+// emptySet reports whether a client of old sends no messages at all: that is
+// stored, as nothing, and answered with offset -1.
+func (p *produceCall) emptySet(records []byte) bool {
+	return p.call.header.Version < firstBatchProduce && records != nil && len(records) == 0
+}
+
+// validate checks a batch by its topic's rules, and makes one of the messages
+// that versions before 3 send.
+func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
+	rules := batch.Rules{
 		MaxBatchBytes:        int64(cfg.MaxMessageBytes),
 		KeyRequired:          cfg.Log.Compact,
 		LogAppendTime:        cfg.LogAppendTime,
 		NowMs:                nowMs,
 		TimestampBeforeMaxMs: cfg.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
-	})
+	}
+	if p.call.header.Version < firstBatchProduce {
+		rules.NoZstd = true
+		return batch.ValidateSet(records, rules)
+	}
+	info, err := batch.Validate(records, rules)
+	return records, info, err
 }
 
 // append writes the batch to the log and waits aside for its commit.

@@ -16,7 +16,7 @@ const maxElements = 1 << 20
 // claims, and counts down as many tagged fields as a message claims, four
 // thousand million if five bytes say so, even when the bytes have run out.
 var shapes = map[int16][]field{
-	protocol.KeyListOffsets: {fixed(4), since(2, fixed(1)), structs(text, structs(fixed(4), since(4, fixed(4)), fixed(8))), since(10, fixed(4))},
+	protocol.KeyListOffsets: {fixed(4), since(2, fixed(1)), structs(text, structs(fixed(4), since(4, fixed(4)), fixed(8), until(0, fixed(4)))), since(10, fixed(4))},
 	protocol.KeyMetadata: {structs(since(10, fixed(16)), text), since(4, fixed(1)),
 		until(10, since(8, fixed(1))), since(8, fixed(1))},
 	protocol.KeyAPIVersions:             {since(3, text), since(3, text)},
@@ -38,10 +38,11 @@ var shapes = map[int16][]field{
 
 // field is one field of a message.
 type field struct {
-	kind     fieldKind
-	size     int     // of a fixed one, in bytes
-	from, to int16   // the versions that have it; to 0 is every later one
-	fields   []field // of a struct, or the one that a list is made of
+	kind   fieldKind
+	size   int     // of a fixed one, in bytes
+	from   int16   // the first version that has it
+	below  int16   // the first that has it no more; 0 for none
+	fields []field // of a struct, or the one that a list is made of
 }
 
 type fieldKind int8
@@ -61,7 +62,7 @@ func list(of field) field             { return field{kind: listField, fields: []
 func structs(fields ...field) field   { return field{kind: structField, fields: fields} }
 func maybe(fields ...field) field     { return field{kind: maybeField, fields: fields} }
 func since(from int16, f field) field { f.from = from; return f }
-func until(to int16, f field) field   { f.to = to; return f }
+func until(to int16, f field) field   { f.below = to + 1; return f }
 
 // checkShape walks a body. The error says why kmsg is not to have it.
 func checkShape(api *protocol.API, version int16, body []byte) error {
@@ -90,7 +91,7 @@ type walker struct {
 func (w *walker) message(fields []field) error {
 	for i := range fields {
 		f := &fields[i]
-		if w.version < f.from || f.to != 0 && w.version > f.to {
+		if w.version < f.from || f.below != 0 && w.version >= f.below {
 			continue
 		}
 		if err := w.field(f); err != nil {

@@ -256,6 +256,8 @@ func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.
 		LogAppendTime:        t.LogAppendTime,
 		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  t.TimestampAfterMaxMs,
+		DownConvert:          t.Values.Bool("message.downconversion.enable"),
+		Zstd:                 t.CompressionType == "zstd",
 	}
 }
 

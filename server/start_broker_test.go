@@ -54,6 +54,6 @@ func startGoldenBroker(t *testing.T) (addr string, served func(kmsg.Key) (int16,
 		if !ok {
 			return 0, 0, false
 		}
-		return api.From, api.Max, true
+		return api.Min, api.Max, true
 	}
 }

@@ -19,6 +19,8 @@ type Config struct {
 	LogAppendTime        bool  // message.timestamp.type
 	TimestampBeforeMaxMs int64 // message.timestamp.before.max.ms
 	TimestampAfterMaxMs  int64 // message.timestamp.after.max.ms
+	DownConvert          bool  // message.downconversion.enable
+	Zstd                 bool  // compression.type=zstd
 }
 
 // maxParallel bounds how many logs are made or deleted at a time: each waits

@@ -56,11 +56,11 @@ func generate(root string) (string, error) {
 	for _, api := range protocol.APIs() {
 		p, ok := pages[api.Key]
 		if !ok {
-			return "", fmt.Errorf("no file in server begins with %q", fmt.Sprintf("%s: key %d, versions %d to %d", api.Name, api.Key, api.From, api.Max))
+			return "", fmt.Errorf("no file in server begins with %q", fmt.Sprintf("%s: key %d, versions %d to %d", api.Name, api.Key, api.Min, api.Max))
 		}
 		delete(pages, api.Key)
-		if p.Name != api.Name || p.From != api.From || p.To != api.Max {
-			return "", fmt.Errorf("server/%s is about %s %d to %d, protocol's table about %s %d to %d", p.File, p.Name, p.From, p.To, api.Name, api.From, api.Max)
+		if p.Name != api.Name || p.From != api.Min || p.To != api.Max {
+			return "", fmt.Errorf("server/%s is about %s %d to %d, protocol's table about %s %d to %d", p.File, p.Name, p.From, p.To, api.Name, api.Min, api.Max)
 		}
 		fmt.Fprintf(&b, "| %d | [%s](../server/%s) | %s | %d | %s |\n", api.Key, api.Name, p.File, versions(api), api.Flexible, p.Missing)
 	}
@@ -74,7 +74,7 @@ const heading = `# The APIs that are served
 
 Written by ` + "`go generate ./server`" + ` from the table in ` + "`protocol/api.go`" + ` and from the comment that the file of
 each API begins with, which also tells what each version changed and what is refused in which order.
-The ranges are those of Apache Kafka 4.3.1. What is not in the table is not announced; a request for it closes the
+The lowest versions are those of Apache Kafka 3.9.2 with ZooKeeper, the highest those of 4.3.1. What is not in the table is not announced; a request for it closes the
 connection, as it does with Apache's broker.
 
 | key | API | versions | flexible from | missing on purpose |
@@ -85,9 +85,6 @@ func versions(api protocol.API) string {
 	s := fmt.Sprintf("%d-%d", api.Min, api.Max)
 	if api.Min == api.Max {
 		s = strconv.Itoa(int(api.Max))
-	}
-	if api.From != api.Min {
-		s += fmt.Sprintf(", refused below %d", api.From)
 	}
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 
 	"klamm/protocol/batch"
 
@@ -32,6 +33,20 @@ func built(b *batch.Builder) []byte {
 	out, err := b.Build()
 	must(err)
 	return out
+}
+
+// twoRecords is a batch with a header on its first record, which has no key.
+func twoRecords() *batch.Builder {
+	b := batch.NewBuilder(batch.None)
+	b.Add(at, nil, []byte("v"), batch.RecordHeader{Key: "h"})
+	b.Add(at+1, []byte("k"), nil)
+	return b
+}
+
+func twoRecordsIn(codec batch.Codec) *batch.Builder {
+	b := twoRecords()
+	b.Codec = codec
+	return b
 }
 
 // patched is plain with other bytes from some place on, and the CRC of that.
@@ -76,12 +91,14 @@ func lz4Frame(options ...lz4.Option) []byte {
 	return w.Bytes()
 }
 
-// xxhash32 is the checksum of an lz4 frame's descriptor, for less than 4 bytes.
+// xxhash32 is the checksum of an lz4 frame's descriptor, for less than 16 bytes.
 func xxhash32(b []byte) uint32 {
 	h := uint32(374761393) + uint32(len(b))
+	for ; len(b) >= 4; b = b[4:] {
+		h = bits.RotateLeft32(h+binary.LittleEndian.Uint32(b)*3266489917, 17) * 668265263
+	}
 	for _, c := range b {
-		h += uint32(c) * 374761393
-		h = (h<<11 | h>>21) * 2654435761
+		h = bits.RotateLeft32(h+uint32(c)*374761393, 11) * 2654435761
 	}
 	h = (h ^ h>>15) * 2246822519
 	h = (h ^ h>>13) * 3266489917

@@ -41,14 +41,18 @@ func main() {
 		if !ok {
 			continue
 		}
-		for v := max(api.From, served[0]); v <= min(api.Max, served[1]); v++ {
+		for v := max(api.Min, served[0]); v <= min(api.Max, served[1]); v++ {
 			r := kmsg.RequestForKey(api.Key)
 			r.SetVersion(v)
 			c.fill(r, v)
 			c.keep(api, v, r)
 		}
 	}
-	c.oddCases()
+	c.oddCases("odd.txt", c.odds())
+	if c.ranges[protocol.KeyProduce][0] == 0 && c.ranges[protocol.KeyFetch][0] == 0 {
+		c.oddCases("odd-messages.txt", c.oddMessages())
+		c.conversions()
+	}
 }
 
 type capture struct {
@@ -182,10 +186,10 @@ type odd struct {
 	frame []byte // with length prefix
 }
 
-func (c *capture) oddCases() {
+func (c *capture) oddCases(name string, odds []odd) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "# What the broker does with odd requests: the request (>), then its answer (<), closed, or silence for 2 s.\n")
-	for _, o := range c.odds() {
+	for _, o := range odds {
 		conn := c.dial()
 		fmt.Fprintf(&out, "\n%s\n%s", o.name, lines(">", o.frame[4:]))
 		resp, err := exchange(conn, o.frame)
@@ -200,5 +204,5 @@ func (c *capture) oddCases() {
 		}
 		conn.Close()
 	}
-	must(os.WriteFile(filepath.Join(c.dir, "odd.txt"), []byte(out.String()), 0o644))
+	must(os.WriteFile(filepath.Join(c.dir, name), []byte(out.String()), 0o644))
 }

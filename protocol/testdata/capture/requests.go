@@ -13,15 +13,22 @@ import (
 func (c *capture) fill(r kmsg.Request, v int16) {
 	switch r := r.(type) {
 	case *kmsg.ProduceRequest:
-		c.produce(r, records(1_700_000_000_000))
+		if v < 3 {
+			c.produce(r, pair(int8(v/2))) // magic 1 came with version 2
+			return
+		}
+		c.produce(r, records(at))
 	case *kmsg.FetchRequest:
 		c.fetch(r)
+		if v < 4 {
+			r.IsolationLevel = 0
+		}
 	case *kmsg.ListOffsetsRequest:
 		t := kmsg.NewListOffsetsRequestTopic()
 		t.Topic = topic
 		for i, at := range []int64{-1, -2} {
 			p := kmsg.NewListOffsetsRequestTopicPartition()
-			p.Partition, p.Timestamp = int32(i), at
+			p.Partition, p.Timestamp, p.MaxNumOffsets = int32(i), at, 3
 			t.Partitions = append(t.Partitions, p)
 		}
 		r.ReplicaID, r.Topics = -1, append(r.Topics, t)
