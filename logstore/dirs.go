@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -24,6 +25,7 @@ type logDir struct {
 	syncs  sharedSync   // of the directory itself
 	starts sharedSync   // of the start offsets' checkpoint
 
+	wantSaid time.Time // when it was last said that there is no room; guarded by Store.mu
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
 	// the first error, and it stays so until the broker starts again.
 	err error
@@ -398,12 +400,32 @@ func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
 
 // logFailed is told of what a log says went wrong with its disk.
 func (s *Store) logFailed(d *logDir, err error) {
-	if err == nil || passes(err) {
-		return
-	}
 	var dirErr *DirError
-	if errors.As(err, &dirErr) {
+	switch {
+	case !errors.As(err, &dirErr):
+	case passes(err):
+		s.warnOfWant(d, err)
+	default:
 		s.failDir(d, err)
+	}
+}
+
+// wantInterval is how often it is said that a directory is full.
+const wantInterval = time.Minute
+
+// warnOfWant says that the disk refuses to write, which clients are told each
+// time, and the operator now and then.
+func (s *Store) warnOfWant(d *logDir, err error) {
+	now := s.o.Clock()
+	s.mu.Lock()
+	since := now.Sub(d.wantSaid)
+	said := since >= 0 && since < wantInterval
+	if !said {
+		d.wantSaid = now
+	}
+	s.mu.Unlock()
+	if !said {
+		s.log.Error("records are refused until there is room; everything else goes on", "dir", d.path, "error", err)
 	}
 }
 

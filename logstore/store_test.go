@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -624,4 +626,36 @@ func TestTooManyOpenFilesTakesNoDirectoryOffline(t *testing.T) {
 		}
 	}
 	ok(t, appendTo(log, 1))
+}
+
+// A full disk is told to the operator once a minute, however many batches it refuses.
+func TestFullDiskIsSaidNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMem()
+		o := testStore(disk, "/d")
+		var said bytes.Buffer
+		o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		s := openStore(t, o)
+		defer closeStore(t, s)
+		tp := tpOf("t", 0)
+		log := create(t, s, tp, 1)
+		stop := disk.Fail(vfs.Rule{Kind: vfs.OpWrite, Path: "*.log", Err: syscall.ENOSPC})
+		defer stop()
+		refused := func() {
+			t.Helper()
+			err := appendTo(log, 1)
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("append gives %v", err)
+			}
+			s.ReportFailure(tp, err)
+		}
+		for range 3 {
+			refused()
+		}
+		pass(2 * time.Minute)
+		refused()
+		if n := strings.Count(said.String(), "records are refused"); n != 2 {
+			t.Errorf("said %d times in two minutes:\n%s", n, said.String())
+		}
+	})
 }
