@@ -9,7 +9,7 @@ import (
 )
 
 // checkpointKinds are the checkpoint files that the Store keeps.
-var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, highWatermarkCheckpoint}
+var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, highWatermarkCheckpoint, cleanerCheckpoint}
 
 // startBackground starts what runs by the clock until the Store is closed.
 func (s *Store) startBackground() {
@@ -184,6 +184,8 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 		return l.RecoveryPoint(), true
 	case highWatermarkCheckpoint:
 		return l.HighWatermark(), true
+	case cleanerCheckpoint:
+		return l.CleanedTo(), l.CleanedTo() >= 0
 	}
 	// A log that starts where its first segment does needs no entry.
 	v := l.snapshot()
@@ -191,13 +193,20 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 	return start, start > v.segments[0].base
 }
 
-// retain deletes old segments: all logs' starts are made durable in between, which
-// a full disk may refuse; deleting is what helps then.
-func (s *Store) retain() {
+// retain deletes old segments.
+func (s *Store) retain() { s.retainLogs(false) }
+
+// retainLogs deletes old segments, of all logs or of compacted ones alone: all logs'
+// starts are made durable in between, which a full disk may refuse; deleting is what
+// helps then.
+func (s *Store) retainLogs(compactedOnly bool) {
+	// What one Expire finds must not be deleted before its own checkpoint is written.
+	s.retaining.Lock()
+	defer s.retaining.Unlock()
 	nowMs := s.o.Clock().UnixMilli()
 	expired := map[*Log]bool{}
 	s.eachLog("retention", func(l *Log) error {
-		if !s.wanted(l.Partition()) {
+		if !s.wanted(l.Partition()) || compactedOnly && !l.compact.Load() {
 			return nil
 		}
 		moved, err := l.Expire(nowMs)

@@ -28,7 +28,7 @@ const (
 	recoveryPointCheckpoint = "recovery-point-offset-checkpoint"
 	startOffsetCheckpoint   = "log-start-offset-checkpoint"
 	highWatermarkCheckpoint = "replication-offset-checkpoint"
-	// cleanerCheckpoint is Apache's alone; klamm reads from it which logs may have gaps.
+	// cleanerCheckpoint says how far a log is compacted. One that is in it may have gaps.
 	cleanerCheckpoint = "cleaner-offset-checkpoint"
 )
 

@@ -29,6 +29,17 @@ type Config struct {
 	FileDeleteDelayMs int64
 	// Delete and Compact are the two halves of cleanup.policy.
 	Delete, Compact bool
+	// MinCleanableDirtyRatio (min.cleanable.dirty.ratio) is which part of a
+	// compacted log must be not yet compacted before it is.
+	MinCleanableDirtyRatio float64
+	// MinCompactionLagMs and MaxCompactionLagMs (min.compaction.lag.ms,
+	// max.compaction.lag.ms) are how long a record stays as it is at least, and
+	// about how long a log may wait for being compacted. SegmentMs has to be at
+	// most the latter, since only sealed segments are compacted.
+	MinCompactionLagMs, MaxCompactionLagMs int64
+	// DeleteRetentionMs (delete.retention.ms) is how long tombstones outlive the
+	// first compaction that meets them.
+	DeleteRetentionMs int64
 	// ProducerExpirationMs (producer.id.expiration.ms, the broker's) is how long a
 	// producer that writes nothing is remembered.
 	ProducerExpirationMs int64
@@ -37,16 +48,21 @@ type Config struct {
 // DefaultConfig gives Apache Kafka 3.9's defaults.
 func DefaultConfig() Config {
 	return Config{
-		SegmentBytes:         1 << 30,
-		SegmentMs:            7 * 24 * 3600 * 1000,
-		IndexIntervalBytes:   4096,
-		IndexBytes:           10 << 20,
-		RetentionMs:          7 * 24 * 3600 * 1000,
-		RetentionBytes:       -1,
-		FlushMessages:        math.MaxInt64,
-		FlushMs:              math.MaxInt64,
-		FileDeleteDelayMs:    60000,
-		Delete:               true,
+		SegmentBytes:       1 << 30,
+		SegmentMs:          7 * 24 * 3600 * 1000,
+		IndexIntervalBytes: 4096,
+		IndexBytes:         10 << 20,
+		RetentionMs:        7 * 24 * 3600 * 1000,
+		RetentionBytes:     -1,
+		FlushMessages:      math.MaxInt64,
+		FlushMs:            math.MaxInt64,
+		FileDeleteDelayMs:  60000,
+		Delete:             true,
+
+		MinCleanableDirtyRatio: 0.5,
+		MaxCompactionLagMs:     math.MaxInt64,
+		DeleteRetentionMs:      24 * 3600 * 1000,
+
 		ProducerExpirationMs: 24 * 3600 * 1000,
 	}
 }

@@ -32,8 +32,6 @@ type logDir struct {
 
 	cpMu        sync.Mutex // guards the checkpoints and orders their writing
 	checkpoints map[string]*checkpoint
-	// compacted are the partitions that Apache's broker has compacted, with how far.
-	compacted offsets
 }
 
 // LockedError says that another process uses a log directory.
@@ -291,7 +289,7 @@ func (s *Store) writeMeta(d *logDir) error {
 
 // readCheckpoints reads the offsets. One that makes no sense counts as empty, as
 // with Apache: everything is scanned then.
-func (s *Store) readCheckpoints(d *logDir) (err error) {
+func (s *Store) readCheckpoints(d *logDir) error {
 	for _, name := range checkpointKinds {
 		entries, err := readOffsets(s.fs, d.path, name)
 		var malformed *malformedError
@@ -302,11 +300,6 @@ func (s *Store) readCheckpoints(d *logDir) (err error) {
 			return &DirError{Dir: d.path, Path: filepath.Join(d.path, name), Op: "read", Err: reason(err)}
 		}
 		d.checkpoints[name] = &checkpoint{path: filepath.Join(d.path, name), entries: entries, unsure: entries == nil}
-	}
-	d.compacted, err = readOffsets(s.fs, d.path, cleanerCheckpoint)
-	var malformed *malformedError
-	if err != nil && !errors.As(err, &malformed) {
-		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanerCheckpoint), Op: "read", Err: reason(err)}
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package logstore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 )
 
@@ -87,6 +89,20 @@ func (x *index) load() error {
 	x.count = int(size / int64(x.entrySize))
 	x.onFile, x.tail = x.count, nil
 	return nil
+}
+
+// empty makes the file empty, or makes it. It goes by the open file: by its name,
+// once the segment is retired, it might be that of the one in its place.
+func (x *index) empty() error {
+	f, err := x.file.acquire()
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errRetired) {
+		return createEmpty(x.file.fs, x.file.path)
+	}
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	return f.Truncate(0)
 }
 
 // entry copies entry n into buf.

@@ -27,7 +27,7 @@ import (
 // Locks, in the order in which they are taken: mu (one writer), flush.mu,
 // pub (what readers see), a segment's mu (its indexes), FileBudget.mu. Waiting
 // appends are in queue, whose lock is never held together with another.
-// A write or a sync never happens under pub.
+// A write or a sync never happens under pub. cleaning is taken before all of them.
 type Log struct {
 	fs     vfs.FS
 	dir    string
@@ -37,6 +37,8 @@ type Log struct {
 	run    func(func())
 	remove func(paths []string, delayMs int64)
 	logger *slog.Logger
+	// cleanedToLowered is Options.CleanedToLowered.
+	cleanedToLowered func() error
 
 	queue appendQueue
 
@@ -63,6 +65,12 @@ type Log struct {
 	gone           atomic.Bool              // nothing may be synced any more
 	unflushedSince atomic.Int64             // ms of the first append since the last flush, -1 without
 	unsyncedSealed atomic.Int64             // base of the oldest sealed segment with unsynced indexes, -1 without
+	ending         atomic.Bool              // the log is being closed: cleaning ends
+	cleanedTo      atomic.Int64             // the log is compacted below this offset, -1 for not at all; changed under mu
+	compact        atomic.Bool              // config.Compact without mu
+	uncleanable    atomic.Bool              // an error of its content keeps it from being compacted
+
+	cleaning sync.Mutex // held while the log is cleaned; taken before mu
 
 	flush flushState
 	hints readHints
@@ -129,6 +137,13 @@ type Options struct {
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
+	// CleanedTo says of a log that is Compacted up to which offset; it comes from
+	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
+	CleanedTo int64
+	// CleanedToLowered is called when the log is to be cut below CleanedTo, before
+	// it is: what it says must be on the disk on return. It may ask the log for
+	// offsets. nil for nothing.
+	CleanedToLowered func() error
 	// Logger gets what is rare: recovery, cuts, rebuilt indexes; nil for none.
 	Logger *slog.Logger
 }
@@ -137,6 +152,7 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, dir: o.Dir, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
+		cleanedToLowered: o.CleanedToLowered,
 	}
 	if l.files == nil {
 		l.files = NewFileBudget(64)
@@ -160,6 +176,7 @@ func newLog(o Options) *Log {
 	l.configureLocked(o.Config)
 	l.unflushedSince.Store(-1)
 	l.unsyncedSealed.Store(-1)
+	l.cleanedTo.Store(-1)
 	return l
 }
 
@@ -246,6 +263,7 @@ func (l *Log) configureLocked(c Config) {
 	l.interval.Store(c.IndexIntervalBytes)
 	l.flushMessages.Store(c.FlushMessages)
 	l.flushMs.Store(c.FlushMs)
+	l.compact.Store(c.Compact)
 }
 
 // Config gives the configuration.
@@ -364,11 +382,13 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.ending.Store(true)
 	err := l.Err()
 	if err == nil {
 		err = l.closeLocked()
 	}
 	l.mu.Unlock()
+	l.waitCleaned()
 	l.tasks.Wait()
 	for _, s := range l.snapshot().segments {
 		s.retire()
@@ -405,6 +425,8 @@ func (l *Log) Discard() {
 	l.closed = true
 	l.mu.Unlock()
 	l.gone.Store(true)
+	l.ending.Store(true)
+	l.waitCleaned()
 	l.waitFlushIdle()
 	l.flushDone()
 	l.tasks.Wait()

@@ -141,7 +141,10 @@ func (l *Log) movedSince(epoch uint64, err error) bool {
 	}
 	l.mu.Lock() // a change that is under way ends first
 	defer l.mu.Unlock()
-	return !l.closed && (errors.Is(err, errRetired) || l.hints.generation() != epoch)
+	if l.closed || l.Err() != nil {
+		return false // it does not change any more
+	}
+	return errors.Is(err, errRetired) || l.hints.generation() != epoch
 }
 
 // closedError says of a reader's error on a closed log that it is that.

@@ -98,6 +98,11 @@ func (r *recoverer) open() error {
 	if point < r.end {
 		r.unflushedSince.Store(r.o.NowMs)
 	}
+	if r.o.Compacted && r.o.CleanedTo > start && r.o.CleanedTo <= r.end {
+		r.cleanedTo.Store(r.o.CleanedTo)
+	} else if r.o.Compacted {
+		r.cleanedTo.Store(start)
+	}
 	return r.loadProducers()
 }
 

@@ -2,8 +2,6 @@ package logstore
 
 import (
 	"errors"
-	"io/fs"
-	"path/filepath"
 	"slices"
 )
 
@@ -111,9 +109,14 @@ func (l *Log) tooManyLocked(from int, _ int64) func(int, *segment) (bool, error)
 }
 
 func (l *Log) tooOldLocked(_ int, nowMs int64) func(int, *segment) (bool, error) {
-	return func(_ int, s *segment) (bool, error) {
+	return func(i int, s *segment) (bool, error) {
 		if l.config.RetentionMs < 0 {
 			return false, nil
+		}
+		// Compaction may leave a segment empty, which is as old as what follows it.
+		for i+1 < len(l.view.segments) && s.size.Load() == 0 {
+			i++
+			s = l.view.segments[i]
 		}
 		ts, err := s.retentionTimestamp(l.config.IndexIntervalBytes)
 		if err != nil {
@@ -190,20 +193,8 @@ func (l *Log) deleteSegmentsLocked(old []*segment) error {
 	var paths []string
 	var failed error
 	for _, s := range old {
-		s.retire()
-		for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix, snapshotSuffix} {
-			from := filepath.Join(l.dir, fileName(s.base, suffix))
-			to := from + deletedSuffix
-			switch err := l.fs.Rename(from, to); {
-			case err == nil:
-				paths = append(paths, to)
-			case !errors.Is(err, fs.ErrNotExist):
-				failed = errors.Join(failed, l.dirError("rename", from, err))
-			}
-		}
-		if i, found := slices.BinarySearch(l.producers.snapshots, s.base); found {
-			l.producers.snapshots = slices.Delete(l.producers.snapshots, i, i+1)
-		}
+		renamed, err := l.renameDeletedLocked(s, true)
+		paths, failed = append(paths, renamed...), errors.Join(failed, err)
 		l.logger.Info("segment deleted", "segment", s.base, "bytes", s.size.Load())
 	}
 	if len(paths) > 0 {

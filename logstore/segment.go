@@ -171,7 +171,7 @@ func (s *segment) openIndexesLocked() error {
 // resetIndexesLocked makes both indexes empty.
 func (s *segment) resetIndexesLocked() error {
 	for _, x := range []*index{&s.offsets, &s.times} {
-		if err := createEmpty(s.fs, x.file.path); err != nil {
+		if err := x.empty(); err != nil {
 			return err
 		}
 		x.count, x.onFile, x.tail = 0, 0, x.tail[:0]
@@ -330,18 +330,11 @@ func (s *segment) rollTimestamp() (int64, error) {
 	if s.size.Load() == 0 {
 		return batch.NoTimestamp, nil
 	}
-	f, err := s.log.acquire()
-	if err != nil {
-		return 0, err
+	ts, err := s.firstBatchTimestamp()
+	if err == nil {
+		s.firstTimestamp = ts
 	}
-	defer s.log.release()
-	scan := openFrames(f, 0, s.size.Load(), &lookupBuffers)
-	defer scan.close()
-	if err := scan.next(); err != nil {
-		return 0, err
-	}
-	s.firstTimestamp = scan.h.MaxTimestamp
-	return s.firstTimestamp, nil
+	return ts, err
 }
 
 // shouldRoll says whether a batch has to go to a new segment

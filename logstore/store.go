@@ -50,6 +50,9 @@ type StoreOptions struct {
 	HighWatermarkCheckpointMs int64 // replica.high.watermark.checkpoint.interval.ms; 5 seconds
 	ProducerExpiryCheckMs     int64 // producer.id.expiration.check.interval.ms; 10 minutes
 
+	// Cleaner says how compacted logs are compacted; the zero value does not.
+	Cleaner CleanerOptions
+
 	// OnDirFailure is told, once per directory, that it went offline, why, and
 	// which partitions went with it: their logs take no write any more. It is called
 	// on a goroutine of its own, possibly before OpenStore has returned, and may
@@ -127,8 +130,8 @@ func (e *TopicIDError) Error() string {
 // Store is the log directories of a broker and the logs in them, as Apache
 // Kafka's LogManager keeps them. It is safe for concurrent use.
 //
-// Locks are taken in this order: logDir.cpMu, Store.mu, those of a Log. Store.mu
-// is never held over a call to the disk or to a Log.
+// Locks are taken in this order: cleaner.set, cleaner.mu, logDir.cpMu, Store.mu,
+// those of a Log. Store.mu is never held over a call to the disk or to a Log.
 type Store struct {
 	o     StoreOptions
 	fs    vfs.FS
@@ -142,6 +145,8 @@ type Store struct {
 	removals []removal                              // guarded by mu; in the order of due
 	closed   bool                                   // guarded by mu
 
+	cleaner     cleaner
+	retaining   sync.Mutex    // held by who deletes old segments; before all other locks
 	stop        chan struct{} // closed to end the background
 	wakeRemoval chan struct{} // capacity 1
 	background  sync.WaitGroup
@@ -175,6 +180,9 @@ type partition struct {
 // Errors: *MetaPropertiesError, *LockedError, *DuplicateLogError, *DirError.
 func OpenStore(o StoreOptions) (*Store, error) {
 	o.setDefaults()
+	if err := o.Cleaner.check(); err != nil {
+		return nil, err
+	}
 	s := &Store{
 		o: o, fs: o.FS, log: o.Logger, defaults: o.Defaults,
 		files:       NewFileBudget(o.MaxOpenFiles),
@@ -182,6 +190,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 		stop:        make(chan struct{}),
 		wakeRemoval: make(chan struct{}, 1),
 	}
+	s.cleaner = cleaner{s: s, busy: map[*Log]bool{}}
 	if err := s.takeDirs(); err != nil {
 		s.unlock()
 		return nil, err
@@ -191,7 +200,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 		s.loading.Wait()
 	}
 	s.startBackground()
-	return s, nil
+	return s, s.SetCleaner(o.Cleaner)
 }
 
 // Get gives the partition's log. It fails with ErrNoLog, ErrLoading,
@@ -296,6 +305,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.stop)
+	s.cleaner.close()
 	s.background.Wait()
 	s.loading.Wait() // what was not begun when stop closed is skipped
 

@@ -251,12 +251,13 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	recoveryPoint := d.checkpoints[recoveryPointCheckpoint].entries[p.tp]
 	startOffset := d.checkpoints[startOffsetCheckpoint].entries[p.tp]
 	highWatermark := d.checkpoints[highWatermarkCheckpoint].entries[p.tp]
-	_, compacted := d.compacted[p.tp]
+	cleanedTo, compacted := d.checkpoints[cleanerCheckpoint].entries[p.tp]
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
 		FS: s.fs, Dir: p.path, Partition: p.tp, Config: c,
-		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted,
-		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
+		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
+		CleanedToLowered: func() error { return s.writeCheckpoint(d, cleanerCheckpoint) },
+		NowMs:            s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -11,8 +11,26 @@ import (
 // only removes leader epochs that begin there. The cut is durable on return: a
 // crash never brings back records that others have replaced.
 func (l *Log) TruncateTo(offset, nowMs int64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	for {
+		l.mu.Lock()
+		if l.cleanedTo.Load() <= offset || l.usableLocked() != nil {
+			defer l.mu.Unlock()
+			return l.truncateLocked(offset, nowMs)
+		}
+		// What comes in place of the records cut off is not compacted, and must not
+		// be taken for it after a crash.
+		l.cleanedTo.Store(offset)
+		l.hints.clear()
+		l.mu.Unlock()
+		if l.cleanedToLowered != nil {
+			if err := l.cleanedToLowered(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (l *Log) truncateLocked(offset, nowMs int64) error {
 	if err := l.usableLocked(); err != nil {
 		return err
 	}

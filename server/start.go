@@ -94,6 +94,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 		return topicConfig(dynamic, overrides)
 	})
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
+	dynamic.OnChange(b.reconfigureCleaner(dynamic))
 	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
 	if err != nil {
 		return err
@@ -215,6 +216,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		ClusterID: id.cluster,
 		Defaults:  topicConfig(dynamic, nil).Log,
 
+		Cleaner:                   config.Cleaner(v),
 		MaxOpenFiles:              maxOpenFiles(),
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
 		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
@@ -233,6 +235,23 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 			}
 		},
 		Logger: b.logger,
+	}
+}
+
+// reconfigureCleaner has compaction go by settings that were changed while the
+// broker runs.
+func (b *Broker) reconfigureCleaner(dynamic *config.Dynamic) func(config.Change) {
+	was := config.Cleaner(dynamic.Current())
+	return func(config.Change) {
+		now := config.Cleaner(dynamic.Current())
+		if now == was {
+			return
+		}
+		if err := b.store.SetCleaner(now); err != nil {
+			b.logger.Warn("compaction goes on as before", "error", err)
+			return
+		}
+		was = now
 	}
 }
 

@@ -8,12 +8,13 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
 // packer compresses what is written to it as it comes, so that the memory which
-// it takes is that of what comes out, and stops when that is more than limit. It
-// knows the codecs that messages before magic 2 have. Not safe for concurrent use.
+// it takes is that of what comes out, and stops when that is more than limit. Not
+// safe for concurrent use.
 type packer struct {
 	codec  Codec
 	out    []byte // the packed bytes are appended here
@@ -23,13 +24,18 @@ type packer struct {
 
 	gzip *gzip.Writer
 	lz4  *lz4.Writer
+	zstd *zstd.Encoder
 }
 
-var packers [LZ4 + 1]sync.Pool
+var packers [Zstd + 1]sync.Pool
+
+// packWindow is how far back zstd looks, in bytes; it bounds the memory that
+// packing takes.
+const packWindow = 1 << 20
 
 // newPacker begins to append packed bytes to dst. The caller calls release.
 func newPacker(codec Codec, dst []byte, limit int) (*packer, error) {
-	if codec < None || codec > LZ4 {
+	if codec < None || codec > Zstd {
 		return nil, &CodecError{Codec: codec}
 	}
 	p, _ := packers[codec].Get().(*packer)
@@ -53,6 +59,15 @@ func newPacker(codec Codec, dst []byte, limit int) (*packer, error) {
 		}
 		p.lz4.Reset((*packedBytes)(p))
 		p.writer = p.lz4
+	case Zstd:
+		if p.zstd == nil {
+			var err error
+			if p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow)); err != nil {
+				return nil, err
+			}
+		}
+		p.zstd.Reset((*packedBytes)(p))
+		p.writer = p.zstd
 	case Snappy:
 		p.out = append(p.out, xerialMagic...)
 		p.out = binary.BigEndian.AppendUint32(p.out, 1)

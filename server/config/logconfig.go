@@ -1,6 +1,10 @@
 package config
 
-import "klamm/logstore"
+import (
+	"math"
+
+	"klamm/logstore"
+)
 
 // Log gives the part of a topic's settings that its logs go by. v are the broker's, for what no topic
 // sets; see Dynamic.Current.
@@ -12,6 +16,25 @@ func (t Topic) Log(v *Values) logstore.Config {
 		FlushMessages: t.FlushMessages, FlushMs: t.FlushMs,
 		FileDeleteDelayMs: t.FileDeleteDelayMs,
 		Delete:            t.Delete, Compact: t.Compact,
+		MinCleanableDirtyRatio: t.MinCleanableDirtyRatio, DeleteRetentionMs: t.DeleteRetentionMs,
+		MinCompactionLagMs: t.MinCompactionLagMs, MaxCompactionLagMs: t.MaxCompactionLagMs,
 		ProducerExpirationMs: v.Long("producer.id.expiration.ms"),
 	}
+}
+
+// Cleaner gives how compacted logs are compacted, by the broker's settings.
+func Cleaner(v *Values) logstore.CleanerOptions {
+	o := logstore.CleanerOptions{
+		DedupeBufferBytes: v.Long("log.cleaner.dedupe.buffer.size"), LoadFactor: v.Double("log.cleaner.io.buffer.load.factor"),
+		IOBufferBytes:     v.Int("log.cleaner.io.buffer.size"),
+		MaxBytesPerSecond: v.Double("log.cleaner.io.max.bytes.per.second"),
+		BackoffMs:         v.Long("log.cleaner.backoff.ms"),
+	}
+	if v.Bool("log.cleaner.enable") {
+		o.Threads = v.Int("log.cleaner.threads")
+	}
+	if o.MaxBytesPerSecond == math.MaxFloat64 {
+		o.MaxBytesPerSecond = 0
+	}
+	return o
 }

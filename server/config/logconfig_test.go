@@ -19,10 +19,34 @@ func TestLogOfEverySetting(t *testing.T) {
 	b, _ := mustLoad(t, Options{Sets: []string{"producer.id.expiration.ms=13"}})
 	d := NewDynamic(b, 1)
 	topic, errs := d.Topic(map[string]string{"segment.bytes": "15", "segment.ms": "2", "segment.jitter.ms": "3", "index.interval.bytes": "4", "segment.index.bytes": "5",
-		"retention.ms": "6", "retention.bytes": "7", "flush.messages": "8", "flush.ms": "9", "file.delete.delay.ms": "10", "cleanup.policy": "compact"})
+		"retention.ms": "6", "retention.bytes": "7", "flush.messages": "8", "flush.ms": "9", "file.delete.delay.ms": "10", "cleanup.policy": "compact",
+		"min.cleanable.dirty.ratio": "0.25", "min.compaction.lag.ms": "11", "max.compaction.lag.ms": "12", "delete.retention.ms": "14"})
 	want := logstore.Config{SegmentBytes: 15, SegmentMs: 2, SegmentJitterMs: 3, IndexIntervalBytes: 4, IndexBytes: 5, RetentionMs: 6, RetentionBytes: 7,
-		FlushMessages: 8, FlushMs: 9, FileDeleteDelayMs: 10, Compact: true, ProducerExpirationMs: 13}
+		FlushMessages: 8, FlushMs: 9, FileDeleteDelayMs: 10, Compact: true, ProducerExpirationMs: 13,
+		MinCleanableDirtyRatio: 0.25, MinCompactionLagMs: 11, MaxCompactionLagMs: 12, DeleteRetentionMs: 14}
 	if got := topic.Log(d.Current()); got != want || len(errs) != 0 {
 		t.Errorf("log = %+v\nwant %+v (%v)", got, want, errs)
+	}
+}
+
+func TestCleanerOfDefaults(t *testing.T) {
+	b, _ := mustLoad(t, Options{})
+	if got := Cleaner(NewDynamic(b, 1).Current()); got != logstore.DefaultCleanerOptions() {
+		t.Errorf("cleaner = %+v\nwant %+v", got, logstore.DefaultCleanerOptions())
+	}
+}
+
+func TestCleanerOfEverySetting(t *testing.T) {
+	sets := []string{"log.cleaner.threads=2", "log.cleaner.dedupe.buffer.size=3000000", "log.cleaner.io.buffer.load.factor=0.4", "log.cleaner.io.buffer.size=5",
+		"log.cleaner.io.max.bytes.per.second=6.5", "log.cleaner.backoff.ms=7"}
+	b, _ := mustLoad(t, Options{Sets: sets})
+	want := logstore.CleanerOptions{Threads: 2, DedupeBufferBytes: 3000000, LoadFactor: 0.4, IOBufferBytes: 5, MaxBytesPerSecond: 6.5, BackoffMs: 7}
+	if got := Cleaner(NewDynamic(b, 1).Current()); got != want {
+		t.Errorf("cleaner = %+v\nwant %+v", got, want)
+	}
+	b, _ = mustLoad(t, Options{Sets: append(sets, "log.cleaner.enable=false")})
+	want.Threads = 0
+	if got := Cleaner(NewDynamic(b, 1).Current()); got != want {
+		t.Errorf("cleaner that is switched off = %+v\nwant %+v", got, want)
 	}
 }

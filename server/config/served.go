@@ -16,6 +16,10 @@ var servedBroker = set(
 	"log.flush.interval.messages", "log.flush.interval.ms", "log.flush.scheduler.interval.ms",
 	"log.flush.offset.checkpoint.interval.ms", "log.flush.start.offset.checkpoint.interval.ms",
 	"log.segment.delete.delay.ms", "log.initial.task.delay.ms",
+	"log.cleaner.enable", "log.cleaner.threads", "log.cleaner.io.max.bytes.per.second",
+	"log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.size", "log.cleaner.io.buffer.load.factor",
+	"log.cleaner.backoff.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.delete.retention.ms",
+	"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms",
 	"log.message.timestamp.type", "log.message.timestamp.difference.max.ms",
 	"log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
 	"replica.high.watermark.checkpoint.interval.ms",
@@ -30,6 +34,7 @@ var servedBroker = set(
 var servedTopic = set(
 	"segment.bytes", "segment.ms", "segment.jitter.ms", "segment.index.bytes", "index.interval.bytes",
 	"flush.messages", "flush.ms", "retention.bytes", "retention.ms", "cleanup.policy",
+	"min.cleanable.dirty.ratio", "min.compaction.lag.ms", "max.compaction.lag.ms", "delete.retention.ms",
 	"file.delete.delay.ms", "max.message.bytes", "min.insync.replicas",
 	"message.timestamp.type", "message.timestamp.difference.max.ms",
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",

@@ -1,0 +1,317 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// CleanerOptions say how compacted logs are compacted (Apache Kafka's
+// CleanerConfig). The memory is that of all threads together, in bytes.
+type CleanerOptions struct {
+	// Threads (log.cleaner.threads) is how many logs are compacted at a time; 0 for
+	// no compaction at all (log.cleaner.enable).
+	Threads int
+	// DedupeBufferBytes (log.cleaner.dedupe.buffer.size) bounds the maps from keys to
+	// offsets, LoadFactor (log.cleaner.io.buffer.load.factor) says how much of them is
+	// filled. Where a log has more keys it takes several passes. Memory is taken as
+	// a pass needs it, and given back when there is nothing to do.
+	DedupeBufferBytes int64
+	LoadFactor        float64
+	// IOBufferBytes (log.cleaner.io.buffer.size) is for reading and writing.
+	IOBufferBytes int
+	// MaxBytesPerSecond (log.cleaner.io.max.bytes.per.second) bounds what is read and
+	// written; 0 for no bound.
+	MaxBytesPerSecond float64
+	// BackoffMs (log.cleaner.backoff.ms) is how long a thread sleeps when there was
+	// nothing to do.
+	BackoffMs int64
+}
+
+// DefaultCleanerOptions gives Apache Kafka 3.9's defaults.
+func DefaultCleanerOptions() CleanerOptions {
+	return CleanerOptions{Threads: 1, DedupeBufferBytes: 128 << 20, LoadFactor: 0.9, IOBufferBytes: 512 << 10, BackoffMs: 15_000}
+}
+
+// leastMapBytes is what a pass needs to get anywhere.
+const leastMapBytes = 4 * keySlotSize
+
+// check refuses what could never make progress, as Apache's broker does.
+func (o *CleanerOptions) check() error {
+	if o.Threads <= 0 {
+		return nil
+	}
+	if perThread := o.mapBytes(); perThread < leastMapBytes || float64(perThread/keySlotSize)*o.LoadFactor <= 1 || o.LoadFactor >= 1.0001 {
+		return fmt.Errorf("log.cleaner.dedupe.buffer.size=%d over %d threads, filled to %g, does not hold even one key",
+			o.DedupeBufferBytes, o.Threads, o.LoadFactor)
+	}
+	return nil
+}
+
+func (o *CleanerOptions) mapBytes() int64 {
+	return min(o.DedupeBufferBytes/int64(o.Threads), math.MaxInt32)
+}
+
+// cleaner compacts the logs of a Store (LogCleaner with its manager). A log whose
+// content keeps it from being compacted is set aside until it is opened again,
+// and says so once.
+type cleaner struct {
+	s *Store
+
+	mu   sync.Mutex
+	busy map[*Log]bool // guarded by mu; those that are being cleaned
+
+	set     sync.Mutex // orders SetCleaner
+	stop    chan struct{}
+	threads sync.WaitGroup
+}
+
+// cleanerCrew is the threads that go by one setting.
+type cleanerCrew struct {
+	*cleaner
+	o        CleanerOptions
+	throttle *throttle
+	stop     chan struct{} // closed to end the threads
+}
+
+// SetCleaner changes how logs are compacted. A cleaning that is under way is
+// given up and begun anew. The error is about options that cannot work.
+func (s *Store) SetCleaner(o CleanerOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	c := &s.cleaner
+	c.set.Lock()
+	defer c.set.Unlock()
+	c.endThreads()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed || o.Threads <= 0 {
+		return nil
+	}
+	c.stop = make(chan struct{})
+	crew := &cleanerCrew{cleaner: c, o: o, throttle: newThrottle(o.MaxBytesPerSecond, c.stop), stop: c.stop}
+	for range o.Threads {
+		c.threads.Go(func() { crew.run(crew.newWork()) })
+	}
+	return nil
+}
+
+// endThreads ends the threads there are, with c.set held.
+func (c *cleaner) endThreads() {
+	if c.stop != nil {
+		close(c.stop)
+		c.threads.Wait()
+		c.stop = nil
+	}
+}
+
+// close ends cleaning for good.
+func (c *cleaner) close() {
+	c.set.Lock()
+	defer c.set.Unlock()
+	c.endThreads()
+}
+
+// newWork makes what a thread keeps.
+func (c *cleanerCrew) newWork() *cleanerWork {
+	return &cleanerWork{
+		mapBytes: c.o.mapBytes(), loadFactor: min(c.o.LoadFactor, 0.999),
+		ioBytes: max(c.o.IOBufferBytes/c.o.Threads/2, recordHeaderRoom),
+		spend:   c.throttle.spend,
+	}
+}
+
+// recordHeaderRoom is the least buffer that reading batches' headers takes.
+const recordHeaderRoom = 4 << 10
+
+// run cleans one log after the other, and sleeps when there is none.
+func (c *cleanerCrew) run(work *cleanerWork) {
+	backoff := time.Duration(min(max(c.o.BackoffMs, 1), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-timer.C:
+		}
+		wait := time.Duration(0)
+		if !c.s.cleanFilthiest(work) {
+			work.keys.slots, work.read, work.out = nil, nil, nil
+			wait = backoff
+		}
+		c.s.retainLogs(true) // as Apache's cleaner does at each round
+		timer.Reset(wait)
+	}
+}
+
+// cleanFilthiest cleans the log with the largest dirty part and reports whether
+// it did; false when there is none to clean, or that failed.
+func (s *Store) cleanFilthiest(work *cleanerWork) bool {
+	nowMs := s.o.Clock().UnixMilli()
+	p, c := s.grabFilthiest(nowMs)
+	if p == nil {
+		return false
+	}
+	defer s.cleaner.letGo(c.log)
+	if len(work.read) != work.ioBytes {
+		work.read = make([]byte, work.ioBytes)
+	}
+	// A log that may have gaps is in the checkpoint before it has one: opening it after
+	// a crash must not take them for a loss.
+	c.log.mayHaveGaps(c)
+	err := s.writeCheckpoint(p.dir, cleanerCheckpoint)
+	var stats CleanStats
+	if err == nil {
+		stats, err = c.log.clean(c, work, nowMs)
+	}
+	if err == nil {
+		err = s.writeCheckpoint(p.dir, cleanerCheckpoint)
+	}
+	if err != nil {
+		s.cleaningFailed(p, c.log, err)
+		return false
+	}
+	s.log.Info("log compacted", "partition", p.tp.String(), "from", stats.From, "to", stats.To,
+		"bytes_before", stats.BytesRead, "bytes_after", stats.BytesWritten,
+		"records_before", stats.RecordsRead, "records_after", stats.RecordsWritten, "keys", stats.Keys, "map_full", stats.Full)
+	if stats.NoKey > 0 {
+		s.log.Warn("records without a key dropped from a compacted log", "partition", p.tp.String(), "records", stats.NoKey)
+	}
+	return true
+}
+
+// cleaningFailed does what an error of a cleaning asks for.
+func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
+	var dirErr *DirError
+	switch {
+	case errors.As(err, &dirErr):
+		s.log.Warn("compaction failed", "partition", p.tp.String(), "error", err)
+		s.logFailed(p.dir, err)
+	case errors.Is(err, errCleaningAborted), errors.Is(err, ErrClosed), errors.Is(err, errRetired):
+		// The log changed or goes; there will be another time.
+	default:
+		l.uncleanable.Store(true)
+		s.log.Error("log cannot be compacted and is set aside until the next start; it keeps growing",
+			"partition", p.tp.String(), "error", err)
+	}
+}
+
+// grabFilthiest chooses a log and keeps the other threads from it until letGo.
+func (s *Store) grabFilthiest(nowMs int64) (*partition, *cleanable) {
+	c := &s.cleaner
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var best *partition
+	var what cleanable
+	for _, p := range s.compacted() {
+		if c.busy[p.log] {
+			continue
+		}
+		x, err := p.log.cleanable(nowMs)
+		if err != nil {
+			s.cleaningFailed(p, p.log, err)
+			continue
+		}
+		if x.wanted() && (best == nil || x.ratio() > what.ratio()) {
+			best, what = p, x
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	c.busy[what.log] = true
+	return best, &what
+}
+
+func (c *cleaner) letGo(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, l)
+}
+
+// compacted lists the logs that are to be compacted and can be, of those whose
+// topic's configuration is known.
+func (s *Store) compacted() []*partition {
+	s.mu.Lock()
+	var list []*partition
+	for _, p := range s.logs {
+		if p.wanted && p.usableLocked() {
+			list = append(list, p)
+		}
+	}
+	s.mu.Unlock()
+	n := 0
+	for _, p := range list {
+		if p.log.compact.Load() && !p.log.uncleanable.Load() && p.log.Err() == nil {
+			list[n] = p
+			n++
+		}
+	}
+	return list[:n]
+}
+
+// throttle bounds the bytes per second of all threads together.
+type throttle struct {
+	perSecond float64
+	stop      <-chan struct{}
+
+	mu   sync.Mutex
+	free time.Time // when what was spent so far is paid for; guarded by mu
+}
+
+// throttleBurst is how far a thread may be ahead of the rate.
+const throttleBurst = 50 * time.Millisecond
+
+func newThrottle(perSecond float64, stop <-chan struct{}) *throttle {
+	return &throttle{perSecond: perSecond, stop: stop}
+}
+
+// throttleStep is how often a thread that waits looks whether it still should.
+const throttleStep = 100 * time.Millisecond
+
+// spend takes n bytes and waits until the rate allows them, unless the thread is
+// to end (errCleaningAborted) or alive fails.
+func (t *throttle) spend(n int, alive func() error) error {
+	var wait time.Duration
+	if t.perSecond > 0 {
+		wait = t.take(n, time.Now())
+	}
+	for {
+		select {
+		case <-t.stop:
+			return errCleaningAborted
+		default:
+		}
+		if wait <= throttleBurst {
+			return nil
+		}
+		if err := alive(); err != nil {
+			return err
+		}
+		step := min(wait, throttleStep)
+		timer := time.NewTimer(step)
+		select {
+		case <-t.stop:
+		case <-timer.C:
+		}
+		timer.Stop()
+		wait -= step
+	}
+}
+
+// take notes n bytes and gives how long they have to wait.
+func (t *throttle) take(n int, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.free.Before(now) {
+		t.free = now
+	}
+	seconds := min(float64(n)/t.perSecond, math.MaxInt32)
+	t.free = t.free.Add(time.Duration(seconds * float64(time.Second)))
+	return t.free.Sub(now)
+}
