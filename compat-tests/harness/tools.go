@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,26 @@ func KcatTo(t testing.TB, w io.Writer, addr string, stdin io.Reader, args ...str
 	if code != 0 {
 		t.Fatalf("kcat %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
 	}
+}
+
+// Python runs a script with the interpreter that has the libraries of
+// compat-tests/reference/requirements.txt and gives its stdout. A failing script
+// fails the test.
+func Python(t testing.TB, stdin io.Reader, args ...string) string {
+	t.Helper()
+	python := filepath.Join(Root(), "build", "python", "bin", "python")
+	if _, err := os.Stat(filepath.Join(Root(), "build", "python", ".complete")); err != nil {
+		t.Fatal("harness: no Python with its libraries in build/python: run `make tools`")
+	}
+	var stdout bytes.Buffer
+	stderr, code, err := runTool(&stdout, stdin, python, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 0 {
+		t.Fatalf("%s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout.String(), stderr)
+	}
+	return stdout.String()
 }
 
 // runTool runs a program to its end.

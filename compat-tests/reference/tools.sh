@@ -7,6 +7,7 @@
 #   kcat                librdkafka's command-line client
 #   build/kafka-3.9.2   the reference broker and its tools
 #   build/kafka-4.3.1   the newest tools
+#   build/python        a Python with the client of old (requirements.txt)
 #
 # `tools.sh compiler` gets a C compiler as well, which Go's race detector links with.
 #
@@ -75,6 +76,22 @@ jars() {
 	touch "$dir/.complete"
 }
 
+# python makes the environment of Python programs. The mark holds what was asked for, so that other
+# requirements make it again.
+have_python() { cmp -s "$here/requirements.txt" "$build/python/.complete"; }
+
+python() {
+	local dir=$build/python log=$build/pip.log
+	say "pip fetches the client of old (about 10 MB) to build/python"
+	rm -rf "$dir"
+	if ! { python3 -m venv "$dir" && "$dir/bin/pip" --disable-pip-version-check install -r "$here/requirements.txt"; } >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the Python libraries of compat-tests/reference/requirements.txt; pip's output is in $log" >&2
+		exit 1
+	fi
+	cp "$here/requirements.txt" "$dir/.complete"
+}
+
 mkdir -p "$build"
 exec 9>"$build/tools.lock"
 flock 9
@@ -88,6 +105,7 @@ for v in "${releases[@]}"; do
 	fi
 done
 command -v kcat >/dev/null 2>&1 || need+=(kcat)
+have_python || python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 if [ "${1:-}" = compiler ] && ! command -v gcc >/dev/null 2>&1; then
 	need+=(gcc libc6-dev)
 fi
@@ -97,4 +115,5 @@ fi
 for v in "${releases[@]}"; do
 	have_jars "$v" || jars "$v"
 done
-say "Java, kcat and Apache Kafka ${releases[*]} are there"
+have_python || python
+say "Java, kcat, Python and Apache Kafka ${releases[*]} are there"
