@@ -27,8 +27,9 @@ const (
 	// oldAnswerBytes is what one answer may hold of converted records, but for the
 	// first batch of each partition.
 	oldAnswerBytes = 4 << 20
-	// oldTotalBytes is what all answers may hold that are not sent yet. Beyond it
-	// the old clients wait, as if there were nothing to read.
+	// oldTotalBytes is what all answers may hold that are not sent yet. From half of
+	// it on an answer gets one batch of each partition, beyond it none: the old
+	// clients wait then, as if there were nothing to read.
 	oldTotalBytes = 64 << 20
 )
 
@@ -65,7 +66,8 @@ func (f *fetchContext) refuseFormat(cfg *replica.Config) int16 {
 // turns out to hold nothing that can be told, such as the markers of
 // transactions, is passed over.
 func (f *fetchContext) convert(t *fetchTarget, r *fetchResult, log *logstore.Log, upTo int64) error {
-	if oldBytes.Load() > oldTotalBytes {
+	held := oldBytes.Load()
+	if held > oldTotalBytes {
 		r.region.Release()
 		r.region = logstore.Region{}
 		return nil
@@ -75,6 +77,9 @@ func (f *fetchContext) convert(t *fetchTarget, r *fetchResult, log *logstore.Log
 	c := conversion{Downconversion: batch.Downconversion{From: t.offset}, most: oldAnswerBytes / len(f.targets), next: t.offset}
 	if f.version > 1 {
 		c.Magic = 1
+	}
+	if held > oldTotalBytes/2 {
+		c.most = 0
 	}
 	for r.region.Size() > 0 {
 		err := c.convert(&r.region)
