@@ -112,7 +112,6 @@ func lastInside(m *message, limit int64) (last int64, err error) {
 		return 0, err
 	}
 	defer w.close()
-	drop := func([]byte) error { return nil }
 	for {
 		if err := w.next(); err != nil {
 			if errors.Is(err, io.EOF) {

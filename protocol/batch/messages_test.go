@@ -350,6 +350,29 @@ func TestAWrapperIsConvertedAsAStream(t *testing.T) {
 	}
 }
 
+// Converting costs the memory of what comes out, and few pieces whatever the
+// number of messages.
+func TestValidateSetAllocates(t *testing.T) {
+	if raceEnabled {
+		return // the race detector empties pools at random
+	}
+	records := make([]Record, 1000)
+	for i := range records {
+		records[i] = Record{Timestamp: int64(i), Value: []byte("value")}
+	}
+	for codec, most := range map[Codec]float64{None: 10, Gzip: 10, Snappy: 20, LZ4: 10} {
+		sent := set(t, 1, codec, records)
+		got := testing.AllocsPerRun(50, func() {
+			if _, _, err := ValidateSet(sent, openSet); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > most {
+			t.Errorf("%v: %v allocations", codec, got)
+		}
+	}
+}
+
 // FuzzValidateSet: what is accepted becomes a batch that Validate accepts, with the
 // records that the set has; what is refused has a type of this package.
 func FuzzValidateSet(f *testing.F) {

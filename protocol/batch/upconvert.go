@@ -56,6 +56,7 @@ type upconversion struct {
 	maxDelta      int32 // of the first record with maxTimestamp
 	expanded      int64 // bytes of the records
 	scratch       []byte
+	header        Header // of a batch with the timestamp type of the message
 }
 
 // survey checks the messages of a set as far as that takes no expanding.
@@ -136,10 +137,10 @@ func (u *upconversion) convert(set []byte) (one []byte, info Info, err error) {
 	}
 	defer func() { u.pack.release() }()
 	u.maxTimestamp = NoTimestamp
+	var m message // one for all: it is pointed to
 	for len(set) > 0 {
 		size := sizeOfBatch(set)
-		m, err := parseMessage(set[:size])
-		if err != nil {
+		if m, err = parseMessage(set[:size]); err != nil {
 			return nil, Info{}, err
 		}
 		if m.codec() == None {
@@ -183,6 +184,10 @@ func (u *upconversion) unwrap(m *message) error {
 	}
 	defer w.close()
 	last := int64(-1)
+	write := func(piece []byte) error {
+		_, err := u.pack.Write(piece)
+		return err
+	}
 	for {
 		err := w.next()
 		if errors.Is(err, io.EOF) {
@@ -192,7 +197,7 @@ func (u *upconversion) unwrap(m *message) error {
 			return err
 		}
 		last = w.offset
-		if err := u.addStreamed(w); err != nil {
+		if err := u.addStreamed(w, write); err != nil {
 			return err
 		}
 	}
@@ -220,11 +225,11 @@ func (u *upconversion) record(timestamp int64, nullKey, logAppendTime bool) (wri
 		u.faults.timestamp = true
 		u.faults.add(index, "timestamp "+itoa(timestamp)+" is negative")
 	default:
-		var h Header
+		u.header.Attributes = 0
 		if logAppendTime {
-			h.Attributes = logAppendTimeBit
+			u.header.Attributes = logAppendTimeBit
 		}
-		u.faults.checkTimestamp(index, timestamp, &h, u.rules)
+		u.faults.checkTimestamp(index, timestamp, &u.header, u.rules)
 	}
 	if index == 0 {
 		u.baseTimestamp = timestamp
@@ -265,6 +270,9 @@ func (u *upconversion) add(m *message) error {
 	return err
 }
 
+// drop is where pieces go that nobody wants.
+func drop([]byte) error { return nil }
+
 func sizeOfField(field []byte) int32 {
 	if field == nil {
 		return -1
@@ -273,17 +281,13 @@ func sizeOfField(field []byte) int32 {
 }
 
 // addStreamed writes the message that w has begun, piece by piece.
-func (u *upconversion) addStreamed(w *wrapper) error {
+func (u *upconversion) addStreamed(w *wrapper, to func([]byte) error) error {
 	write, err := u.record(w.timestamp, w.keySize < 0, w.outer.logAppendTime())
 	if err != nil {
 		return err
 	}
-	to := func(piece []byte) error {
-		_, err := u.pack.Write(piece)
-		return err
-	}
 	if !write {
-		to = func([]byte) error { return nil }
+		to = drop
 	}
 	// The size of a null is as long as that of an empty value, so that the value's
 	// own size, which comes behind the key, is not needed yet.

@@ -21,7 +21,8 @@ type wrapper struct {
 	valueSize int32 // negative for a null; known before the value is read only
 	size      int64 // of the message, without offset and size
 	crc       uint32
-	sum       uint32 // CRC so far
+	sum       uint32  // CRC so far
+	number    [8]byte // what is summed next
 }
 
 // openWrapper begins to read the messages inside outer, which may expand to
@@ -114,14 +115,13 @@ func (w *wrapper) header() error {
 	if magic == 0 {
 		return nil
 	}
-	var b [8]byte
-	for i := range b {
-		if b[i], err = w.byte(); err != nil {
-			return err
-		}
+	timestamp, err := w.uint64()
+	if err != nil {
+		return err
 	}
-	w.sum = crc32.Update(w.sum, crc32.IEEETable, b[:])
-	w.timestamp = int64(binary.BigEndian.Uint64(b[:]))
+	binary.BigEndian.PutUint64(w.number[:], timestamp)
+	w.sum = crc32.Update(w.sum, crc32.IEEETable, w.number[:])
+	w.timestamp = int64(timestamp)
 	if w.outer.logAppendTime() {
 		w.timestamp = w.outer.timestamp
 	}
@@ -179,15 +179,15 @@ func (w *wrapper) pass(n int64, to func([]byte) error) error {
 
 func (w *wrapper) summedByte() (byte, error) {
 	b, err := w.byte()
-	w.sum = crc32.Update(w.sum, crc32.IEEETable, []byte{b})
+	w.number[0] = b
+	w.sum = crc32.Update(w.sum, crc32.IEEETable, w.number[:1])
 	return b, err
 }
 
 func (w *wrapper) summed32() (uint32, error) {
 	n, err := w.uint32()
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], n)
-	w.sum = crc32.Update(w.sum, crc32.IEEETable, b[:])
+	binary.BigEndian.PutUint32(w.number[:], n)
+	w.sum = crc32.Update(w.sum, crc32.IEEETable, w.number[:4])
 	return n, err
 }
 
