@@ -132,7 +132,7 @@ func (s *script) change(d *datadriven.TestData) (string, error) {
 	case "damage":
 		return "", s.damage(d)
 	}
-	return "", fmt.Errorf("no command %s", d.Cmd)
+	return s.compaction(d)
 }
 
 func (s *script) configure(d *datadriven.TestData) (string, error) {
