@@ -72,7 +72,9 @@ func checkSegmentIndexes(s *segment, size int64) error {
 	largest := int64(-1)
 	for scan.next() == nil {
 		byPos[scan.at], byLast[scan.h.LastOffset()] = scan.h, scan.h
-		largest = max(largest, scan.h.MaxTimestamp)
+		if scan.h.Count != 0 {
+			largest = max(largest, scan.h.MaxTimestamp)
+		}
 	}
 	if scan.pos != size {
 		return fmt.Errorf("batches end at %d of %d", scan.pos, size)

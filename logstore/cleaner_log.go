@@ -142,7 +142,7 @@ func (l *Log) mayHaveGaps(c *cleanable) {
 // waitCleaned waits for a cleaning to end that was told to.
 func (l *Log) waitCleaned() {
 	l.cleaning.Lock()
-	l.cleaning.Unlock() //nolint:staticcheck // nothing is to be done but wait
+	defer l.cleaning.Unlock()
 }
 
 // CleanedTo gives the offset below which the log is compacted, as

@@ -138,9 +138,6 @@ func (p *cleaningPass) scan(i int, from int64, each func(h *batch.Header, data [
 		if err != nil {
 			return p.readError(s, err)
 		}
-		if scan.h.Magic < batch.Magic {
-			return &uncleanableError{s.path(logSuffix), fmt.Sprintf("a message of magic %d at position %d", scan.h.Magic, scan.at)}
-		}
 		data, err := scan.body()
 		if err != nil {
 			return p.readError(s, err)
@@ -227,7 +224,7 @@ func (p *cleaningPass) mapSegment(i int, txns *transactions) error {
 		if err != nil || discard || h.Control() {
 			return err
 		}
-		if err := p.mapBatch(data); err != nil {
+		if err := p.mapBatch(h, data); err != nil {
 			return err
 		}
 		if p.stats.Full {
@@ -245,9 +242,9 @@ func (p *cleaningPass) mapSegment(i int, txns *transactions) error {
 }
 
 // mapBatch notes the keys of a batch, until the map is full.
-func (p *cleaningPass) mapBatch(data []byte) error {
+func (p *cleaningPass) mapBatch(h *batch.Header, data []byte) error {
 	keys := &p.work.keys
-	return p.work.filter.Keys(data, expandLimit, func(r *batch.Seen) bool {
+	note := func(r *batch.Seen) bool {
 		if r.Key == nil || r.Offset < p.from {
 			return true
 		}
@@ -256,7 +253,11 @@ func (p *cleaningPass) mapBatch(data []byte) error {
 		}
 		keys.put(r.Key, r.Offset)
 		return true
-	})
+	}
+	if h.Magic < batch.Magic {
+		return oldRecords(data, func(s *batch.Seen, _ *batch.Record) bool { return note(s) })
+	}
+	return p.work.filter.Keys(data, expandLimit, note)
 }
 
 // group gives the end of the group of segments that begins with number at: as
@@ -401,7 +402,13 @@ func (w *cleanedSegment) take(h *batch.Header, data []byte) error {
 		return nil
 	}
 	before := len(p.work.out)
-	out, read, kept, err := p.work.filter.Append(p.work.out, data, &rules)
+	var out []byte
+	var read, kept int
+	if h.Magic < batch.Magic {
+		out, read, kept, err = p.convertOld(p.work.out, data, h)
+	} else {
+		out, read, kept, err = p.work.filter.Append(p.work.out, data, &rules)
+	}
 	p.work.out = out
 	p.stats.RecordsRead += int64(read)
 	p.stats.RecordsWritten += int64(kept)
@@ -497,3 +504,48 @@ func (w *cleanedSegment) discard() error {
 // segmentSuffixes are the files of a segment, in the order in which Apache's
 // broker renames them.
 var segmentSuffixes = []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
+
+// oldRecords shows the messages of a set of magic 0 or 1, as Filter.Keys shows records.
+func oldRecords(data []byte, visit func(*batch.Seen, *batch.Record) bool) error {
+	for r, err := range batch.Messages(data, 0) {
+		if err != nil {
+			return err
+		}
+		if !visit(&batch.Seen{Offset: r.Offset, Key: r.Key, Tombstone: r.Value == nil}, &r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// convertOld appends what is to stay of a message set of magic 0 or 1, as a batch of magic 2
+// in its codec, so that tombstones in it get a horizon too. Apache's cleaner leaves the
+// magic as it is, and goes by the segment's age. A wrapper's messages are expanded as a whole.
+func (p *cleaningPass) convertOld(dst, data []byte, h *batch.Header) (out []byte, read, kept int, err error) {
+	attributes := int8(data[oldAttributesAt])
+	b := batch.NewBuilder(batch.Codec(attributes & 7))
+	b.LogAppendTime = h.Magic > 0 && attributes&8 != 0
+	err = oldRecords(data, func(s *batch.Seen, r *batch.Record) bool {
+		read++
+		if p.retain(h, s) {
+			if b.Count() == 0 {
+				b.BaseOffset = r.Offset
+			}
+			b.AddAt(int32(r.Offset-b.BaseOffset), r.Timestamp, r.Key, r.Value)
+		}
+		return true
+	})
+	if kept = b.Count(); err != nil || kept == 0 {
+		return dst, read, kept, err
+	}
+	data, err = b.Build()
+	if err != nil {
+		return dst, read, kept, err
+	}
+	rules := batch.Retention{Keep: func(*batch.Seen) bool { return true }, HorizonMs: saturatingAdd(p.nowMs, p.config.DeleteRetentionMs)}
+	out, _, _, err = p.work.filter.Append(dst, data, &rules)
+	return out, read, kept, err
+}
+
+// oldAttributesAt is where the attributes of a message of magic 0 or 1 stand.
+const oldAttributesAt = 17

@@ -482,3 +482,51 @@ func BenchmarkClean(b *testing.B) {
 		cleanLog(b, l, testNow)
 	}
 }
+
+// TestCleanerConvertsOldMessages compacts a segment that Apache Kafka 0.10 wrote: plain
+// messages of magic 0 and wrappers of magic 1.
+func TestCleanerConvertsOldMessages(t *testing.T) {
+	for _, magic := range []int8{0, 1} {
+		for _, codec := range []batch.Codec{batch.None, batch.Gzip, batch.LZ4} {
+			disk := newMemDisk(t)
+			var file []byte
+			for i := range 10 {
+				b := batch.NewBuilder(codec)
+				b.BaseOffset = int64(3 * i)
+				b.Add(testNow+int64(i), []byte("a"), fmt.Append(nil, i))
+				b.Add(testNow+int64(i), []byte("b"), nil)
+				b.Add(testNow+int64(i), fmt.Appendf(nil, "own %d", i), []byte("x"))
+				data, err := b.Build()
+				must(t, err)
+				down := batch.Downconversion{Magic: magic}
+				file, err = down.Append(file, data)
+				must(t, err)
+			}
+			must(t, writeFile(disk, testDir+"/00000000000000000000.log", file, true))
+			l := mustOpen(t, testOptions(disk, compactedConfig()))
+			if l.EndOffset() != 30 {
+				t.Fatalf("magic %d %v: the log ends at %d", magic, codec, l.EndOffset())
+			}
+			must(t, l.Roll(testNow))
+			cleanLog(t, l, testNow)
+			var got []string
+			for data := range batch.Batches(readAll(t, l, 0, 1<<20)) {
+				h, _ := batch.ParseHeader(data)
+				for r, err := range batch.Records(data, 0) {
+					must(t, err)
+					if ts := testNow + r.Offset/3; magic == 1 && r.Timestamp != ts || magic == 0 && r.Timestamp != batch.NoTimestamp || h.Codec() != codec {
+						t.Fatalf("magic %d %v: offset %d at %d in %v", magic, codec, r.Offset, r.Timestamp, h.Codec())
+					}
+					if h.HasDeleteHorizon() != (r.Offset >= 27 && (codec != batch.None || r.Value == nil)) {
+						t.Fatalf("magic %d %v: offset %d is in %+v", magic, codec, r.Offset, h)
+					}
+					got = append(got, fmt.Sprintf("%d:%s=%s", r.Offset, r.Key, r.Value))
+				}
+			}
+			want := "2:own 0=x 5:own 1=x 8:own 2=x 11:own 3=x 14:own 4=x 17:own 5=x 20:own 6=x 23:own 7=x 26:own 8=x 27:a=9 28:b= 29:own 9=x"
+			if strings.Join(got, " ") != want {
+				t.Fatalf("magic %d %v: %v", magic, codec, got)
+			}
+		}
+	}
+}

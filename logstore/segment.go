@@ -216,7 +216,9 @@ func (s *segment) rebuildIndexes(interval int32) error {
 // when the last ones are more than interval bytes away (LogSegment.append).
 func (s *segment) indexLocked(h *batch.Header, pos int64, interval int32) error {
 	last := h.LastOffset()
-	if h.MaxTimestamp > s.maxTimestamp {
+	// A batch that compaction left without records still tells their time, which nobody
+	// can find any more.
+	if h.MaxTimestamp > s.maxTimestamp && h.Count != 0 {
 		s.maxTimestamp, s.maxOffset = h.MaxTimestamp, last
 	}
 	var err error

@@ -158,7 +158,7 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
 	for err = scan.next(); err == nil; err = scan.next() {
-		if scan.h.MaxTimestamp == ts {
+		if scan.h.MaxTimestamp == ts && scan.h.Count != 0 {
 			return scan.record(func(r *batch.Record) bool { return r.Timestamp == ts })
 		}
 	}

@@ -33,7 +33,11 @@ func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
-		harness.DumpLogs(t, b.LogDir)
+		if broker == "klamm" {
+			// Apache's own cleaner has the time index point at batches that it left without
+			// records, which its DumpLogSegments then finds fault with.
+			harness.DumpLogs(t, b.LogDir)
+		}
 		if t.Failed() {
 			t.Fatalf("stage %d, %s; its log is kept: %s", i, broker, b.KeepLog())
 		}
