@@ -93,7 +93,7 @@ func (s *Store) SetCleaner(o CleanerOptions) error {
 		return nil
 	}
 	c.stop = make(chan struct{})
-	crew := &cleanerCrew{cleaner: c, o: o, throttle: newThrottle(o.MaxBytesPerSecond, c.stop), stop: c.stop}
+	crew := &cleanerCrew{cleaner: c, o: o, throttle: newThrottle(o.MaxBytesPerSecond, s.o.Clock, c.stop), stop: c.stop}
 	for range o.Threads {
 		c.threads.Go(func() { crew.run(crew.newWork()) })
 	}
@@ -258,6 +258,7 @@ func (s *Store) compacted() []*partition {
 // throttle bounds the bytes per second of all threads together.
 type throttle struct {
 	perSecond float64
+	clock     func() time.Time
 	stop      <-chan struct{}
 
 	mu   sync.Mutex
@@ -267,8 +268,8 @@ type throttle struct {
 // throttleBurst is how far a thread may be ahead of the rate.
 const throttleBurst = 50 * time.Millisecond
 
-func newThrottle(perSecond float64, stop <-chan struct{}) *throttle {
-	return &throttle{perSecond: perSecond, stop: stop}
+func newThrottle(perSecond float64, clock func() time.Time, stop <-chan struct{}) *throttle {
+	return &throttle{perSecond: perSecond, clock: clock, stop: stop}
 }
 
 // throttleStep is how often a thread that waits looks whether it still should.
@@ -279,7 +280,7 @@ const throttleStep = 100 * time.Millisecond
 func (t *throttle) spend(n int, alive func() error) error {
 	var wait time.Duration
 	if t.perSecond > 0 {
-		wait = t.take(n, time.Now())
+		wait = t.take(n, t.clock())
 	}
 	for {
 		select {

@@ -409,7 +409,7 @@ func TestCleanerOptionsThatCannotWork(t *testing.T) {
 
 func TestThrottle(t *testing.T) {
 	now := time.Unix(1000, 0)
-	th := newThrottle(1000, make(chan struct{}))
+	th := newThrottle(1000, time.Now, make(chan struct{}))
 	if w := th.take(500, now); w != 500*time.Millisecond {
 		t.Errorf("half a second's bytes wait %v", w)
 	}
@@ -425,7 +425,7 @@ func TestThrottle(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	close(stop)
-	if err := newThrottle(0, stop).spend(1, nil); err != errCleaningAborted {
+	if err := newThrottle(0, time.Now, stop).spend(1, nil); err != errCleaningAborted {
 		t.Errorf("a thread that ends goes on: %v", err)
 	}
 }
