@@ -452,6 +452,9 @@ func checkCrashedCleaning(t *testing.T, m *compacted, disk *vfs.Mem, all []kept,
 			err = checkIndexes(l)
 		}
 		if err == nil {
+			err = noOverlap(l)
+		}
+		if err == nil {
 			err = sameLastValues(got, all)
 		}
 		if err != nil {
@@ -481,6 +484,29 @@ func checkCrashedCleaning(t *testing.T, m *compacted, disk *vfs.Mem, all []kept,
 			t.Fatalf("%s: %s is left", what, e.Name())
 		}
 	}
+}
+
+// noOverlap holds that no segment reaches into the next.
+func noOverlap(l *Log) error {
+	v := l.snapshot()
+	for i, s := range v.segments[:len(v.segments)-1] {
+		f, err := s.log.acquire()
+		if err != nil {
+			return err
+		}
+		scan := openFrames(f, 0, v.size(i), &lookupBuffers)
+		for scan.next() == nil {
+			if scan.h.LastOffset() >= v.segments[i+1].base {
+				err = fmt.Errorf("segment %d has offset %d, the next begins at %d", s.base, scan.h.LastOffset(), v.segments[i+1].base)
+			}
+		}
+		scan.close()
+		s.log.release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameLastValues compares the last values of keys; a deleted key may or may not have a

@@ -530,3 +530,19 @@ func TestCleanerConvertsOldMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestCleanerLeavesWhatIsNotSynced holds that a record which a power loss may take
+// does not replace one that is on the disk.
+func TestCleanerLeavesWhatIsNotSynced(t *testing.T) {
+	o := testOptions(newMemDisk(t), compactedConfig())
+	o.Background = func(func()) {} // a disk that does not get to syncing
+	l := mustOpen(t, o)
+	keyed(t, l, "a", "1", -1, 0)
+	must(t, l.Roll(testNow))
+	keyed(t, l, "a", "2", -1, 0)
+	must(t, l.Roll(testNow))
+	l.SetHighWatermark(l.EndOffset())
+	if c, err := l.cleanable(testNow); err != nil || c.upTo > 0 {
+		t.Fatalf("cleanable up to %d: %v", c.upTo, err)
+	}
+}
