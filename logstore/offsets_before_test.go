@@ -29,7 +29,7 @@ func TestOffsetsBefore(t *testing.T) {
 	if n := l.Segments(); n != 3 {
 		t.Fatalf("%d segments", n)
 	}
-	info, err := disk.Stat(testDir + "/" + fileName(1, logSuffix))
+	info, err := disk.Stat(testDir + "/" + fileName(0, logSuffix)) // the oldest of them
 	if err != nil {
 		t.Fatal(err)
 	}
