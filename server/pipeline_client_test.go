@@ -61,6 +61,7 @@ func runBroker(t testing.TB, settings ...string) *runningBroker {
 	t.Helper()
 	sets := append([]string{
 		"broker.id=0", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + filepath.Join(t.TempDir(), "data"),
+		"log.initial.task.delay.ms=86400000", // records of 1970 are in use here: retention shall not come by
 	}, settings...)
 	cfg, _, err := config.Load(config.Options{Sets: sets})
 	if err != nil {

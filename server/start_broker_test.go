@@ -48,8 +48,8 @@ func startListeners(t testing.TB, settings ...string) (addrs []string) {
 }
 
 // startGoldenBroker runs the broker that the golden answers are compared with.
-func startGoldenBroker(t *testing.T) (addr string, served func(kmsg.Key) (int16, int16, bool)) {
-	return startBroker(t), func(k kmsg.Key) (int16, int16, bool) {
+func startGoldenBroker(t *testing.T, settings ...string) (addr string, served func(kmsg.Key) (int16, int16, bool)) {
+	return startBroker(t, settings...), func(k kmsg.Key) (int16, int16, bool) {
 		api, ok := protocol.Lookup(int16(k))
 		if !ok {
 			return 0, 0, false

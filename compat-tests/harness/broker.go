@@ -319,6 +319,9 @@ func (b *Broker) properties() string {
 		"transaction.state.log.replication.factor": "1",
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
+		// Many tests write records of long ago, which retention would take away
+		// half a minute after the start.
+		"log.initial.task.delay.ms": "86400000",
 	}
 	if b.apache {
 		props["zookeeper.connect"] = b.zookeeper.addr
