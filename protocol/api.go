@@ -18,6 +18,7 @@ const (
 	KeyFetch                   int16 = 1
 	KeyListOffsets             int16 = 2
 	KeyMetadata                int16 = 3
+	KeyFindCoordinator         int16 = 10
 	KeyAPIVersions             int16 = 18
 	KeyCreateTopics            int16 = 19
 	KeyDeleteTopics            int16 = 20
@@ -38,12 +39,14 @@ const (
 // apis is in the order of keys. The lowest versions are those that Apache Kafka
 // 3.9.2 announces, the highest those of 4.3.1: testdata/3.9.2/18-ApiVersions-04.hex
 // and the same of 4.3.1. 4.3.1 has given up the messages before magic 2 and with
-// them what its clients used; clients from 0.8.2 on go on here.
+// them what its clients used; clients from 0.8.2 on go on here. FindCoordinator
+// ends before the versions that ask for other coordinators than a group's.
 var apis = []API{
 	{Key: KeyProduce, Name: "Produce", Min: 0, Max: 13, Flexible: 9},
 	{Key: KeyFetch, Name: "Fetch", Min: 0, Max: 18, Flexible: 12},
 	{Key: KeyListOffsets, Name: "ListOffsets", Min: 0, Max: 11, Flexible: 6},
 	{Key: KeyMetadata, Name: "Metadata", Min: 0, Max: 13, Flexible: 9},
+	{Key: KeyFindCoordinator, Name: "FindCoordinator", Min: 0, Max: 0, Flexible: 3},
 	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 4, Flexible: 3},
 	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 0, Max: 7, Flexible: 5},
 	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 0, Max: 6, Flexible: 4},

@@ -19,6 +19,7 @@ func init() {
 		protocol.KeyFetch:                   handleFetch,
 		protocol.KeyListOffsets:             typed(kmsg.NewPtrListOffsetsRequest, serveListOffsets),
 		protocol.KeyMetadata:                typed(kmsg.NewPtrMetadataRequest, serveMetadata),
+		protocol.KeyFindCoordinator:         typed(kmsg.NewPtrFindCoordinatorRequest, serveFindCoordinator),
 		protocol.KeyAPIVersions:             typed(kmsg.NewPtrApiVersionsRequest, serveApiVersions),
 		protocol.KeyCreateTopics:            typed(kmsg.NewPtrCreateTopicsRequest, serveCreateTopics),
 		protocol.KeyDeleteTopics:            typed(kmsg.NewPtrDeleteTopicsRequest, serveDeleteTopics),

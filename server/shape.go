@@ -19,6 +19,7 @@ var shapes = map[int16][]field{
 	protocol.KeyListOffsets: {fixed(4), since(2, fixed(1)), structs(text, structs(fixed(4), since(4, fixed(4)), fixed(8), until(0, fixed(4)))), since(10, fixed(4))},
 	protocol.KeyMetadata: {structs(since(10, fixed(16)), text), since(4, fixed(1)),
 		until(10, since(8, fixed(1))), since(8, fixed(1))},
+	protocol.KeyFindCoordinator:         {text},
 	protocol.KeyAPIVersions:             {since(3, text), since(3, text)},
 	protocol.KeyCreateTopics:            {structs(text, fixed(4), fixed(2), structs(fixed(4), list(fixed(4))), structs(text, text)), fixed(4), since(1, fixed(1))},
 	protocol.KeyDeleteTopics:            {until(5, list(text)), since(6, structs(text, fixed(16))), fixed(4)},

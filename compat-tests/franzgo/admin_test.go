@@ -2,6 +2,9 @@ package franzgo
 
 import (
 	"errors"
+	"maps"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -287,5 +290,45 @@ func TestNewerRequestsWhereAdvertised(t *testing.T) {
 		if _, err := harness.Admin(t, broker.Addr).ListConfigResources(harness.Context(t)); err != nil {
 			t.Errorf("ListConfigResources: %v", err)
 		}
+	}
+}
+
+// The coordinator of a group is found as soon as there is the topic that its
+// offsets are kept in, and that is made for whoever asks first.
+func TestCoordinatorOfAGroupIsFound(t *testing.T) {
+	ctx, adm := harness.Context(t), harness.Admin(t, broker.Addr)
+	name := harness.Name(t)
+	found := adm.FindGroupCoordinators(ctx, name)
+	for errors.Is(found.Error(), kerr.CoordinatorNotAvailable) {
+		found = adm.FindGroupCoordinators(ctx, name)
+	}
+	if err := found.Error(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found {
+		if c.NodeID != 0 || net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) != broker.Addr {
+			t.Errorf("it is %d at %s:%d", c.NodeID, c.Host, c.Port)
+		}
+	}
+	m, err := adm.Metadata(ctx, "__consumer_offsets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if topic := m.Topics["__consumer_offsets"]; !topic.IsInternal || len(topic.Partitions) != 50 {
+		t.Errorf("internal %t, %d partitions", topic.IsInternal, len(topic.Partitions))
+	}
+	configs, err := adm.DescribeTopicConfigs(ctx, "__consumer_offsets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := map[string]string{}
+	for _, c := range configs[0].Configs {
+		if c.Source == kmsg.ConfigSourceDynamicTopicConfig {
+			set[c.Key] = c.MaybeValue()
+		}
+	}
+	want := map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
+	if !maps.Equal(set, want) {
+		t.Errorf("it has %v, want %v", set, want)
 	}
 }

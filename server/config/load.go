@@ -27,12 +27,13 @@ const EnvPrefix = "KLAMM_"
 var klammDefaults = []setting{
 	{name: "listeners", value: "PLAINTEXT://127.0.0.1:9092"},
 	{name: "log.dirs", value: "./klamm-data"},
+	{name: "offsets.topic.replication.factor", value: "1"},
 }
 
 // Load reads the configuration of a broker. The command line is stronger than the environment, that
-// is stronger than the file, and the file than Kafka's defaults. Without a file two defaults of
-// klamm's own take its place: listeners=PLAINTEXT://127.0.0.1:9092 and log.dirs=./klamm-data. With a
-// file, Kafka's defaults apply throughout, so that a server.properties means what it means there.
+// is stronger than the file, and the file than Kafka's defaults. Without a file three defaults of
+// klamm's own take its place: listeners=PLAINTEXT://127.0.0.1:9092, log.dirs=./klamm-data and
+// offsets.topic.replication.factor=1. With a file, Kafka's defaults apply throughout, so that a server.properties means what it means there.
 //
 // Properties that mean the same thing (log.dir and log.dirs, broker.id and node.id, the units of
 // log.retention.*) stand in for each other across places: log.retention.hours on the command line

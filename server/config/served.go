@@ -9,6 +9,7 @@ var servedBroker = set(
 	"log.dir", "log.dirs", "num.recovery.threads.per.data.dir",
 	"auto.create.topics.enable", "delete.topic.enable", "num.partitions", "default.replication.factor",
 	"min.insync.replicas", "message.max.bytes",
+	"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
 	"log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.roll.jitter.ms", "log.roll.jitter.hours",
 	"log.retention.ms", "log.retention.minutes", "log.retention.hours", "log.retention.bytes",
 	"log.retention.check.interval.ms", "log.cleanup.policy",

@@ -23,7 +23,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const topic = "golden"
+const (
+	topic = "golden"
+	group = "golden"
+)
 
 var formatter = kmsg.NewRequestFormatter(kmsg.FormatterClientID("klamm-golden"))
 
@@ -129,8 +132,11 @@ func (c *capture) setUp() {
 		c.id = resp.TopicID
 		init := kmsg.NewPtrInitProducerIDRequest()
 		init.TransactionTimeoutMillis = 1000
+		find := kmsg.NewPtrFindCoordinatorRequest()
+		find.CoordinatorKey = group
 		if resp.ErrorCode == 0 && resp.Partitions[0].ErrorCode == 0 && resp.Partitions[1].ErrorCode == 0 &&
-			c.ask(init).(*kmsg.InitProducerIDResponse).ErrorCode == 0 {
+			c.ask(init).(*kmsg.InitProducerIDResponse).ErrorCode == 0 &&
+			c.ask(find).(*kmsg.FindCoordinatorResponse).ErrorCode == 0 {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -157,10 +163,16 @@ func lines(mark string, b []byte) string {
 	return s.String()
 }
 
-// keep sends r and writes the file of its API and version.
+// keep sends r and writes the file of its API and version. There is none where
+// the broker closes the connection: 4.3.1 announces Produce from 0 and reads it
+// from 3 on.
 func (c *capture) keep(api protocol.API, v int16, r kmsg.Request) {
 	frame := formatter.AppendRequest(nil, r, 4242)
 	resp, err := exchange(c.conn, frame)
+	if errors.Is(err, io.EOF) {
+		c.conn = c.dial()
+		return
+	}
 	if err != nil {
 		log.Fatalf("%s %d: %v", api.Name, v, err)
 	}

@@ -44,6 +44,8 @@ func (c *capture) fill(r kmsg.Request, v int16) {
 		r.AllowAutoTopicCreation = false
 	case *kmsg.ApiVersionsRequest:
 		r.ClientSoftwareName, r.ClientSoftwareVersion = "klamm-golden", "1"
+	case *kmsg.FindCoordinatorRequest:
+		r.CoordinatorKey = group
 	case *kmsg.CreateTopicsRequest:
 		r.TimeoutMillis = 5000
 		r.Topics = append(r.Topics, newTopic(fmt.Sprint("created-", v)), newTopic(topic), newTopic("no/name"))
