@@ -57,6 +57,8 @@ type Options struct {
 	ValidateBrokerConfig func(config map[string]string, perBroker bool) error
 	// BrokerConfigChanged is told, at the start and after each change, the dynamic properties of this broker and the cluster's defaults.
 	BrokerConfigChanged func(own, defaults map[string]string)
+	// Room says why there is no room for new partitions on this broker's disks. Nil: there always is.
+	Room func() error
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 	// Clock defaults to time.Now.
@@ -109,7 +111,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		Tree: o.Tree, BrokerID: o.BrokerID, Sender: (*sender)(b), Logger: o.Logger, Clock: o.Clock, NewID: NewTopicID,
 		Rules: controller.Rules{
 			Partitions: o.Partitions, ReplicationFactor: o.ReplicationFactor,
-			ValidateConfig: o.ValidateTopicConfig, Intn: o.Intn,
+			ValidateConfig: o.ValidateTopicConfig, Room: o.Room, Intn: o.Intn,
 		},
 	})
 	if err != nil {

@@ -447,3 +447,68 @@ func TestClusterID(t *testing.T) {
 		t.Errorf("broker ids %d %d (%v %v), want 1001 1002", a, b, err, err2)
 	}
 }
+
+// TestTopicThatCannotBeMadeIsTakenBack has logs of new partitions fail, as on a full disk: before, the topic was
+// there without a leader until the next start.
+func TestTopicThatCannotBeMadeIsTakenBack(t *testing.T) {
+	h := newHouse(t, nil)
+	h.create("kept", 2)
+	full := errors.New("no space left on device")
+	for _, tp := range []protocol.TopicPartition{{Topic: "orders", Partition: 1}, {Topic: "kept", Partition: 3}} {
+		h.replicas.failLead[tp] = full
+	}
+	ctx := context.Background()
+	results := h.broker.CreateTopics(ctx, []NewTopic{
+		{Name: "orders", Partitions: 3, ReplicationFactor: 1}, {Name: "fine", Partitions: 1, ReplicationFactor: 1},
+	}, false)
+	if !errors.Is(results[0].Err, full) || results[1].Err != nil {
+		t.Fatalf("%+v", results)
+	}
+	if res := h.broker.CreatePartitions(ctx, []NewPartitions{{Topic: "kept", Count: 5}}, false)[0]; !errors.Is(res.Err, full) {
+		t.Fatalf("%+v", res)
+	}
+	check := func(when string) {
+		t.Helper()
+		m := h.broker.Metadata()
+		if m.Topic("orders") != nil || m.Topic("fine") == nil || len(m.Topic("kept").Partitions) != 2 {
+			t.Errorf("%s: %+v %+v %+v", when, m.Topic("orders"), m.Topic("fine"), m.Topic("kept"))
+		}
+	}
+	check("then")
+	for tp := range h.replicas.led {
+		if tp.Topic == "orders" || tp.Topic == "kept" && tp.Partition > 1 {
+			t.Errorf("%s is led", tp)
+		}
+	}
+	h.restart()
+	check("after a restart")
+	h.create("orders", 3)
+	if res := h.broker.CreatePartitions(ctx, []NewPartitions{{Topic: "kept", Count: 5}}, false)[0]; res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	for _, name := range []string{"orders", "kept"} {
+		for _, p := range h.broker.Metadata().Topic(name).Partitions {
+			if p.Leader != 1 || len(p.Offline) > 0 {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+}
+
+func TestNothingIsMadeWithoutRoom(t *testing.T) {
+	full := errors.New("no space left on device")
+	var room error
+	h := newHouse(t, func(o *Options) { o.Room = func() error { return room } })
+	h.create("kept", 1)
+	room = full
+	ctx := context.Background()
+	if res := h.broker.CreateTopics(ctx, []NewTopic{{Name: "orders", Partitions: 1, ReplicationFactor: 1}}, false)[0]; !errors.Is(res.Err, full) {
+		t.Errorf("%+v", res)
+	}
+	if res := h.broker.CreatePartitions(ctx, []NewPartitions{{Topic: "kept", Count: 2}}, false)[0]; !errors.Is(res.Err, full) {
+		t.Errorf("%+v", res)
+	}
+	if m := h.broker.Metadata(); m.Topic("orders") != nil || len(m.Topic("kept").Partitions) != 1 {
+		t.Error("something was made")
+	}
+}

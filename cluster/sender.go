@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"slices"
 
 	"klamm/cluster/controller"
@@ -16,26 +17,51 @@ func (s *sender) Send(broker int32, lead []LeaderAndISR, stop []StopReplica) []c
 	if broker != b.o.BrokerID {
 		return nil
 	}
+	var follow []controller.Event
 	if len(lead) > 0 {
-		b.lead(lead)
-	}
-	if len(stop) == 0 {
-		return nil
-	}
-	return []controller.Event{&controller.ReplicasStopped{Broker: broker, Topics: b.stop(stop)}}
-}
-
-func (b *Broker) lead(orders []LeaderAndISR) {
-	errs := b.o.Replicas.LeaderAndISR(orders, b.TopicConfig)
-	for i, err := range errs {
-		if err != nil {
-			tp := orders[i].TopicPartition
-			b.o.Logger.Error("partition is offline", "partition", tp, "error", err)
-			b.mu.Lock()
-			b.offline[tp] = true
-			b.mu.Unlock()
+		if failed := b.lead(lead); len(failed) > 0 {
+			follow = append(follow, &controller.ReplicasNotMade{Broker: broker, Topics: failed})
 		}
 	}
+	if len(stop) > 0 {
+		follow = append(follow, &controller.ReplicasStopped{Broker: broker, Topics: b.stop(stop)})
+	}
+	return follow
+}
+
+// lead gives the topics of which new partitions could not be made.
+func (b *Broker) lead(orders []LeaderAndISR) []controller.NotMade {
+	errs := b.o.Replicas.LeaderAndISR(orders, b.TopicConfig)
+	var failed []controller.NotMade
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		tp := orders[i].TopicPartition
+		b.mu.Lock()
+		b.offline[tp] = true
+		b.mu.Unlock()
+		if orders[i].IsNew {
+			b.o.Logger.Error("partition cannot be made", "partition", tp, "error", err)
+			if n := len(failed); n == 0 || failed[n-1].Name != tp.Topic {
+				failed = append(failed, controller.NotMade{Name: tp.Topic, From: firstNew(orders, tp.Topic), Err: err})
+			}
+		} else {
+			b.o.Logger.Error("partition is offline", "partition", tp, "error", err)
+		}
+	}
+	return failed
+}
+
+// firstNew is the number of the first new partition of a topic.
+func firstNew(orders []LeaderAndISR, topic string) int {
+	first := -1
+	for i := range orders {
+		if o := &orders[i]; o.Topic == topic && o.IsNew && (first < 0 || int(o.Partition) < first) {
+			first = int(o.Partition)
+		}
+	}
+	return first
 }
 
 // stop gives the topics of which nothing is left here. A topic of which something could not be deleted stays marked for
@@ -80,6 +106,10 @@ func (s *sender) Publish(state *controller.State, topics []string) {
 			remove = append(remove, name)
 			continue
 		}
+		// Partitions that could not be made and were taken back.
+		maps.DeleteFunc(s.offline, func(tp protocol.TopicPartition, _ bool) bool {
+			return tp.Topic == name && int(tp.Partition) >= len(t.Partitions)
+		})
 		put = append(put, (*Broker)(s).topicLocked(state, t))
 	}
 	s.mu.Unlock()
@@ -112,12 +142,8 @@ func (b *Broker) topicLocked(state *controller.State, t *controller.Topic) *Topi
 func (s *sender) replace(state *controller.State, put []*Topic, remove []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range remove {
-		if t := s.metadata.Load().Topic(name); t != nil {
-			for i := range t.Partitions {
-				delete(s.offline, protocol.TopicPartition{Topic: name, Partition: int32(i)})
-			}
-		}
+	if len(remove) > 0 { // offline are few, or none
+		maps.DeleteFunc(s.offline, func(tp protocol.TopicPartition, _ bool) bool { return slices.Contains(remove, tp.Topic) })
 	}
 	next := *s.metadata.Load()
 	next.topics = next.topics.with(put, remove)

@@ -170,7 +170,7 @@ func (c *Controller) handle(e Event) error {
 	for topic, config := range d.Configured {
 		c.o.Sender.Configure(topic, config)
 	}
-	if err := c.send(&d); err != nil {
+	if err := c.send(&d, e); err != nil {
 		return err
 	}
 	if _, first := e.(*Started); first || len(d.Changed) > 0 {
@@ -264,8 +264,8 @@ func removal(tree meta.Tree, path string) ([]meta.Op, error) {
 	return append(ops, meta.DeleteOp(path, meta.AnyVersion)), nil
 }
 
-// send brings orders to the brokers, and then takes what followed.
-func (c *Controller) send(d *Decision) error {
+// send brings the orders of an event to the brokers, and then takes what followed.
+func (c *Controller) send(d *Decision, cause Event) error {
 	var follow []Event
 	for _, id := range c.state.liveIDs() {
 		if len(d.LeaderAndISR[id])+len(d.Stop[id]) > 0 {
@@ -273,6 +273,9 @@ func (c *Controller) send(d *Decision) error {
 		}
 	}
 	for _, e := range follow {
+		if e, ok := e.(*ReplicasNotMade); ok {
+			e.answer(cause)
+		}
 		if err := c.handle(e); err != nil {
 			return err
 		}

@@ -27,6 +27,9 @@ func (s *State) createTopics(d *Decision, r *Rules, e *CreateTopics) {
 		if e.ValidateOnly {
 			continue
 		}
+		if res.Err = r.room(); res.Err != nil {
+			continue
+		}
 		res.ID = n.ID
 		t := s.create(d, n, replicas, configs)
 		if p := s.firstWithoutState(t); p >= 0 {

@@ -15,6 +15,8 @@ type Rules struct {
 	ReplicationFactor int16
 	// ValidateConfig checks a topic's own properties; the message of its error goes to the client.
 	ValidateConfig func(config map[string]string) error
+	// Room says why there is no room for new partitions; nil for always.
+	Room func() error
 	// Intn draws a number from 0 to n-1: where an assignment begins in the list of brokers.
 	Intn func(n int) int
 }
@@ -38,6 +40,8 @@ func Decide(s *State, r *Rules, e Event) Decision {
 		s.deleteTopics(&d, e)
 	case *ReplicasStopped:
 		s.replicasStopped(&d, e.Broker, e.Topics)
+	case *ReplicasNotMade:
+		s.replicasNotMade(&d, e)
 	default:
 		panic(fmt.Sprintf("controller: unknown event %T", e))
 	}

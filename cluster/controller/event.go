@@ -6,7 +6,7 @@ import (
 )
 
 // Event is something that the controller has to decide about: one of *Started, *CreateTopics,
-// *CreatePartitions, *DeleteTopics, *ReplicasStopped. Answers are left in the event itself.
+// *CreatePartitions, *DeleteTopics, *ReplicasStopped, *ReplicasNotMade. Answers are left in the event itself.
 type Event interface{ event() }
 
 // Started comes first, when the state was read from the tree: partitions without a leader get one,
@@ -41,11 +41,26 @@ type ReplicasStopped struct {
 	Topics []string
 }
 
+// ReplicasNotMade says that a broker could not make logs of new partitions, as on a full disk. What was
+// created is taken back: it was not answered yet, and nobody has seen it.
+type ReplicasNotMade struct {
+	Broker int32
+	Topics []NotMade
+}
+
+// NotMade is a topic of which new partitions, those from number From on, could not be made, and why.
+type NotMade struct {
+	Name string
+	From int
+	Err  error
+}
+
 func (*Started) event()          {}
 func (*CreateTopics) event()     {}
 func (*CreatePartitions) event() {}
 func (*DeleteTopics) event()     {}
 func (*ReplicasStopped) event()  {}
+func (*ReplicasNotMade) event()  {}
 
 // NewTopic is a topic asked for.
 type NewTopic struct {

@@ -25,6 +25,9 @@ func (s *State) createPartitions(d *Decision, r *Rules, e *CreatePartitions) {
 		if e.ValidateOnly {
 			continue
 		}
+		if res.Err = r.room(); res.Err != nil {
+			continue
+		}
 		from := len(t.Partitions)
 		for _, replicas := range added {
 			t.Partitions = append(t.Partitions, Partition{Replicas: replicas, Version: -1})
