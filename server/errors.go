@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"klamm/cluster"
+	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol/batch"
@@ -98,7 +99,7 @@ func logError(err error) (*kerr.Error, bool) {
 		return kerr.NotLeaderForPartition, true
 	case is[*logstore.OffsetOutOfRangeError](err):
 		return kerr.OffsetOutOfRange, true
-	case is[*logstore.DirError](err):
+	case is[*logstore.DirError](err), is[*local.DiskError](err):
 		return kerr.KafkaStorageError, true
 	case is[*noTransactionError](err):
 		return kerr.InvalidTxnState, true

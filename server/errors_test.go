@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"klamm/cluster"
+	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol/batch"
@@ -26,6 +27,7 @@ func TestErrorsBecomeCodes(t *testing.T) {
 		{&replica.NotLeaderError{}, kerr.NotLeaderForPartition},
 		{&logstore.OffsetOutOfRangeError{}, kerr.OffsetOutOfRange},
 		{&logstore.DirError{Err: errors.New("i/o error")}, kerr.KafkaStorageError},
+		{&local.DiskError{Err: errors.New("i/o error")}, kerr.KafkaStorageError},
 		{logstore.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 		{logstore.ErrInvalidProducerEpoch, kerr.InvalidProducerEpoch},
 		{logstore.ErrInvalidTxnState, kerr.InvalidTxnState},

@@ -175,7 +175,7 @@ func (s *Session) Close() error {
 		return nil
 	})
 	if err == nil && any {
-		err = st.db.Update(func(tx *bbolt.Tx) error {
+		err = st.update(func(tx *bbolt.Tx) error {
 			w = begin(tx, st.nowMs())
 			return w.removeEphemerals(prefix)
 		})

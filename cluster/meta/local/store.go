@@ -4,9 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -39,14 +42,18 @@ type Options struct {
 	Path string
 	// Clock gives the time for Ctime and Mtime. Default time.Now.
 	Clock func() time.Time
+	// Lend does a write that found no room once more, with room that was kept for it. Nil: there is none.
+	Lend func(write func() error) error
 	// LockTimeout is how long to wait for another process to let go of the file. Default 200 ms.
 	LockTimeout time.Duration
 }
 
 // Store is an open tree. Its methods may be called by several goroutines at once.
 type Store struct {
-	db    *bbolt.DB
-	clock func() time.Time
+	db     *bbolt.DB
+	clock  func() time.Time
+	lend   func(write func() error) error
+	failed atomic.Pointer[error] // why nothing is written any more
 
 	// mu is held over each write until its watches have fired, and over each read that sets a
 	// watch, so that no change falls between the two.
@@ -68,7 +75,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		db: db, clock: o.Clock, sessions: map[int64]*Session{},
+		db: db, clock: o.Clock, lend: o.Lend, sessions: map[int64]*Session{},
 		data: map[string][]watcher{}, children: map[string][]watcher{},
 	}
 	if err := s.prepare(); err != nil {
@@ -139,7 +146,7 @@ func (s *Store) prepare() (err error) {
 	if err != nil || !fresh && !leftovers {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) error {
 		if fresh {
 			return create(tx, s.nowMs())
 		}
@@ -161,6 +168,59 @@ func create(tx *bbolt.Tx, nowMs int64) error {
 	return tx.Bucket(nodesBucket).Put(nodeKey("/"), (&record{ctime: nowMs, mtime: nowMs}).encode())
 }
 
+// update does f in a transaction that is on the disk when it returns, or not done at all. What f
+// answers is given back as it is. f may be called twice.
+//
+// A write that finds no room has changed nothing. After any other error of the disk it is not known what is on
+// it, and asking it again would not tell: everything that follows gets that error, until the file is opened again.
+func (s *Store) update(f func(*bbolt.Tx) error) error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	err := s.try(f)
+	if noRoom(err) && s.lend != nil {
+		tried := false
+		if again := s.lend(func() error { tried = true; return s.try(f) }); tried {
+			err = again
+		}
+	}
+	return err
+}
+
+func (s *Store) try(f func(*bbolt.Tx) error) error {
+	refused := false
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		err := f(tx)
+		refused = err != nil
+		return err
+	})
+	if err == nil || refused {
+		return err
+	}
+	err = &DiskError{Path: s.db.Path(), Err: err}
+	if !noRoom(err) {
+		s.failed.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// DiskError is an error of the disk under the tree's file. The tree can still be read.
+type DiskError struct {
+	Path string
+	Err  error
+}
+
+func (e *DiskError) Error() string { return "write metadata to " + e.Path + ": " + e.Err.Error() }
+
+// Unwrap gives the operating system's error.
+func (e *DiskError) Unwrap() error { return e.Err }
+
+// noRoom says whether a write found no room. A bare number is a sync's, which is another matter.
+func noRoom(err error) bool {
+	var write *fs.PathError
+	return errors.As(err, &write) && (errors.Is(write, syscall.ENOSPC) || errors.Is(write, syscall.EDQUOT))
+}
+
 // Session begins a session.
 func (s *Store) Session() (*Session, error) {
 	s.mu.Lock()
@@ -169,7 +229,7 @@ func (s *Store) Session() (*Session, error) {
 		return nil, &meta.Error{Op: "session", Path: "/", Err: meta.ErrSessionExpired}
 	}
 	var id int64
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.update(func(tx *bbolt.Tx) error {
 		counters := tx.Bucket(countersBucket)
 		id = number(counters.Get(sessionKey)) + 1
 		return counters.Put(sessionKey, bytesOf(id))

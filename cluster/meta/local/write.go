@@ -45,7 +45,7 @@ func (s *Session) commit(ops []meta.Op) (results []meta.Result, failed int, err 
 		return nil, 0, meta.ErrSessionExpired
 	}
 	var w *write
-	err = s.store.db.Update(func(tx *bbolt.Tx) error {
+	err = s.store.update(func(tx *bbolt.Tx) error {
 		w = begin(tx, s.store.nowMs())
 		w.session = s.id
 		results = make([]meta.Result, len(ops))
