@@ -156,7 +156,7 @@ func (l *Log) appendGroup(first *appendOp) {
 
 // stageLocked checks a batch and gives it its place.
 func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
-	if err := l.usableLocked(); err != nil {
+	if err := l.takesRecordsLocked(); err != nil {
 		return err
 	}
 	h := &a.Header
@@ -202,6 +202,17 @@ func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
 	return nil
 }
 
+// takesRecordsLocked says why no record can be appended.
+func (l *Log) takesRecordsLocked() error {
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if l.full.Load() {
+		return l.dirError("append to", l.dir, errNoRoom)
+	}
+	return nil
+}
+
 // settleProducerLocked writes what is staged when a batch of the same producer
 // is among it, since the next one is checked against what was written.
 func (l *Log) settleProducerLocked(id int64) {
@@ -234,7 +245,10 @@ func (l *Log) commitLocked() {
 	}
 	active := l.view.active()
 	size := active.size.Load()
-	err := l.writeLocked(active, size)
+	err := l.takesRecordsLocked() // a roll may have taken the room that was left
+	if err == nil {
+		err = l.writeLocked(active, size)
+	}
 	if err == nil {
 		l.publishLocked(active, size)
 	}

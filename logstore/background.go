@@ -17,6 +17,7 @@ func (s *Store) startBackground() {
 	first := s.o.InitialTaskDelayMs
 	s.every(first, s.o.RetentionCheckMs, s.retain)
 	s.every(0, s.o.FlushCheckMs, s.flushDue)
+	s.every(0, dirCheckMs, s.checkDirs)
 	s.every(0, s.o.ProducerExpiryCheckMs, s.expireProducers)
 	for _, c := range []struct {
 		firstMs, intervalMs int64
@@ -28,6 +29,35 @@ func (s *Store) startBackground() {
 	} {
 		s.every(c.firstMs, c.intervalMs, func() { s.checkpointAll(c.name) })
 	}
+}
+
+// dirCheckMs is how often it is looked whether directories are still there, and
+// whether a full one has room again.
+const dirCheckMs = 1000
+
+func (s *Store) checkDirs() {
+	for _, d := range s.online() {
+		err := d.check()
+		if err == nil && d.reserve.spent.Load() {
+			if err = s.fillReserve(d); err == nil && !d.reserve.spent.Load() {
+				s.log.Info("there is room again; records are taken", "dir", d.path)
+			}
+		}
+		s.logFailed(d, err)
+	}
+}
+
+// online lists the directories that are.
+func (s *Store) online() []*logDir {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []*logDir
+	for _, d := range s.dirs {
+		if d.err == nil {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // every runs task after firstMs, or after one interval where that is 0, and then
@@ -104,13 +134,7 @@ func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
 }
 
 func (s *Store) checkpointAll(name string) {
-	for _, d := range s.dirs {
-		s.mu.Lock()
-		offline := d.err != nil
-		s.mu.Unlock()
-		if offline {
-			continue
-		}
+	for _, d := range s.online() {
 		if err := s.writeCheckpoint(d, name); err != nil {
 			s.log.Warn("checkpoint is not written", "error", err)
 			s.logFailed(d, err)
@@ -123,6 +147,9 @@ func (s *Store) checkpointAll(name string) {
 func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	d.cpMu.Lock()
 	defer d.cpMu.Unlock()
+	if err := d.check(); err != nil {
+		return err
+	}
 	c := d.checkpoints[name]
 	logs := map[protocol.TopicPartition]*Log{}
 	entries := offsets{}
@@ -144,7 +171,7 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 			entries[tp] = offset
 		}
 	}
-	if err := c.write(s.fs, entries); err != nil {
+	if err := c.write(d.fs, entries); err != nil {
 		return &DirError{Dir: d.path, Path: c.path, Op: "write", Err: reason(err)}
 	}
 	return nil
@@ -170,7 +197,7 @@ func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
 			}
 		}
 		s.mu.Unlock()
-		if err := c.write(s.fs, kept); err != nil {
+		if err := c.write(d.fs, kept); err != nil {
 			return &DirError{Dir: d.path, Path: c.path, Op: "write", Err: reason(err)}
 		}
 	}

@@ -89,7 +89,7 @@ func (s *Store) renameDeleted(p *partition) (string, error) {
 		p.log.Discard()
 	}
 	to := filepath.Join(p.dir.path, DeletedDirName(p.tp, uniqueName()))
-	err := s.fs.Rename(p.path, to)
+	err := p.dir.fs.Rename(p.path, to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

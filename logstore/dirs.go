@@ -16,7 +16,11 @@ import (
 
 // logDir is one log directory.
 type logDir struct {
-	path   string
+	path string
+	fs   vfs.FS // the disk with the reserve
+	// reserve is kept for what has to work on a full disk.
+	reserve *reserve
+
 	lock   vfs.Lock // nil when it could not be taken
 	clean  bool     // was closed cleanly the last time
 	meta   MetaProperties
@@ -57,12 +61,10 @@ func (e *DuplicateLogError) Error() string {
 // the disk is well, and what it refuses now it may do later. So it takes no
 // directory offline.
 func passes(err error) bool {
-	for _, e := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
-		}
+	if e, ok := errors.AsType[*DirError](err); ok && e.Sticky {
+		return false // it is not known what is on the disk
 	}
-	return false
+	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM)
 }
 
 // tooManyFiles says whether an error is for want of file descriptors, which
@@ -87,11 +89,13 @@ func (s *Store) takeDirs() error {
 			return fmt.Errorf("%s: log directory is given twice (log.dirs)", path)
 		}
 		seen[abs] = true
-		s.dirs = append(s.dirs, &logDir{path: abs, checkpoints: map[string]*checkpoint{}})
+		d := &logDir{path: abs, reserve: newReserve(s.fs, abs, s.o.ReserveBytes), checkpoints: map[string]*checkpoint{}}
+		d.fs = roomyFS{s.fs, d.reserve}
+		s.dirs = append(s.dirs, d)
 	}
 	for _, step := range []func(*logDir) error{
 		s.checkDir, s.lockExisting, s.checkDir, s.listDir, // refuse
-		s.makeDir, s.writeMeta, s.readCheckpoints, s.dropMark, s.dropDuplicates, // change
+		s.makeDir, s.writeMeta, s.readCheckpoints, s.dropMark, s.fillReserve, s.dropDuplicates, // change
 	} {
 		for _, d := range s.dirs {
 			if d.err != nil {
@@ -312,6 +316,29 @@ func (s *Store) dropMark(d *logDir) (err error) {
 	}
 	if err != nil {
 		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanShutdownName), Op: "remove", Err: reason(err)}
+	}
+	return nil
+}
+
+// fillReserve makes the reserve whole. That there is no room for it is no error:
+// the directory takes no records then until there is.
+func (s *Store) fillReserve(d *logDir) error {
+	err := d.reserve.fill()
+	switch {
+	case err == nil:
+	case passes(err):
+		s.warnOfWant(d, err)
+	default:
+		return &DirError{Dir: d.path, Path: d.reserve.path, Op: "keep room in", Err: reason(err)}
+	}
+	return nil
+}
+
+// check finds out whether the directory is still the one that was taken. Under an
+// empty mount point everything could be made anew, on the wrong disk.
+func (d *logDir) check() error {
+	if err := d.lock.Check(); err != nil {
+		return &DirError{Dir: d.path, Path: d.path, Op: "use", Err: reason(err)}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+
+	"klamm/logstore/vfs"
 )
 
 // flushState lets one caller sync for all that wait.
@@ -103,7 +105,7 @@ func (l *Log) syncFiles(closing bool) error {
 		}
 		if err != nil {
 			l.unflushedSince.CompareAndSwap(-1, since)
-			if tooManyFiles(err) { // it did not come to the sync
+			if _, failed := errors.AsType[*syncError](err); !failed && passes(err) {
 				return l.dirError("sync", s.path(logSuffix), err)
 			}
 			return l.fail("sync", s.path(logSuffix), err)
@@ -146,7 +148,7 @@ func (l *Log) syncSegment(s *segment, indexes bool) error {
 	if err != nil {
 		return err
 	}
-	err = f.Sync()
+	err = syncOpen(f)
 	s.log.release()
 	if err != nil || !indexes {
 		return err
@@ -173,7 +175,22 @@ func (l *Log) syncSnapshot(offset int64) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(syncOpen(f), f.Close())
+}
+
+// syncError is the error of a sync, other than one of what comes before it. After it
+// nobody knows what is on the disk, and another sync would not tell.
+type syncError struct{ err error }
+
+func (e *syncError) Error() string { return e.err.Error() }
+func (e *syncError) Unwrap() error { return e.err }
+
+// syncOpen syncs an open file.
+func syncOpen(f vfs.File) error {
+	if err := f.Sync(); err != nil {
+		return &syncError{err}
+	}
+	return nil
 }
 
 // FlushWanted reports whether flush.messages records or more have been appended

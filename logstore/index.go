@@ -69,7 +69,7 @@ func (x *index) sync() error {
 		return err
 	}
 	defer x.file.release()
-	return f.Sync()
+	return syncOpen(f)
 }
 
 // load takes the file as it is, and says what is plainly wrong with it.

@@ -37,6 +37,7 @@ type Log struct {
 	run    func(func())
 	remove func(paths []string, delayMs int64)
 	logger *slog.Logger
+	full   *atomic.Bool // Options.Full, never nil
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
 
@@ -134,6 +135,9 @@ type Options struct {
 	// Background runs what need not be waited for (the sync after a roll); nil
 	// starts a goroutine.
 	Background func(func())
+	// Full says that the room left on the disk is not for records: they are refused
+	// with ENOSPC while it is set. nil is never.
+	Full *atomic.Bool
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
@@ -152,7 +156,10 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, dir: o.Dir, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
-		cleanedToLowered: o.CleanedToLowered,
+		cleanedToLowered: o.CleanedToLowered, full: o.Full,
+	}
+	if l.full == nil {
+		l.full = new(atomic.Bool)
 	}
 	if l.files == nil {
 		l.files = NewFileBudget(64)

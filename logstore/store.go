@@ -35,6 +35,9 @@ type StoreOptions struct {
 	// directory are at least loaded, recovered and closed at a time. Since they
 	// wait for the disk most of the time, never fewer than 16 are.
 	RecoveryThreads int
+	// ReserveBytes is how much room is kept in each directory for what has to work on a
+	// full disk; 0 is 8 MiB, or a fiftieth of a smaller file system.
+	ReserveBytes int64
 	// MaxOpenFiles bounds the files that the logs keep open; 0 is 4096.
 	MaxOpenFiles int
 
@@ -361,12 +364,15 @@ func (s *Store) closeDir(ctx context.Context, d *logDir) error {
 	if !clean || len(failed) > 0 {
 		return errors.Join(failed...)
 	}
+	if err := d.check(); err != nil {
+		return err
+	}
 	for _, c := range checkpointKinds {
 		if err := s.writeCheckpoint(d, c); err != nil {
 			return err
 		}
 	}
-	if err := writeCleanShutdown(s.fs, d.path); err != nil {
+	if err := writeCleanShutdown(d.fs, d.path); err != nil {
 		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanShutdownName), Op: "mark clean", Err: err}
 	}
 	return nil

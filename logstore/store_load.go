@@ -185,6 +185,12 @@ func (s *Store) chooseDirLocked(tried map[*logDir]bool, known bool) (*logDir, er
 // createIn makes the partition's directory with what belongs into it.
 func (s *Store) createIn(p *partition, c Config) (*Log, error) {
 	d := p.dir
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	if d.reserve.spent.Load() && d.reserve.fill() != nil {
+		return nil, &DirError{Dir: d.path, Path: p.path, Op: "create log in", Err: errNoRoom}
+	}
 	if err := s.forget(d, p.tp); err != nil {
 		return nil, err
 	}
@@ -254,7 +260,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	cleanedTo, compacted := d.checkpoints[cleanerCheckpoint].entries[p.tp]
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
-		FS: s.fs, Dir: p.path, Partition: p.tp, Config: c,
+		FS: d.fs, Full: &d.reserve.spent, Dir: p.path, Partition: p.tp, Config: c,
 		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
 		CleanedToLowered: func() error { return s.writeCheckpoint(d, cleanerCheckpoint) },
 		NowMs:            s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,

@@ -26,7 +26,7 @@ func testStore(disk vfs.FS, dirs ...string) StoreOptions {
 	c := DefaultConfig()
 	c.FileDeleteDelayMs = 60_000
 	return StoreOptions{Dirs: dirs, FS: disk, BrokerID: 1, ClusterID: "test-cluster", Defaults: c,
-		MaxOpenFiles: 64, Logger: slog.New(slog.DiscardHandler)}
+		MaxOpenFiles: 64, ReserveBytes: 1 << 10, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func openStore(t testing.TB, o StoreOptions) *Store {
@@ -135,11 +135,11 @@ func TestStoreKeepsLogsAcrossACleanStop(t *testing.T) {
 	if _, err := l.DeleteRecordsBefore(2); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, dir); got != ".lock meta.properties orders-0 with-dash.and_more-12" {
+	if got := names(t, dir); got != ".lock klamm-reserve meta.properties orders-0 with-dash.and_more-12" {
 		t.Errorf("a new directory holds %s", got)
 	}
 	closeStore(t, s)
-	if got := names(t, dir); got != ".kafka_cleanshutdown .lock log-start-offset-checkpoint meta.properties orders-0 "+
+	if got := names(t, dir); got != ".kafka_cleanshutdown .lock klamm-reserve log-start-offset-checkpoint meta.properties orders-0 "+
 		"recovery-point-offset-checkpoint replication-offset-checkpoint with-dash.and_more-12" {
 		t.Errorf("after closing it holds %s", got)
 	}

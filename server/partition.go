@@ -17,7 +17,8 @@ import (
 func (s *Server) partition(tp protocol.TopicPartition) (*replica.Partition, error) {
 	p, err := s.replicas.Partition(tp)
 	if err == nil {
-		return p, nil
+		// Of a log that failed nobody knows what is on the disk, so nobody is shown it.
+		return p, p.Log().Err()
 	}
 	known := s.broker.Metadata().Partition(tp)
 	switch {

@@ -44,8 +44,8 @@ type tree struct {
 	*local.Session
 }
 
-func openTree(path string) (*tree, error) {
-	store, err := local.Open(local.Options{Path: path})
+func openTree(path string, lend func(func() error) error) (*tree, error) {
+	store, err := local.Open(local.Options{Path: path, Lend: lend})
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 // settle opens the tree and writes into it who the broker is.
 func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	var err error
-	if b.tree, err = openTree(id.treePath); err != nil {
+	if b.tree, err = openTree(id.treePath, b.store.LendReserve); err != nil {
 		return err
 	}
 	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
@@ -302,6 +302,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 				b.logger.Warn("a dynamic property has no effect", "error", err)
 			}
 		},
+		Room:   b.store.Room,
 		Logger: b.logger,
 	}
 	if rack := v.String("broker.rack"); rack != "" {

@@ -29,7 +29,7 @@ func begin(t *testing.T, disk *vfs.Mem, id byte, epoch int32, isNew bool) *life 
 	c := logstore.DefaultConfig()
 	c.SegmentBytes, c.IndexIntervalBytes, c.FlushMessages, c.RetentionBytes = 600, 100, 1, 3000
 	store, err := logstore.OpenStore(logstore.StoreOptions{
-		Dirs: []string{"/d"}, FS: disk, BrokerID: 1, ClusterID: "c", Defaults: c, MaxOpenFiles: 3,
+		Dirs: []string{"/d"}, FS: disk, BrokerID: 1, ClusterID: "c", Defaults: c, MaxOpenFiles: 3, ReserveBytes: 1,
 		RetentionCheckMs: 1, RecoveryPointCheckpointMs: 1, StartOffsetCheckpointMs: 1, HighWatermarkCheckpointMs: 1,
 		Clock: func() time.Time { return time.UnixMilli(lifeNow) }, Logger: slog.New(slog.DiscardHandler),
 	})

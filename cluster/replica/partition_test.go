@@ -29,7 +29,7 @@ type fixture struct {
 func newFixture(t *testing.T, overrides map[string]string) *fixture {
 	disk := vfs.NewMem()
 	store, err := logstore.OpenStore(logstore.StoreOptions{
-		Dirs: []string{"/d"}, FS: disk, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+		Dirs: []string{"/d"}, FS: disk, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(), ReserveBytes: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestDeleteRecords(t *testing.T) {
 	}
 	// A crash right after the answer brings nothing back.
 	again, err := logstore.OpenStore(logstore.StoreOptions{
-		Dirs: []string{"/d"}, FS: f.disk.CrashClone(1), BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+		Dirs: []string{"/d"}, FS: f.disk.CrashClone(1), BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(), ReserveBytes: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +320,7 @@ func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
 	}
 	f.disk.SetHook(nil)
 	store, err := logstore.OpenStore(logstore.StoreOptions{
-		Dirs: []string{"/d"}, FS: killed, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(),
+		Dirs: []string{"/d"}, FS: killed, BrokerID: 1, ClusterID: "c", Defaults: logstore.DefaultConfig(), ReserveBytes: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

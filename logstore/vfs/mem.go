@@ -226,12 +226,26 @@ func (m *Mem) Lock(path string) (Lock, error) {
 		return nil, pathError("lock", path, err)
 	}
 	m.locks[n] = true
-	return &memLock{m: m, n: n}, nil
+	return &memLock{m: m, n: n, path: path}, nil
 }
 
 type memLock struct {
-	m *Mem
-	n *memNode
+	m    *Mem
+	n    *memNode
+	path string
+}
+
+// Check looks whether the path still leads to the locked file.
+func (l *memLock) Check() error {
+	if _, err := l.m.before(OpStat, l.path); err != nil {
+		return pathError("stat", l.path, err)
+	}
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	if n, err := l.m.findLocked(l.path); err != nil || n != l.n {
+		return pathError("look at", l.path, ErrMoved)
+	}
+	return nil
 }
 
 // Close gives the lock up.

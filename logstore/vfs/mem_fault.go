@@ -10,13 +10,14 @@ import (
 type OpKind string
 
 // The operations. OpOpen stands for Open and OpenRead, OpRead for ReadFile and
-// ReadAt, OpWrite for WriteAt and WritevAt.
+// ReadAt, OpWrite for WriteAt and WritevAt, OpStat for Stat and Lock.Check.
 const (
 	OpOpen      OpKind = "open"
 	OpCreate    OpKind = "create"
 	OpRead      OpKind = "read"
 	OpWrite     OpKind = "write"
 	OpTruncate  OpKind = "truncate"
+	OpAllocate  OpKind = "allocate"
 	OpSync      OpKind = "sync"
 	OpSyncDir   OpKind = "syncdir"
 	OpRename    OpKind = "rename"
@@ -33,7 +34,7 @@ const (
 // is durable, so that the instant before it is one at which a crash is worth trying.
 func (k OpKind) Changes() bool {
 	switch k {
-	case OpCreate, OpWrite, OpTruncate, OpSync, OpSyncDir, OpRename, OpRemove, OpRemoveAll, OpMkdir:
+	case OpCreate, OpWrite, OpTruncate, OpAllocate, OpSync, OpSyncDir, OpRename, OpRemove, OpRemoveAll, OpMkdir:
 		return true
 	}
 	return false

@@ -102,6 +102,27 @@ func (f *memFile) Truncate(size int64) error {
 	return nil
 }
 
+// Allocate makes the file larger with zeros, all or nothing.
+func (f *memFile) Allocate(size int64) error {
+	if err := f.check("fallocate", true); err != nil {
+		return err
+	}
+	if _, err := f.m.before(OpAllocate, f.path); err != nil {
+		return pathError("fallocate", f.path, err)
+	}
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	grow := size - int64(len(f.n.data))
+	if grow <= 0 {
+		return nil
+	}
+	if f.m.capacity > 0 && f.n.linked && f.m.used+grow > f.m.capacity {
+		return pathError("fallocate", f.path, syscall.ENOSPC)
+	}
+	f.m.truncateLocked(f.n, size)
+	return nil
+}
+
 func (m *Mem) truncateLocked(n *memNode, size int64) { m.applyLocked(n, memWrite{off: size}) }
 
 func (m *Mem) applyLocked(n *memNode, w memWrite) {

@@ -53,6 +53,19 @@ type osLock struct {
 	unlock func()
 }
 
+// Check compares what the path leads to with what is held.
+func (l *osLock) Check() error {
+	held, err := l.f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(l.f.Name())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(held, there) {
+		return &fs.PathError{Op: "look at", Path: l.f.Name(), Err: ErrMoved}
+	}
+	return err
+}
+
 // Close gives the lock up. The file stays, as Apache's broker leaves it.
 func (l *osLock) Close() error {
 	l.unlock()
@@ -125,6 +138,23 @@ func (o *osFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 }
 
 func (o *osFile) Sync() error { return syncData(o.f) }
+
+// Allocate asks the file system for the room, and where that knows no such thing
+// writes zeros behind what is there.
+func (o *osFile) Allocate(size int64) error {
+	err := allocate(o.f, size)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	zeros := make([]byte, 64<<10)
+	at, err := o.Size()
+	for err == nil && at < size {
+		var n int
+		n, err = o.f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		at += int64(n)
+	}
+	return err
+}
 
 func (o *osFile) Size() (int64, error) {
 	st, err := o.f.Stat()

@@ -36,6 +36,11 @@ func control(f *os.File, op string, call func(fd int) error) error {
 	return nil
 }
 
+// allocate takes room on the disk for the first size bytes.
+func allocate(f *os.File, size int64) error {
+	return control(f, "fallocate", func(fd int) error { return unix.Fallocate(fd, 0, 0, size) })
+}
+
 func syncData(f *os.File) error { return control(f, "fdatasync", unix.Fdatasync) }
 
 // lockFile takes an open file description lock. Unlike the classic POSIX lock

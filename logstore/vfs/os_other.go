@@ -3,6 +3,7 @@
 package vfs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,8 @@ func lockFile(f *os.File) (func(), error) {
 		lockedMu.Unlock()
 	}, nil
 }
+
+func allocate(*os.File, int64) error { return errors.ErrUnsupported }
 
 func writevAt(f *os.File, bufs [][]byte, off int64) (int64, error) {
 	var total int64

@@ -49,6 +49,8 @@ type File interface {
 	// system call where the system has one.
 	WritevAt(bufs [][]byte, off int64) (int64, error)
 	Truncate(size int64) error
+	// Allocate makes the file at least so large, with room on the disk for all of it.
+	Allocate(size int64) error
 	// Sync makes data and size durable (fdatasync semantics suffice).
 	Sync() error
 	Size() (int64, error)
@@ -59,7 +61,15 @@ type File interface {
 }
 
 // Lock is a held lock file.
-type Lock interface{ Close() error }
+type Lock interface {
+	// Check fails with ErrMoved when the lock's path leads to another file by now, or to
+	// none: the file system was unmounted, or another one mounted over it.
+	Check() error
+	Close() error
+}
 
 // ErrLocked says that another process holds the lock file.
 var ErrLocked = errors.New("locked by another process")
+
+// ErrMoved says that a path does not lead to the file any more that was opened by it.
+var ErrMoved = errors.New("not the file system any more that was here at the start: was it unmounted?")

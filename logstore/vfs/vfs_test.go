@@ -66,6 +66,29 @@ var behaviour = []struct {
 		check(t, f.Truncate(4))
 		wantFile(t, d, dir+"/a", "he\x00\x00")
 	}},
+	{"allocate", func(t *testing.T, d FS, dir string) {
+		f := must(d.Create(dir + "/a"))(t)
+		defer f.Close()
+		wantN(t, 5)(f.WriteAt([]byte("hello"), 0))
+		check(t, f.Allocate(3))
+		check(t, f.Allocate(7))
+		wantFile(t, d, dir+"/a", "hello\x00\x00")
+	}},
+	{"a lock knows its file", func(t *testing.T, d FS, dir string) {
+		check(t, d.MkdirAll(dir+"/here"))
+		l := must(d.Lock(dir + "/here/.lock"))(t)
+		defer l.Close()
+		check(t, l.Check())
+		check(t, d.Rename(dir+"/here", dir+"/there"))
+		if err := l.Check(); !errors.Is(err, ErrMoved) {
+			t.Fatalf("with its directory gone: %v", err)
+		}
+		check(t, d.MkdirAll(dir+"/here"))
+		put(t, d, dir+"/here/.lock", "")
+		if err := l.Check(); !errors.Is(err, ErrMoved) {
+			t.Fatalf("with another in its place: %v", err)
+		}
+	}},
 	{"create truncates, open does not", func(t *testing.T, d FS, dir string) {
 		put(t, d, dir+"/a", "one")
 		f := must(d.Open(dir + "/a"))(t)
