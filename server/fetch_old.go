@@ -54,7 +54,7 @@ func (r oldRecords) release() { oldBytes.Add(-int64(len(r))) }
 // error of the partition, and zstd counts where the topic is configured for it.
 func (f *fetchContext) refuseFormat(cfg *replica.Config) int16 {
 	switch {
-	case cfg.Zstd && f.version < firstZstdFetch:
+	case cfg.Compression.Recompress && cfg.Compression.Codec == batch.Zstd && f.version < firstZstdFetch:
 		return kerr.UnsupportedCompressionType.Code
 	case !cfg.DownConvert && f.version < firstBatchFetch:
 		return kerr.UnsupportedVersion.Code

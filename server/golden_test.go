@@ -63,6 +63,8 @@ type goldenStep struct {
 	drop  []string                      // fields that are not kept
 	// ordered keeps arrays as they are: their order is what the client is told.
 	ordered bool
+	// unpacked tells the records of batches one by one, and not how large those are.
+	unpacked bool
 	// quiet wants no answer: what the broker makes of the request shows in the
 	// next step, on the same connection.
 	quiet bool
@@ -333,6 +335,9 @@ func (t *talk) array(v reflect.Value, field string, s goldenStep) any {
 		return nil
 	}
 	if field == "RecordBatches" {
+		if s.unpacked {
+			return unpackedText(v.Bytes())
+		}
 		return batchesText(v.Bytes())
 	}
 	out := make([]any, 0, v.Len())

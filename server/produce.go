@@ -36,6 +36,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -197,23 +198,31 @@ func (p *produceCall) emptySet(records []byte) bool {
 	return p.call.header.Version < firstBatchProduce && records != nil && len(records) == 0
 }
 
+// recompressing is held while a batch is packed anew: more at a time would take
+// the memory of as many codecs and finish no sooner.
+var recompressing = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // validate checks a batch by its topic's rules, and makes one of the messages
-// that versions before 3 send.
+// that versions before 3 send. It is packed anew where compression.type asks for that.
 func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
 	rules := batch.Rules{
-		MaxBatchBytes:        int64(cfg.MaxMessageBytes),
+		MaxBatchBytes:        max(1, int64(cfg.MaxMessageBytes)), // 0 allows nothing
 		KeyRequired:          cfg.Log.Compact,
 		LogAppendTime:        cfg.LogAppendTime,
 		NowMs:                nowMs,
 		TimestampBeforeMaxMs: cfg.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
+		Compression:          cfg.Compression,
+	}
+	if cfg.Compression.Recompress {
+		recompressing <- struct{}{}
+		defer func() { <-recompressing }()
 	}
 	if p.call.header.Version < firstBatchProduce {
 		rules.NoZstd = true
 		return batch.ValidateSet(records, rules)
 	}
-	info, err := batch.Validate(records, rules)
-	return records, info, err
+	return batch.ValidateBatch(records, rules)
 }
 
 // append writes the batch to the log and waits aside for its commit.
@@ -222,7 +231,9 @@ func (p *produceCall) append(part *replica.Partition, records []byte, info batch
 	err := part.Append(p.batch[:], nowMs)
 	stored := p.batch[0].Result
 	p.batch[0] = logstore.Append{}
-	res.LogStartOffset = stored.LogStartOffset
+	if !errors.Is(err, logstore.ErrBatchTooLarge) { // that one is the request's fault
+		res.LogStartOffset = stored.LogStartOffset
+	}
 	if err != nil {
 		return err
 	}

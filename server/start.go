@@ -276,7 +276,7 @@ func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.
 		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  t.TimestampAfterMaxMs,
 		DownConvert:          t.Values.Bool("message.downconversion.enable"),
-		Zstd:                 t.CompressionType == "zstd",
+		Compression:          t.Compression(),
 	}
 }
 

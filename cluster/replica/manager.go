@@ -9,6 +9,7 @@ import (
 	"klamm/cluster/controller"
 	"klamm/logstore"
 	"klamm/protocol"
+	"klamm/protocol/batch"
 )
 
 // Config is what a topic's configuration means for its partitions. Times are
@@ -20,7 +21,7 @@ type Config struct {
 	TimestampBeforeMaxMs int64 // message.timestamp.before.max.ms
 	TimestampAfterMaxMs  int64 // message.timestamp.after.max.ms
 	DownConvert          bool  // message.downconversion.enable
-	Zstd                 bool  // compression.type=zstd
+	Compression          batch.Compression
 }
 
 // maxParallel bounds how many logs are made or deleted at a time: each waits

@@ -22,6 +22,9 @@ type cursor struct {
 	limit  int64  // of pulled
 	// largest bounds a record that is read whole out of a stream; 0 for no bound.
 	largest int64
+	// copied is what win was when copying began; see copyFrom.
+	copied []byte
+	copyTo func([]byte)
 }
 
 // at is the number of bytes read so far.
@@ -32,10 +35,12 @@ func (c *cursor) fill() error {
 	if c.r == nil {
 		return errEnds
 	}
+	c.copyRead()
 	n := copy(c.buf, c.win)
 	for tries := 0; tries < 100; tries++ {
 		m, err := c.r.Read(c.buf[n:])
 		c.win = c.buf[:n+m]
+		c.copied = c.win
 		c.pulled += int64(m)
 		if c.pulled > c.limit {
 			return &TooLargeError{Size: c.pulled, Limit: c.limit, Expanded: true}
@@ -51,6 +56,23 @@ func (c *cursor) fill() error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// copyFrom has all that is read from here on go to the function as well, as it is,
+// in pieces, until endCopy.
+func (c *cursor) copyFrom(to func([]byte)) { c.copyTo, c.copied = to, c.win }
+
+func (c *cursor) endCopy() {
+	c.copyRead()
+	c.copyTo = nil
+}
+
+// copyRead hands on what was read of the window.
+func (c *cursor) copyRead() {
+	if c.copyTo != nil {
+		c.copyTo(c.copied[:len(c.copied)-len(c.win)])
+		c.copied = c.win
+	}
 }
 
 func (c *cursor) byte() (byte, error) {

@@ -11,7 +11,8 @@
 //
 //   - the log, which wrote them: ParseHeader, SetOffsets;
 //   - a produce request, which nobody vouches for: Validate, which reads every
-//     record as a stream with a bound on what it may expand to;
+//     record as a stream with a bound on what it may expand to, and ValidateBatch,
+//     which packs the records in another codec on the way;
 //   - whoever wants the records: Records.
 //
 // The layout and the rules are those of Apache Kafka's DefaultRecordBatch,

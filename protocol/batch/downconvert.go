@@ -145,7 +145,7 @@ func (w *messageWriter) add(dst []byte, r *Record) ([]byte, error) {
 		outer := message{magic: w.magic, attributes: w.attributes | int8(w.codec)} // the rest is known in the end
 		head := binary.BigEndian.AppendUint32(appendMessageField(beginMessage(dst, &outer), nil), 0)
 		var err error
-		if w.pack, err = newPacker(w.codec, head, 0); err != nil {
+		if w.pack, err = newPacker(as(w.codec), head, 0); err != nil {
 			return dst, err
 		}
 	}

@@ -215,7 +215,7 @@ func (c *cursor) pass(n int64, take func([]byte) error) error {
 // Their timestamps are told anew from n's base, all else of them is copied.
 func (f *Filter) rebuild(dst, b []byte, h *Header, n Header, limit int64) ([]byte, error) {
 	start := len(dst)
-	w, err := newPacker(h.Codec(), append(dst, make([]byte, HeaderSize)...), 0)
+	w, err := newPacker(as(h.Codec()), append(dst, make([]byte, HeaderSize)...), 0)
 	if err != nil {
 		return nil, err
 	}

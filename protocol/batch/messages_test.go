@@ -244,7 +244,7 @@ func resealed(b []byte) []byte {
 func TestLyingSizes(t *testing.T) {
 	inner := set(t, 1, None, nulls[:1])
 	wrap := func(inside []byte) []byte {
-		p, err := newPacker(Gzip, nil, 0)
+		p, err := newPacker(as(Gzip), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func TestLyingSizes(t *testing.T) {
 
 // 250 KB that expand to 200 MB take no memory of that size, whatever becomes of them.
 func TestAWrapperIsConvertedAsAStream(t *testing.T) {
-	p, err := newPacker(Gzip, nil, 0)
+	p, err := newPacker(as(Gzip), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

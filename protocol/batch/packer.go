@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -16,56 +17,48 @@ import (
 // it takes is that of what comes out, and stops when that is more than limit. Not
 // safe for concurrent use.
 type packer struct {
-	codec  Codec
-	out    []byte // the packed bytes are appended here
-	limit  int    // of out, 0 for none
-	writer io.WriteCloser
-	block  []byte // snappy: not packed yet
+	codec    Codec
+	strength int
+	out      []byte // the packed bytes are appended here
+	limit    int    // of out, 0 for none
+	writer   io.WriteCloser
+	block    []byte // snappy: not packed yet
+	packed   []byte // snappy: one block, packed
 
 	gzip *gzip.Writer
 	lz4  *lz4.Writer
 	zstd *zstd.Encoder
 }
 
-var packers [Zstd + 1]sync.Pool
+var packers [Zstd + 1][strengths]sync.Pool
 
 // packWindow is how far back zstd looks, in bytes; it bounds the memory that
 // packing takes.
 const packWindow = 1 << 20
 
-// newPacker begins to append packed bytes to dst. The caller calls release.
-func newPacker(codec Codec, dst []byte, limit int) (*packer, error) {
-	if codec < None || codec > Zstd {
-		return nil, &CodecError{Codec: codec}
+// newPacker begins to append bytes to dst, packed as c says whatever c.Recompress
+// is. The caller calls release.
+func newPacker(c Compression, dst []byte, limit int) (*packer, error) {
+	if !c.Codec.Known() {
+		return nil, &CodecError{Codec: c.Codec}
 	}
-	p, _ := packers[codec].Get().(*packer)
+	strength := c.strength()
+	p, _ := packers[c.Codec][strength].Get().(*packer)
 	if p == nil {
-		p = &packer{codec: codec}
+		p = &packer{codec: c.Codec, strength: strength}
+		if err := p.open(); err != nil {
+			return nil, err
+		}
 	}
 	p.out, p.limit, p.writer = dst, limit, nil
-	switch codec {
+	switch c.Codec {
 	case Gzip:
-		if p.gzip == nil {
-			p.gzip = gzip.NewWriter(nil)
-		}
 		p.gzip.Reset((*packedBytes)(p))
 		p.writer = p.gzip
 	case LZ4:
-		if p.lz4 == nil {
-			p.lz4 = lz4.NewWriter(nil)
-			if err := p.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
-				return nil, err
-			}
-		}
 		p.lz4.Reset((*packedBytes)(p))
 		p.writer = p.lz4
 	case Zstd:
-		if p.zstd == nil {
-			var err error
-			if p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow)); err != nil {
-				return nil, err
-			}
-		}
 		p.zstd.Reset((*packedBytes)(p))
 		p.writer = p.zstd
 	case Snappy:
@@ -76,10 +69,26 @@ func newPacker(codec Codec, dst []byte, limit int) (*packer, error) {
 	return p, nil
 }
 
+// open makes the codec's writer.
+func (p *packer) open() (err error) {
+	switch p.codec {
+	case Gzip:
+		p.gzip, err = openGzip(p.strength)
+	case LZ4:
+		p.lz4, err = openLZ4(p.strength)
+	case Zstd:
+		p.zstd, err = openZstd(p.strength)
+	}
+	return err
+}
+
 // packedBytes is where the codecs' writers write to.
 type packedBytes packer
 
 func (p *packedBytes) Write(b []byte) (int, error) {
+	if need := len(p.out) + len(b); need > cap(p.out) {
+		p.out = slices.Grow(p.out, max(need, 2*cap(p.out))-len(p.out)) // doubles, also what is large
+	}
 	p.out = append(p.out, b...)
 	return len(b), (*packer)(p).checkSize()
 }
@@ -117,10 +126,10 @@ func (p *packer) flushBlock() error {
 	if len(p.block) == 0 {
 		return nil
 	}
-	block := snappy.Encode(nil, p.block)
+	p.packed = snappy.Encode(p.packed[:cap(p.packed)], p.block)
 	p.block = p.block[:0]
-	p.out = binary.BigEndian.AppendUint32(p.out, uint32(len(block)))
-	p.out = append(p.out, block...)
+	p.out = binary.BigEndian.AppendUint32(p.out, uint32(len(p.packed)))
+	p.out = append(p.out, p.packed...)
 	return p.checkSize()
 }
 
@@ -135,7 +144,7 @@ func (p *packer) close() error {
 // release gives the packer back. What it wrote is the caller's.
 func (p *packer) release() {
 	p.out, p.block, p.writer = nil, p.block[:0], nil
-	packers[p.codec].Put(p)
+	packers[p.codec][p.strength].Put(p)
 }
 
 // lz4HeaderSize is the size of a frame's header without the content's size.

@@ -29,8 +29,7 @@ import (
 // and so are messages whose fields do not fill their size.
 func ValidateSet(set []byte, r Rules) (one []byte, info Info, err error) {
 	if len(set) > magicAt && set[magicAt] == Magic {
-		info, err = Validate(set, r)
-		return set, info, err
+		return ValidateBatch(set, r)
 	}
 	u := upconversion{rules: &r, limit: r.MaxExpandedBytes}
 	if u.limit <= 0 {
@@ -39,6 +38,7 @@ func ValidateSet(set []byte, r Rules) (one []byte, info Info, err error) {
 	if err := u.survey(set); err != nil {
 		return nil, Info{}, err
 	}
+	u.target = r.Compression.of(u.codec)
 	return u.convert(set)
 }
 
@@ -47,6 +47,7 @@ type upconversion struct {
 	rules  *Rules
 	limit  int64 // of what a wrapper expands to
 	codec  Codec
+	target Compression
 	pack   *packer
 	faults recordFaults
 
@@ -132,7 +133,7 @@ func (u *upconversion) convert(set []byte) (one []byte, info Info, err error) {
 	if limit > 0 {
 		room = min(room, HeaderSize+limit)
 	}
-	if u.pack, err = newPacker(u.codec, make([]byte, HeaderSize, room), limit); err != nil {
+	if u.pack, err = newPacker(u.target, make([]byte, HeaderSize, room), limit); err != nil {
 		return nil, Info{}, err
 	}
 	defer func() { u.pack.release() }()
@@ -167,7 +168,7 @@ func (u *upconversion) finish(b []byte) ([]byte, Info, error) {
 	if len(b) > math.MaxInt32 {
 		return nil, Info{}, &TooLargeError{Size: int64(len(b)), Limit: math.MaxInt32}
 	}
-	h := Header{Length: int32(len(b) - Overhead), PartitionLeaderEpoch: -1, Magic: Magic, Attributes: int16(u.codec),
+	h := Header{Length: int32(len(b) - Overhead), PartitionLeaderEpoch: -1, Magic: Magic, Attributes: int16(u.target.Codec),
 		LastOffsetDelta: u.count - 1, BaseTimestamp: u.baseTimestamp, MaxTimestamp: u.maxTimestamp,
 		ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, Count: u.count}
 	h.put(b)
@@ -222,8 +223,7 @@ func (u *upconversion) record(timestamp int64, nullKey, logAppendTime bool) (wri
 	case nullKey && u.rules.KeyRequired:
 		u.faults.add(index, "a compacted topic takes no record without a key")
 	case timestamp < NoTimestamp:
-		u.faults.timestamp = true
-		u.faults.add(index, "timestamp "+itoa(timestamp)+" is negative")
+		u.faults.negative(index, timestamp)
 	default:
 		u.header.Attributes = 0
 		if logAppendTime {

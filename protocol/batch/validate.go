@@ -29,6 +29,8 @@ type Rules struct {
 	// before and after NowMs (message.timestamp.before.max.ms and .after.max.ms).
 	TimestampBeforeMaxMs int64
 	TimestampAfterMaxMs  int64
+	// Compression is what ValidateBatch and ValidateSet store records in.
+	Compression Compression
 }
 
 // Info is what Validate found out about a batch.
@@ -64,15 +66,21 @@ func Validate(b []byte, r Rules) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if err := checkHeader(b, &h, &r); err != nil {
+	return validate(b, &h, &r)
+}
+
+// validate does what Validate does after CheckForm.
+func validate(b []byte, h *Header, r *Rules) (Info, error) {
+	if err := checkHeader(b, h, r); err != nil {
 		return Info{}, err
 	}
-	info := Info{Header: h}
-	if err := checkRecords(b, &r, &info); err != nil {
+	info := Info{Header: *h}
+	if err := checkRecords(b, r, &info, nil); err != nil {
 		return Info{}, err
 	}
 	if !r.LogAppendTime && (h.MaxTimestamp != info.MaxTimestamp || h.LogAppendTime()) {
 		setTimestamp(b, 0, info.MaxTimestamp)
+		var err error
 		if info.Header, err = ParseHeader(b); err != nil {
 			return Info{}, err
 		}
@@ -147,8 +155,9 @@ func checkHeader(b []byte, h *Header, r *Rules) error {
 	return nil
 }
 
-// checkRecords reads every record and fills in info.
-func checkRecords(b []byte, r *Rules, info *Info) error {
+// checkRecords reads every record and fills in info. With into, the records are
+// packed anew as they are read.
+func checkRecords(b []byte, r *Rules, info *Info, into *recompression) error {
 	limit := r.MaxExpandedBytes
 	if limit <= 0 {
 		limit = DefaultMaxExpandedBytes
@@ -168,7 +177,12 @@ func checkRecords(b []byte, r *Rules, info *Info) error {
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
 	for i := range h.Count {
-		g, err := c.glance()
+		var g glance
+		if into == nil {
+			g, err = c.glance()
+		} else {
+			g, err = into.record(&c)
+		}
 		if err != nil {
 			return invalid(err)
 		}
@@ -179,9 +193,12 @@ func checkRecords(b []byte, r *Rules, info *Info) error {
 		if h.LogAppendTime() {
 			timestamp = h.MaxTimestamp
 		}
-		if r.KeyRequired && g.nullKey {
+		switch {
+		case r.KeyRequired && g.nullKey:
 			faults.add(i, "a compacted topic takes no record without a key")
-		} else {
+		case into != nil && timestamp < NoTimestamp:
+			faults.negative(i, timestamp)
+		default:
 			faults.checkTimestamp(i, timestamp, h, r)
 		}
 		if timestamp > info.MaxTimestamp {
@@ -228,6 +245,12 @@ func (f *recordFaults) add(index int32, message string) {
 	if len(f.records) < maxRecordErrors {
 		f.records = append(f.records, RecordError{Index: index, Message: message})
 	}
+}
+
+// negative names a record that cannot be written anew: there is no time before 1970.
+func (f *recordFaults) negative(index int32, timestamp int64) {
+	f.timestamp = true
+	f.add(index, "timestamp "+itoa(timestamp)+" is negative")
 }
 
 // checkTimestamp holds a record's timestamp against the rules.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"klamm/logstore"
+	"klamm/protocol/batch"
 )
 
 // Log gives the part of a topic's settings that its logs go by. v are the broker's, for what no topic
@@ -20,6 +21,25 @@ func (t Topic) Log(v *Values) logstore.Config {
 		MinCompactionLagMs: t.MinCompactionLagMs, MaxCompactionLagMs: t.MaxCompactionLagMs,
 		ProducerExpirationMs: v.Long("producer.id.expiration.ms"),
 	}
+}
+
+// Compression gives what batches of the topic are stored in.
+func (t Topic) Compression() batch.Compression {
+	c := batch.Compression{Recompress: true}
+	switch t.CompressionType {
+	case "uncompressed":
+	case "gzip":
+		c.Codec, c.Level = batch.Gzip, t.GzipLevel
+	case "snappy":
+		c.Codec = batch.Snappy
+	case "lz4":
+		c.Codec, c.Level = batch.LZ4, t.LZ4Level
+	case "zstd":
+		c.Codec, c.Level = batch.Zstd, t.ZstdLevel
+	default:
+		c.Recompress = false
+	}
+	return c
 }
 
 // Cleaner gives how compacted logs are compacted, by the broker's settings.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"klamm/logstore"
+	"klamm/protocol/batch"
 )
 
 func TestLogOfDefaults(t *testing.T) {
@@ -48,5 +49,32 @@ func TestCleanerOfEverySetting(t *testing.T) {
 	want.Threads = 0
 	if got := Cleaner(NewDynamic(b, 1).Current()); got != want {
 		t.Errorf("cleaner that is switched off = %+v\nwant %+v", got, want)
+	}
+}
+
+func TestCompressionOfATopic(t *testing.T) {
+	b, _ := mustLoad(t, Options{Sets: []string{"compression.type=lz4", "compression.lz4.level=4", "compression.gzip.level=2"}})
+	d := NewDynamic(b, 1)
+	for _, c := range []struct {
+		overrides map[string]string
+		want      batch.Compression
+	}{
+		{nil, batch.Compression{Recompress: true, Codec: batch.LZ4, Level: 4}},
+		{map[string]string{"compression.type": "producer"}, batch.Compression{}},
+		{map[string]string{"compression.type": "uncompressed"}, batch.Compression{Recompress: true}},
+		{map[string]string{"compression.type": "snappy"}, batch.Compression{Recompress: true, Codec: batch.Snappy}},
+		{map[string]string{"compression.type": "gzip"}, batch.Compression{Recompress: true, Codec: batch.Gzip, Level: 2}},
+		{map[string]string{"compression.type": "gzip", "compression.gzip.level": "-1"}, batch.Compression{Recompress: true, Codec: batch.Gzip, Level: batch.DefaultGzipLevel}},
+		{map[string]string{"compression.type": "zstd"}, batch.Compression{Recompress: true, Codec: batch.Zstd, Level: batch.DefaultZstdLevel}},
+		{map[string]string{"compression.type": "zstd", "compression.zstd.level": "-131072"}, batch.Compression{Recompress: true, Codec: batch.Zstd, Level: -131072}},
+	} {
+		topic, errs := d.Topic(c.overrides)
+		if got := topic.Compression(); got != c.want || len(errs) != 0 {
+			t.Errorf("%v: %+v, want %+v (%v)", c.overrides, got, c.want, errs)
+		}
+	}
+	b, _ = mustLoad(t, Options{})
+	if topic, _ := NewDynamic(b, 1).Topic(map[string]string{"compression.type": "lz4"}); topic.Compression().Level != batch.DefaultLZ4Level {
+		t.Errorf("%+v", topic.Compression())
 	}
 }

@@ -114,8 +114,8 @@ func TestEnvironmentNamesAreDistinct(t *testing.T) {
 func TestServedIsByTable(t *testing.T) {
 	broker, _ := LookupBroker("min.insync.replicas")
 	topic, _ := LookupTopic("min.insync.replicas")
-	compression, _ := LookupTopic("compression.type")
-	if !broker.Served() || !topic.Served() || compression.Served() {
-		t.Errorf("served: %v %v %v", broker.Served(), topic.Served(), compression.Served())
+	remote, _ := LookupTopic("remote.storage.enable")
+	if !broker.Served() || !topic.Served() || remote.Served() {
+		t.Errorf("served: %v %v %v", broker.Served(), topic.Served(), remote.Served())
 	}
 }

@@ -10,6 +10,8 @@ var servedBroker = set(
 	"auto.create.topics.enable", "delete.topic.enable", "num.partitions", "default.replication.factor",
 	"min.insync.replicas", "message.max.bytes",
 	"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+	"compression.type", "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
+	"log.message.downconversion.enable",
 	"log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.roll.jitter.ms", "log.roll.jitter.hours",
 	"log.retention.ms", "log.retention.minutes", "log.retention.hours", "log.retention.bytes",
 	"log.retention.check.interval.ms", "log.cleanup.policy",
@@ -39,6 +41,8 @@ var servedTopic = set(
 	"file.delete.delay.ms", "max.message.bytes", "min.insync.replicas",
 	"message.timestamp.type", "message.timestamp.difference.max.ms",
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
+	"compression.type", "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
+	"message.downconversion.enable",
 )
 
 func set(names ...string) map[string]bool {
