@@ -344,12 +344,17 @@ func (l *Log) rollLocked(nowMs int64) error {
 	l.view.last = 0
 	l.pub.Unlock()
 	l.flush.mu.Unlock()
+	l.syncSealed()
+	return nil
+}
+
+// syncSealed has the sealed segments synced in the background.
+func (l *Log) syncSealed() {
 	l.tasks.Add(1)
 	l.run(func() {
 		defer l.tasks.Done()
 		_ = l.flushAll(false) // a failure is kept in the log and met by the next append
 	})
-	return nil
 }
 
 // Roll begins a new segment unless the active one is empty.

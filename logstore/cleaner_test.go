@@ -546,3 +546,22 @@ func TestCleanerLeavesWhatIsNotSynced(t *testing.T) {
 		t.Fatalf("cleanable up to %d: %v", c.upTo, err)
 	}
 }
+
+// TestALogThatACrashLeftIsCompacted holds that what recovery read is synced and
+// compacted, also when nobody writes to the log again.
+func TestALogThatACrashLeftIsCompacted(t *testing.T) {
+	disk := newMemDisk(t)
+	o := testOptions(disk, compactedConfig())
+	l := mustOpen(t, o)
+	for i := range 3 {
+		keyed(t, l, "a", fmt.Sprint(i), -1, 0)
+		must(t, l.Roll(testNow))
+	}
+	o.FS = disk.Clone() // kill -9: the checkpoint knows of nothing
+	l = mustOpen(t, o)
+	l.SetHighWatermark(l.EndOffset())
+	l.tasks.Wait()
+	if c, err := l.cleanable(testNow); err != nil || c.upTo != 3 {
+		t.Fatalf("cleanable up to %d: %v", c.upTo, err)
+	}
+}

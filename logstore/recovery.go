@@ -39,6 +39,10 @@ func OpenLog(o Options) (*Log, error) {
 		}
 		return nil, l.dirError("open", l.dir, err)
 	}
+	if l.unsyncedSealed.Load() >= 0 {
+		// Compaction waits for it, and nobody may ever write to the log again and have it roll.
+		l.syncSealed()
+	}
 	return l, nil
 }
 
