@@ -6,14 +6,16 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 
-# How long `make soak` works, how many lines `make million` sends, and how long each fuzz target runs.
+# How long `make soak` works, how many kills `make compaction` takes, how many lines `make million` sends, and how
+# long each fuzz target runs.
 SOAK ?= 30m
+KILLS ?= 100
 LINES ?= 1000000
 FUZZTIME ?= 10s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## start a broker on 127.0.0.1:9092 with its data in ./klamm-data
@@ -46,6 +48,10 @@ bench: tools ## start times, memory and throughput of klamm, with Apache Kafka b
 .PHONY: soak
 soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then DumpLogSegments over every segment
 	@exec go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./compat-tests/durability -args -soak=$(SOAK)
+
+.PHONY: compaction
+compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of every key asked for after each
+	@exec go test -count=1 -v -timeout 0 ./compat-tests/compaction -args -kills=$(KILLS)
 
 .PHONY: million
 million: tools ## LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume

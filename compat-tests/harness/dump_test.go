@@ -21,6 +21,13 @@ Dumping /d/t-0/00000000000000000000.index
 	}
 }
 
+func TestGapsAreNoFault(t *testing.T) {
+	said := "Non-consecutive offsets in /d/t-0/00000000000000000000.log\n  5 is followed by 7\n  7 is followed by 7\n  9 is followed by 4\nelse\n"
+	if got := withoutGaps(said); got != "  7 is followed by 7\n  9 is followed by 4\nelse\n" {
+		t.Errorf("%q is left", got)
+	}
+}
+
 func TestChunksFitIntoOneArgument(t *testing.T) {
 	name := strings.Repeat("x", 999)
 	var files []string
