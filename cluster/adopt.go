@@ -20,6 +20,8 @@ type LocalLog struct {
 	LatestEpoch int32
 	// ProducerIDs is above the ids of all producers that the log knows, 0 if it knows none.
 	ProducerIDs int64
+	// Compacted says that the log was compacted once: cleaner-offset-checkpoint has it.
+	Compacted bool
 }
 
 // Adoption is what Adopt did.
@@ -31,6 +33,8 @@ type Adoption struct {
 	// Strays are logs left alone: their topic's id is not that of the topic's other logs (the partition is offline then), or their
 	// name is no topic's.
 	Strays []protocol.TopicPartition
+	// Compacted are those of Topics that were compacted once, and will not be until an administrator says so.
+	Compacted []string
 }
 
 // HasTopics tells whether the tree knows topics, or ever did: a tree that a broker has run on is not to be adopted into.
@@ -44,8 +48,9 @@ func HasTopics(tree meta.Tree) (bool, error) {
 // broker alone holds every partition, in the latest leader epoch of its log. It comes before Start.
 //
 // The topics' own properties were in the tree that is not there. So that nothing is deleted that they said to keep, adopted topics
-// keep everything: retention.ms and retention.bytes are set to -1, until an administrator says otherwise. Kafka's
-// own topics get the properties that Apache's broker makes them with.
+// keep everything: cleanup.policy is set to delete and retention.ms and retention.bytes to -1, whatever the broker's defaults
+// are, until an administrator says otherwise. That a log was compacted once does not say that it is to be now, so that such a topic
+// is named and not compacted. Kafka's own topics get the properties that Apache's broker makes them with.
 //
 // A tree that has had topics learns what another broker did to the directories in between.
 func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
@@ -148,6 +153,7 @@ func (done *Adoption) adopt(brokerID int32, topic string, logs []LocalLog) ([]me
 		states = append(states, adoptPartition(brokerID, tp, epoch)...)
 	}
 	done.Topics = append(done.Topics, topic)
+	done.noteCompacted(topic, id, logs)
 	config := znode.EncodeConfig(adoptedConfig(topic))
 	return append([]meta.Op{
 		meta.CreateOp(znode.ConfigPath(znode.EntityTopics, topic), config, meta.Persistent),
@@ -182,7 +188,15 @@ func adoptedConfig(topic string) map[string]string {
 			"min.insync.replicas": "1", "unclean.leader.election.enable": "false",
 		}
 	}
-	return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}
+	return map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+}
+
+// noteCompacted notes a topic that gets adoptedConfig if any of its logs was compacted.
+func (done *Adoption) noteCompacted(topic string, id protocol.UUID, logs []LocalLog) {
+	was := func(l LocalLog) bool { return l.Compacted && (l.TopicID.IsZero() || l.TopicID == id) }
+	if adoptedConfig(topic)["cleanup.policy"] != "compact" && slices.ContainsFunc(logs, was) {
+		done.Compacted = append(done.Compacted, topic)
+	}
 }
 
 // Strays are the logs that belong to no partition of the tree. Like Apache's broker on ZooKeeper, this one leaves them alone.

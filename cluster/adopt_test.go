@@ -35,11 +35,14 @@ func TestAdopt(t *testing.T) {
 		logOf("__consumer_offsets", 0, b, 1),
 		logOf("not a topic", 0, a, 0),
 	}
+	for i := range logs { // an other's id; a log of before there were ids; one that goes on being compacted
+		logs[i].Compacted = i >= 2
+	}
 	done, err := Adopt(tree, 7, logs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(done), "{[__consumer_offsets old orders] [orders-2] [not a topic-0 orders-1]}"; got != want {
+	if got, want := fmt.Sprint(done), "{[__consumer_offsets old orders] [orders-2] [not a topic-0 orders-1] [old]}"; got != want {
 		t.Errorf("adopted %s, want %s", got, want)
 	}
 	if _, err := EnsureClusterID(tree, "from-meta-properties"); err != nil {
@@ -62,7 +65,7 @@ func TestAdopt(t *testing.T) {
 	if m.Topic("old").ID.IsZero() {
 		t.Error("a topic of before there were ids has none")
 	}
-	if got := fmt.Sprint(h.replicas.configs["orders"], h.replicas.configs["__consumer_offsets"]["cleanup.policy"]); got != "map[retention.bytes:-1 retention.ms:-1]compact" {
+	if got := fmt.Sprint(h.replicas.configs["orders"], h.replicas.configs["__consumer_offsets"]["cleanup.policy"]); got != "map[cleanup.policy:delete retention.bytes:-1 retention.ms:-1]compact" {
 		t.Errorf("configurations %s", got)
 	}
 	if got := fmt.Sprint(m.Strays(logs)); got != "[orders-1 not a topic-0]" {
@@ -87,6 +90,8 @@ func TestAdoptCatchesUp(t *testing.T) {
 	a, b, c := protocol.UUID{1}, protocol.UUID{2}, protocol.UUID{3}
 	used := logOf("kept", 0, a, 4)
 	used.ProducerIDs = 5
+	compacted := logOf("anew", 0, c, 2)
+	compacted.Compacted = true
 	for round, step := range []struct {
 		logs []LocalLog
 		want string
@@ -95,12 +100,12 @@ func TestAdoptCatchesUp(t *testing.T) {
 		// The first producer id that is given out after it.
 		producer int64
 	}{
-		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[anew kept] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1 << 32},
-		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1<<32 + 1000},
+		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[anew kept] [] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1 << 32},
+		{[]LocalLog{used, logOf("kept", 1, a, 0), logOf("anew", 0, b, 9)}, "{[] [] [] []}", "anew-0:9 kept-0:4 kept-1:0", 1<<32 + 1000},
 		{[]LocalLog{ // led elsewhere; deleted and made anew; grown; new
-			used, logOf("kept", 1, a, 20), logOf("kept", 3, a, 1), logOf("anew", 0, c, 2), logOf("new", 0, b, 0),
-		}, "{[anew kept new] [kept-2] []}", "anew-0:9 kept-0:4 kept-1:20 kept-2:0 kept-3:1 new-0:0", 1<<32 + 2000},
-		{[]LocalLog{{TopicPartition: used.TopicPartition, TopicID: a, ProducerIDs: 1 << 33}}, "{[] [] []}",
+			used, logOf("kept", 1, a, 20), logOf("kept", 3, a, 1), compacted, logOf("new", 0, b, 0),
+		}, "{[anew kept new] [kept-2] [] [anew]}", "anew-0:9 kept-0:4 kept-1:20 kept-2:0 kept-3:1 new-0:0", 1<<32 + 2000},
+		{[]LocalLog{{TopicPartition: used.TopicPartition, TopicID: a, ProducerIDs: 1 << 33}}, "{[] [] [] []}",
 			"anew-0:9 kept-0:4 kept-1:20 kept-2:0 kept-3:1 new-0:0", 3 << 32},
 	} {
 		done, err := Adopt(tree, 7, step.logs)

@@ -68,6 +68,7 @@ func (c *catchUp) topic(topic string, logs []LocalLog) error {
 	changed := false
 	if isOf := func(l LocalLog) bool { return l.TopicID.IsZero() || l.TopicID == body.ID }; !slices.ContainsFunc(logs, isOf) {
 		body.ID, changed = commonID(logs), true
+		c.done.noteCompacted(topic, body.ID, logs)
 		c.ops = append(c.ops, meta.SetOp(znode.ConfigPath(znode.EntityTopics, topic), znode.EncodeConfig(adoptedConfig(topic)), meta.AnyVersion))
 	}
 	grown, err := c.partitions(topic, body, logs)

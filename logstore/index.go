@@ -91,6 +91,25 @@ func (x *index) load() error {
 	return nil
 }
 
+// preallocated says whether the file ends in zeros, which no entry consists of.
+func (x *index) preallocated() (bool, error) {
+	f, err := x.file.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer x.file.release()
+	size, err := f.Size()
+	if err != nil || size < int64(x.entrySize) {
+		return false, err
+	}
+	var last [timeEntrySize]byte
+	entry := last[:x.entrySize]
+	if _, err := f.ReadAt(entry, size-int64(x.entrySize)); err != nil {
+		return false, err
+	}
+	return last == [timeEntrySize]byte{}, nil
+}
+
 // empty makes the file empty, or makes it. It goes by the open file: by its name,
 // once the segment is retired, it might be that of the one in its place.
 func (x *index) empty() error {

@@ -390,3 +390,22 @@ func TestKilledAmidEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestCrashAmidAnotherBrokersFirstCompaction holds that gaps are no loss in a log that Apache's
+// broker had when it was killed: it writes cleaner-offset-checkpoint after it compacted.
+func TestCrashAmidAnotherBrokersFirstCompaction(t *testing.T) {
+	for _, preallocated := range []bool{false, true} {
+		disk, all := compactedDisk(t)
+		if preallocated { // as Apache's broker makes them
+			must(t, writeFile(disk, testDir+"/"+fileName(30, indexSuffix), make([]byte, 8*100), true))
+			must(t, writeFile(disk, testDir+"/"+fileName(30, timeIndexSuffix), make([]byte, 12*66), true))
+		} else {
+			all = nil // of klamm's own log it was the disk that lost something
+		}
+		l := mustOpen(t, testOptions(disk, DefaultConfig()))
+		if got := offsetsOf(t, l); !slices.Equal(got, all) {
+			t.Errorf("preallocated %v: %v are left, want %v", preallocated, got, all)
+		}
+		must(t, checkIndexes(l))
+	}
+}

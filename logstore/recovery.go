@@ -27,7 +27,7 @@ import (
 // One rule goes further than Apache's: where a crash lost the end of a segment
 // at a batch's boundary, so that the next one does not continue it, what follows
 // the gap goes too, since the log has to be a prefix of what was written. (Not
-// in a compacted topic, where gaps are usual.)
+// where compaction may have made the gap: see mayHaveGaps.)
 func OpenLog(o Options) (*Log, error) {
 	l := newLog(o)
 	l.mu.Lock()
@@ -302,9 +302,13 @@ func (r *recoverer) recoverSegments() error {
 	} else if ok, err := r.believeLast(); ok || err != nil {
 		return err
 	}
+	gaps, err := r.mayHaveGaps()
+	if err != nil {
+		return err
+	}
 	for i := first; i < len(r.segments); i++ {
 		s := r.segments[i]
-		if i > first && !r.config.Compact && !r.o.Compacted && s.base != r.end {
+		if i > first && !gaps && s.base != r.end {
 			r.logger.Warn("segment does not continue the log and is removed with what follows", "segment", s.base, "end", r.end)
 			return r.deleteFrom(i)
 		}
@@ -318,6 +322,27 @@ func (r *recoverer) recoverSegments() error {
 		}
 	}
 	return nil
+}
+
+// mayHaveGaps says whether a segment need not begin where the one before ends. In a compacted
+// topic that is usual, and klamm has cleaner-offset-checkpoint say so before it compacts a log.
+// Apache's broker says so afterwards. So a log that it had when it was killed may have gaps
+// that nothing here knows of; its mark is that the indexes of its last segment are
+// preallocated, which klamm's never are.
+func (r *recoverer) mayHaveGaps() (bool, error) {
+	if r.config.Compact || r.o.Compacted {
+		return true, nil
+	}
+	last := r.segments[len(r.segments)-1]
+	for _, x := range []*index{&last.offsets, &last.times} {
+		if !r.names[filepath.Base(x.file.path)] {
+			return false, nil
+		}
+		if yes, err := x.preallocated(); !yes {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // believeLast finds the end of a log that was closed: the index says where the

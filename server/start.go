@@ -187,7 +187,7 @@ func (b *Broker) adopt(id identity) error {
 	var found []cluster.LocalLog
 	for tp, log := range b.store.All() {
 		topicID, _ := b.store.TopicID(tp)
-		l := cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch()}
+		l := cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch(), Compacted: log.CleanedTo() >= 0}
 		for _, p := range log.ActiveProducers() {
 			l.ProducerIDs = max(l.ProducerIDs, p.ProducerID+1)
 		}
@@ -203,6 +203,10 @@ func (b *Broker) adopt(id identity) error {
 	if len(done.Topics) > 0 {
 		b.logger.Warn("took over the topics of these log directories; their own properties are not known, so they keep all records until retention is set",
 			"topics", done.Topics, "empty", done.Filled, "left_alone", done.Strays)
+	}
+	if len(done.Compacted) > 0 {
+		b.logger.Warn("some of these topics have been compacted before; they are compacted again once cleanup.policy=compact is set",
+			"topics", done.Compacted)
 	}
 	return nil
 }

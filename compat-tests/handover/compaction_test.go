@@ -3,9 +3,12 @@ package handover
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"klamm/compat-tests/harness"
@@ -25,6 +28,9 @@ func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 	table := map[string]string{}
 	for i, broker := range []string{"klamm", "apache", "klamm", "apache", "klamm"} {
 		b := j.start(t, broker, i)
+		if i > 0 && broker == "klamm" {
+			j.compactAgain(t, b)
+		}
 		j.fill(t, i, table)
 		j.awaitCompacted(t, i, table)
 		if j.meta, err = harness.Admin(t, j.addr).Metadata(harness.Context(t), j.topic); err != nil {
@@ -42,6 +48,37 @@ func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 			t.Fatalf("stage %d, %s; its log is kept: %s", i, broker, b.KeepLog())
 		}
 		b.Remove()
+	}
+}
+
+// compactAgain tells klamm what it cannot know without ZooKeeper, and does not take from
+// the broker's defaults: that the topic is to be compacted.
+func (j *journey) compactAgain(t *testing.T, b *harness.Broker) {
+	t.Helper()
+	ctx, adm := harness.Context(t), harness.Admin(t, j.addr)
+	configs, err := adm.DescribeTopicConfigs(ctx, j.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range configs[0].Configs {
+		got[c.Key] = c.MaybeValue()
+	}
+	if got["cleanup.policy"] != "delete" || got["retention.ms"] != "-1" || got["retention.bytes"] != "-1" {
+		t.Fatalf("a topic that was taken over has %v", got)
+	}
+	if !strings.Contains(b.Log(), "have been compacted before") {
+		t.Errorf("nothing is said of the topic having been compacted; the broker's log is kept: %s", b.KeepLog())
+	}
+	setPolicy(t, j.addr, j.topic, "compact")
+}
+
+func setPolicy(t *testing.T, addr, topic, policy string) {
+	t.Helper()
+	config := kadm.AlterConfig{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr(policy)}
+	altered, err := harness.Admin(t, addr).AlterTopicConfigs(harness.Context(t), []kadm.AlterConfig{config}, topic)
+	if err != nil || altered[0].Err != nil {
+		t.Fatal(altered, err)
 	}
 }
 
@@ -120,4 +157,63 @@ func (j *journey) readTable(ctx context.Context, t *testing.T) (records []*kgo.R
 		})
 	}
 	return records
+}
+
+// TestKlammTakesOverAmidApachesFirstCompaction kills Apache's broker when it has put a copy in
+// the place of the first segments and has not yet noted anywhere that it compacts the log, and
+// has klamm take the directory over, without ZooKeeper. What a compaction left out is no loss, and
+// nothing that follows may go.
+func TestKlammTakesOverAmidApachesFirstCompaction(t *testing.T) {
+	b := harness.Start(t, harness.Options{Broker: "apache", Properties: map[string]string{
+		"log.segment.bytes": "10000", "log.cleaner.backoff.ms": "50", "log.cleaner.min.cleanable.ratio": "0.9",
+		"log.cleaner.io.max.bytes.per.second": "30000", "log.cleaner.io.buffer.size": "10000",
+	}})
+	topic := harness.Topic(t, b.Addr, 1) // filled before anything is compacted
+	cl := harness.Client(t, b.Addr, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(2000), kgo.UnknownTopicRetries(-1))
+	const n = 600 // in some ten segments; nobody but the last ones of ten keys is to stay
+	for i := range n {
+		cl.Produce(harness.Context(t), &kgo.Record{Topic: topic, Key: fmt.Append(nil, i%10), Value: fmt.Appendf(nil, "%d %s", i, strings.Repeat("x", 150))}, nil)
+	}
+	if err := cl.Flush(harness.Context(t)); err != nil {
+		t.Fatal(err)
+	}
+	setPolicy(t, b.Addr, topic, "compact")
+	dir := filepath.Join(b.LogDir, topic+"-0")
+	awaitFiles(t, filepath.Join(dir, "*.log.deleted"), 1)
+	awaitFiles(t, filepath.Join(dir, "*.log.cleaned"), 1)
+	b.Kill()
+	if err := b.RunAs("klamm"); err != nil {
+		t.Fatal(err)
+	}
+	harness.AwaitTopic(t, b.Addr, topic, 1)
+	records := harness.ReadPartition(t, b.Addr, topic, 0, 0, harness.EndOffset(t, b.Addr, topic, 0))
+	latest := map[string]int64{}
+	for _, r := range records {
+		latest[string(r.Key)] = r.Offset
+	}
+	for k := range 10 {
+		if got := latest[fmt.Sprint(k)]; got != int64(n-10+k) {
+			t.Errorf("key %d has record %d, its latest is %d", k, got, n-10+k)
+		}
+	}
+	if len(records) >= n {
+		t.Errorf("all %d records are there: nothing was compacted", len(records))
+	}
+}
+
+// awaitFiles waits until there are so many files of a pattern.
+func awaitFiles(t *testing.T, pattern string, count int) {
+	t.Helper()
+	for ctx := harness.Context(t); ; time.Sleep(time.Millisecond) {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) >= count {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%d files %s", len(found), pattern)
+		}
+	}
 }
