@@ -186,7 +186,7 @@ func (l *Log) replaceSegments(p *cleaningPass, at, next int, w *cleanedSegment) 
 		return errors.Join(err, l.removeSwap(w))
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	var gone []string
 	for i, s := range old {
@@ -197,13 +197,13 @@ func (l *Log) replaceSegments(p *cleaningPass, at, next int, w *cleanedSegment) 
 		}
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	if err := l.renameCopy(w, swapSuffix, ""); err != nil {
 		return l.fail("rename", w.s.path(logSuffix), err)
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	s := l.newSegment(w.s.base, 0)
 	s.size.Store(w.pos)
@@ -241,7 +241,7 @@ func (l *Log) removeSwap(w *cleanedSegment) error {
 		}
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	return nil
 }
@@ -255,7 +255,7 @@ func (l *Log) undoReplace(first, n int, renamed []string, w *cleanedSegment) err
 		}
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	if err := l.removeSwap(w); err != nil {
 		return err

@@ -61,7 +61,7 @@ func (e *DuplicateLogError) Error() string {
 // the disk is well, and what it refuses now it may do later. So it takes no
 // directory offline.
 func passes(err error) bool {
-	if e, ok := errors.AsType[*DirError](err); ok && e.Sticky {
+	if errors.As(err, new(*syncError)) {
 		return false // it is not known what is on the disk
 	}
 	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM)

@@ -113,7 +113,7 @@ func (l *Log) syncFiles(closing bool) error {
 	}
 	if unnamed {
 		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.fail("sync", l.dir, err)
+			return l.fail("sync", l.dir, &syncError{err})
 		}
 		for _, s := range v.segments {
 			s.named.Store(true)
@@ -185,9 +185,11 @@ type syncError struct{ err error }
 func (e *syncError) Error() string { return e.err.Error() }
 func (e *syncError) Unwrap() error { return e.err }
 
-// syncOpen syncs an open file.
+// syncOpen syncs an open file. When that fails the next start must not find in memory
+// what is not on the disk.
 func syncOpen(f vfs.File) error {
 	if err := f.Sync(); err != nil {
+		f.DropCache()
 		return &syncError{err}
 	}
 	return nil

@@ -175,11 +175,11 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	// checkpoint does without an entry once they are gone from here. Readers of the old ones wait for the
 	// lock and look again.
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return 0, 0, l.fail("sync", l.dir, err)
+		return 0, 0, l.fail("sync", l.dir, &syncError{err})
 	}
 	err = l.deleteSegmentsLocked(l.view.segments[:n])
 	if serr := l.fs.SyncDir(l.dir); serr != nil {
-		err = errors.Join(err, l.fail("sync", l.dir, serr))
+		err = errors.Join(err, l.fail("sync", l.dir, &syncError{serr}))
 	}
 	l.pub.Lock()
 	l.view.segments = slices.Clone(l.view.segments[n:])

@@ -63,7 +63,7 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 		return err
 	}
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, err)
+		return l.fail("sync", l.dir, &syncError{err})
 	}
 	return l.rebuildProducersLocked(offset, nowMs)
 }

@@ -53,11 +53,15 @@ type Op struct {
 // Rule makes operations fail.
 type Rule struct {
 	Kind OpKind // "" is any
+	// Only, if set, says which operations match beyond what the other fields say.
+	Only func(Op) bool
 	// Path is a pattern of package path/filepath's Match that the whole path or
 	// its last name has to match; "" is any. "dir/..." is dir and all below it.
 	Path string
 	// Nth is which matching operation fails, from 1; 0 is each one.
 	Nth int
+	// On has all operations fail from the Nth on.
+	On  bool
 	Err error // for instance syscall.ENOSPC
 	// Short makes a write write half, and a RemoveAll remove half, before it fails.
 	Short bool
@@ -65,6 +69,9 @@ type Rule struct {
 
 func (r *Rule) matches(op Op) bool {
 	if r.Kind != "" && r.Kind != op.Kind {
+		return false
+	}
+	if r.Only != nil && !r.Only(op) {
 		return false
 	}
 	if r.Path == "" {
@@ -126,7 +133,7 @@ func (m *Mem) before(kind OpKind, path string) (short bool, err error) {
 			continue
 		}
 		r.seen++
-		if err == nil && (r.Nth == 0 || r.Nth == r.seen) {
+		if err == nil && (r.Nth == 0 || r.Nth == r.seen || r.On && r.seen > r.Nth) {
 			short, err = r.Short, r.Err
 		}
 	}

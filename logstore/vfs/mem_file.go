@@ -175,6 +175,21 @@ func (f *memFile) Sync() error {
 	return nil
 }
 
+// DropCache undoes what a failed Sync lost.
+func (f *memFile) DropCache() {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	before := len(f.n.data)
+	f.n.data = slices.Clone(f.n.durable)
+	f.n.writes = slices.DeleteFunc(f.n.writes, func(w memWrite) bool { return w.lost })
+	for _, w := range f.n.writes {
+		f.n.data = w.apply(f.n.data)
+	}
+	if f.n.linked {
+		f.m.used += int64(len(f.n.data) - before)
+	}
+}
+
 func (f *memFile) Size() (int64, error) {
 	if err := f.check("stat", false); err != nil {
 		return 0, err

@@ -139,6 +139,8 @@ func (o *osFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 
 func (o *osFile) Sync() error { return syncData(o.f) }
 
+func (o *osFile) DropCache() { dropCache(o.f) }
+
 // Allocate asks the file system for the room, and where that knows no such thing
 // writes zeros behind what is there.
 func (o *osFile) Allocate(size int64) error {

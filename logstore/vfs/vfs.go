@@ -53,6 +53,10 @@ type File interface {
 	Allocate(size int64) error
 	// Sync makes data and size durable (fdatasync semantics suffice).
 	Sync() error
+	// DropCache has reads come from the disk again, other than from memory, as far as
+	// nothing waits to be written. After a Sync that failed, memory may hold what
+	// the disk does not, and never will: whoever read that would take it for stored.
+	DropCache()
 	Size() (int64, error)
 	Close() error
 	// OSFile gives the file of the operating system for sendfile; nil where
