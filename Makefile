@@ -6,9 +6,10 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 
-# How long `make soak` works, how many kills `make compaction` takes, how many lines `make million` sends, and how
-# long each fuzz target runs.
+# How long `make soak` and `make garbage` work, how many kills `make compaction` takes, how many lines `make million`
+# sends, and how long each fuzz target runs.
 SOAK ?= 30m
+GARBAGE ?= 30m
 KILLS ?= 100
 LINES ?= 1000000
 FUZZTIME ?= 10s
@@ -52,6 +53,10 @@ soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then Du
 .PHONY: compaction
 compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of every key asked for after each
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/compaction -args -kills=$(KILLS)
+
+.PHONY: garbage
+garbage: ## normal clients beside a hundred connections that send garbage for GARBAGE (30m)
+	@exec go test -count=1 -v -timeout 0 ./compat-tests/garbage -args -garbage=$(GARBAGE)
 
 .PHONY: million
 million: tools ## LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume

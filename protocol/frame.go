@@ -9,19 +9,79 @@ import (
 	"sync/atomic"
 )
 
-// firstRead is how many bytes of a frame there is room for before any has come.
-// A length prefix is a claim: five connections that announce 100 MB each and
-// send nothing must not cost 500 MB.
-const firstRead = 64 << 10
+// A length prefix is a claim: ten thousand connections that announce 100 MB each
+// and send nothing must not cost much more than they do anyway. So there is room
+// for a few times what has come, and never more than was announced; at first for
+// more times, since a reader's first bytes are what its small buffer had room for.
+const (
+	growth      = 4
+	firstGrowth = 8
+	firstRead   = 64 << 10 // below it firstGrowth counts
+)
 
 // Buffers are kept in classes of powers of two between these; larger ones are
 // made and dropped.
 const (
 	minClass = 9  // 512 bytes
-	maxClass = 24 // 16 MiB
+	maxClass = 23 // 8 MiB
+
+	// Those of minShelf and more are not left to a sync.Pool, which empties when
+	// the garbage collector runs: it seldom does, since the heap of a broker is
+	// small, and until then a pool has room for all that a burst of large requests
+	// once took. Of those shelfBytes are kept in all.
+	minShelf   = 16 // 64 KiB
+	shelfBytes = 16 << 20
 )
 
-var classes [maxClass + 1]sync.Pool
+var (
+	classes [minShelf]sync.Pool
+	large   shelf
+)
+
+// shelf keeps large buffers that nobody uses.
+type shelf struct {
+	mu    sync.Mutex
+	free  [maxClass + 1][]*Buffer // guarded by mu; by class
+	bytes int                     // guarded by mu; of all of them
+}
+
+// take gives a buffer, or nil if there is none.
+func (s *shelf) take(class int) *Buffer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free[class]) == 0 {
+		return nil
+	}
+	return s.popLocked(class)
+}
+
+// keep puts a buffer back. What is too much is dropped, from the class that has
+// the most.
+func (s *shelf) keep(b *Buffer, class int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free[class] = append(s.free[class], b)
+	s.bytes += 1 << class
+	for s.bytes > shelfBytes {
+		most := class
+		for c, free := range s.free {
+			if len(free)<<c > len(s.free[most])<<most {
+				most = c
+			}
+		}
+		s.popLocked(most)
+	}
+}
+
+func (s *shelf) popLocked(class int) *Buffer {
+	free := s.free[class]
+	n := len(free) - 1
+	b := free[n]
+	free[n] = nil
+	s.free[class] = free[:n]
+	s.bytes -= 1 << class
+	return b
+}
 
 // Buffer holds bytes from a pool, counted by who uses them. B and every part of
 // it may be read until the last Release.
@@ -38,7 +98,12 @@ func NewBuffer(size int) *Buffer {
 		b.refs.Store(1)
 		return b
 	}
-	b, _ := classes[c].Get().(*Buffer)
+	var b *Buffer
+	if c < minShelf {
+		b, _ = classes[c].Get().(*Buffer)
+	} else {
+		b = large.take(c)
+	}
 	if b == nil {
 		b = &Buffer{B: make([]byte, 0, 1<<c)}
 	}
@@ -65,8 +130,12 @@ func (b *Buffer) Release() {
 		return
 	}
 	// B may have been cut or grown by its user: what counts is its room now.
-	if c := bits.Len(uint(cap(b.B))) - 1; c >= minClass && c <= maxClass {
+	switch c := bits.Len(uint(cap(b.B))) - 1; {
+	case c < minClass || c > maxClass:
+	case c < minShelf:
 		classes[c].Put(b)
+	default:
+		large.keep(b, c)
 	}
 }
 
@@ -113,7 +182,15 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 // ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
 func ReadFrameBody(r *bufio.Reader, n int32) (*Buffer, error) {
 	size := int(n)
-	b := NewBuffer(min(size, firstRead))
+	if size > 0 && r.Buffered() == 0 {
+		if _, err := r.Peek(1); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	b := NewBuffer(min(size, growth*r.Buffered()))
 	for {
 		have := len(b.B)
 		b.B = b.B[:min(size, cap(b.B))]
@@ -127,8 +204,11 @@ func ReadFrameBody(r *bufio.Reader, n int32) (*Buffer, error) {
 		if len(b.B) == size {
 			return b, nil
 		}
-		// Four times what has come, and never more than is announced.
-		next := NewBuffer(min(size, 4*len(b.B)))
+		times := growth
+		if len(b.B) < firstRead {
+			times = firstGrowth
+		}
+		next := NewBuffer(min(size, times*len(b.B)))
 		next.B = append(next.B, b.B...)
 		b.Release()
 		b = next

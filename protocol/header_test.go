@@ -131,3 +131,33 @@ func TestBufferIsKeptUntilTheLastRelease(t *testing.T) {
 	}
 	b.Release()
 }
+
+// Buffers for large requests are kept for the next ones, but not all that a
+// burst of them took.
+func TestLargeBuffersAreKeptWithinABound(t *testing.T) {
+	var all []*Buffer
+	for range 3 {
+		for c := minShelf; c <= maxClass+1; c++ {
+			for range 3 {
+				all = append(all, NewBuffer(1<<c))
+			}
+		}
+	}
+	for _, b := range all {
+		b.Release()
+	}
+	kept := 0
+	for c, free := range large.free {
+		kept += len(free) << c
+	}
+	if kept != large.bytes || kept > shelfBytes || kept < shelfBytes/2 {
+		t.Errorf("%d bytes are kept, %d are counted, %d may be", kept, large.bytes, shelfBytes)
+	}
+	b := NewBuffer(1 << minShelf)
+	room := &b.B[:1][0]
+	b.Release()
+	if b = NewBuffer(1 << minShelf); &b.B[:1][0] != room {
+		t.Error("a buffer is not used again")
+	}
+	b.Release()
+}

@@ -45,8 +45,8 @@ type conn struct {
 	server   *Server
 	listener *Listener
 	nc       net.Conn
-	remote   netip.Addr // the client's address
-	br       *bufio.Reader
+	remote   netip.Addr             // the client's address
+	br       *bufio.Reader          // nil until the client has sent something
 	header   protocol.RequestHeader // of the request read last; its client id is used again
 	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
 	sender   sender                 // only used by who holds writing
@@ -71,7 +71,6 @@ func newConn(s *Server, l *Listener, nc net.Conn) *conn {
 	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
 	c.sender = newSender(nc, c.touch)
-	c.br = bufio.NewReaderSize(flushingReader{c}, readBuffer)
 	c.touch()
 	return c
 }
@@ -105,6 +104,13 @@ func (r flushingReader) Read(p []byte) (int, error) {
 // then sends what is still owed.
 func (c *conn) serve() {
 	defer func() { _ = c.nc.Close() }()
+	if c.sender.awaitBytes() != nil {
+		return // the client left, or the server stops
+	}
+	br := bufio.NewReaderSize(flushingReader{c}, readBuffer)
+	c.mu.Lock()
+	c.br = br
+	c.mu.Unlock()
 	for c.room() {
 		frame, err := c.read()
 		if err != nil {

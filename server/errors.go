@@ -111,6 +111,8 @@ func logError(err error) (*kerr.Error, bool) {
 		return kerr.InvalidTimestamp, true
 	case is[*batch.CodecError](err):
 		return kerr.UnsupportedCompressionType, true
+	case is[*batch.BusyError](err):
+		return kerr.RequestTimedOut, true
 	case is[*batch.TooLargeError](err):
 		return kerr.MessageTooLarge, true
 	}

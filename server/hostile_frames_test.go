@@ -58,6 +58,26 @@ func TestGarbageClosesItsConnectionOnly(t *testing.T) {
 	}
 }
 
+// A connection has no buffer before its client says something.
+func TestSilentConnectionsHaveNoBuffers(t *testing.T) {
+	b := runBroker(t)
+	silent, other := b.dial(), b.dial()
+	other.alive()
+	eventually(t, "both are there", func() bool { return len(b.conns()) == 2 })
+	without := 0
+	for _, c := range b.conns() {
+		c.mu.Lock()
+		if c.br == nil {
+			without++
+		}
+		c.mu.Unlock()
+	}
+	if without != 1 {
+		t.Errorf("%d connections are without a buffer", without)
+	}
+	silent.alive()
+}
+
 func TestRequestByteByByte(t *testing.T) {
 	b := runBroker(t)
 	c := b.dial()

@@ -36,7 +36,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -198,10 +197,6 @@ func (p *produceCall) emptySet(records []byte) bool {
 	return p.call.header.Version < firstBatchProduce && records != nil && len(records) == 0
 }
 
-// recompressing is held while a batch is packed anew: more at a time would take
-// the memory of as many codecs and finish no sooner.
-var recompressing = make(chan struct{}, runtime.GOMAXPROCS(0))
-
 // validate checks a batch by its topic's rules, and makes one of the messages
 // that versions before 3 send. It is packed anew where compression.type asks for that.
 func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
@@ -213,10 +208,7 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 		TimestampBeforeMaxMs: cfg.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
 		Compression:          cfg.Compression,
-	}
-	if cfg.Compression.Recompress {
-		recompressing <- struct{}{}
-		defer func() { <-recompressing }()
+		Quit:                 p.call.conn.quit,
 	}
 	if p.call.header.Version < firstBatchProduce {
 		rules.NoZstd = true

@@ -46,6 +46,19 @@ func (s *sender) unread() (n int) {
 	return n
 }
 
+// awaitBytes waits until the client has sent something. Until then a connection
+// has no buffers: ten thousand that say nothing cost little.
+func (s *sender) awaitBytes() error {
+	if s.raw == nil {
+		return nil
+	}
+	var one [1]byte
+	return s.raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+}
+
 // take copies the answers that are about to be sent.
 func (s *sender) take(ready []*answer) []*answer {
 	s.batch = append(s.batch[:0], ready...)

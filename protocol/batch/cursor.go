@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 )
 
 var (
@@ -20,6 +21,8 @@ type cursor struct {
 	buf    []byte // the window's memory
 	pulled int64  // bytes that were ever in win
 	limit  int64  // of pulled
+	most   int64  // of pulled, by what the codec can make of the packed bytes; 0 for what is not known
+	yield  bool   // others go first, again and again
 	// largest bounds a record that is read whole out of a stream; 0 for no bound.
 	largest int64
 	// copied is what win was when copying began; see copyFrom.
@@ -36,6 +39,9 @@ func (c *cursor) fill() error {
 		return errEnds
 	}
 	c.copyRead()
+	if c.yield {
+		runtime.Gosched()
+	}
 	n := copy(c.buf, c.win)
 	for tries := 0; tries < 100; tries++ {
 		m, err := c.r.Read(c.buf[n:])
@@ -73,6 +79,19 @@ func (c *cursor) copyRead() {
 		c.copyTo(c.copied[:len(c.copied)-len(c.win)])
 		c.copied = c.win
 	}
+}
+
+// claim checks a size that the stream names, before anything of it is expanded:
+// what is too large, or more than can come, is not waited for.
+func (c *cursor) claim(size int64) error {
+	switch end := c.at() + size; {
+	case c.r == nil:
+	case c.most > 0 && end > c.most:
+		return errEnds
+	case end > c.limit:
+		return &TooLargeError{Size: end, Limit: c.limit, Expanded: true}
+	}
+	return nil
 }
 
 func (c *cursor) byte() (byte, error) {
@@ -175,7 +194,7 @@ func (c *cursor) ended() (bool, error) {
 
 // start points the cursor at the records of batch b, which h is the header of.
 // For a compressed batch it gives an expander that the caller releases.
-func (c *cursor) start(b []byte, h *Header, limit int64, oneWide bool) (*expander, error) {
+func (c *cursor) start(b []byte, h *Header, limit int64, wide wideWindow) (*expander, error) {
 	if h.Codec() == None {
 		*c = cursor{win: b[HeaderSize:], pulled: int64(len(b) - HeaderSize), limit: math.MaxInt64}
 		return nil, nil
@@ -183,10 +202,10 @@ func (c *cursor) start(b []byte, h *Header, limit int64, oneWide bool) (*expande
 	if !h.Codec().Known() {
 		return nil, &CodecError{Codec: h.Codec()}
 	}
-	e, err := newExpander(h.Codec(), b[HeaderSize:], oneWide)
+	e, err := newExpander(h.Codec(), b[HeaderSize:], wide)
 	if err != nil {
 		return nil, err
 	}
-	*c = cursor{r: e.r, buf: e.window, win: e.window[:0], limit: limit}
+	*c = cursor{r: e.r, buf: e.window, win: e.window[:0], limit: limit, most: ceiling(h.Codec(), len(b)-HeaderSize)}
 	return e, nil
 }

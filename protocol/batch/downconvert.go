@@ -5,9 +5,14 @@ import (
 	"iter"
 )
 
-// maxMessageBytes bounds a message that is made of a packed record, which is held
-// in memory as a whole.
-const maxMessageBytes = 32 << 20
+// A message that is made of a packed record is held in memory as a whole. It may
+// have as many bytes as the larger of these, for the bytes of its batch: more than
+// records of text have, and little enough for what a few bytes can be made to
+// expand to.
+const (
+	maxMessageBytes = 8 << 20
+	maxMessageRatio = 8
+)
 
 // Downconversion asks for records in a format of old, for Fetch before version 4.
 type Downconversion struct {
@@ -76,7 +81,7 @@ func (d *Downconversion) records(b []byte, h *Header) iter.Seq2[Record, error] {
 			return
 		}
 		var c cursor
-		e, err := c.start(b, h, limit, true)
+		e, err := c.start(b, h, limit, wideOne)
 		if err != nil {
 			yield(Record{}, err)
 			return
@@ -84,7 +89,7 @@ func (d *Downconversion) records(b []byte, h *Header) iter.Seq2[Record, error] {
 		if e != nil {
 			defer e.release()
 		}
-		c.largest = maxMessageBytes
+		c.largest = max(maxMessageBytes, maxMessageRatio*int64(len(b)))
 		for range h.Count {
 			r, err := c.readRecord(h)
 			if !yield(r, err) || err != nil {

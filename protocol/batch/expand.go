@@ -42,19 +42,27 @@ type expander struct {
 
 var expanders [Zstd + 1]sync.Pool
 
-// wideZstd is held while Validate uses a decoder with a large window.
+// wideZstd is held while what clients ask for uses a decoder with a large window.
 var wideZstd = make(chan struct{}, 1)
 
-// newExpander begins to expand src. With oneWide a zstd frame with a large
-// window waits for the one place that there is for them. The caller calls
-// release when the expander is no longer read.
-func newExpander(codec Codec, src []byte, oneWide bool) (*expander, error) {
+// wideWindow says what becomes of a zstd frame with a large window.
+type wideWindow int8
+
+const (
+	wideAny  wideWindow = iota // it is expanded
+	wideOne                    // it waits for the one place that there is for them
+	wideNone                   // it is refused with errLongTurn
+)
+
+// newExpander begins to expand src. The caller calls release when the expander
+// is no longer read.
+func newExpander(codec Codec, src []byte, wide wideWindow) (*expander, error) {
 	e, _ := expanders[codec].Get().(*expander)
 	if e == nil {
 		e = &expander{codec: codec, window: make([]byte, windowSize)}
 	}
 	e.src.Reset(src)
-	if err := e.begin(src, oneWide); err != nil {
+	if err := e.begin(src, wide); err != nil {
 		e.release()
 		return nil, err
 	}
@@ -79,7 +87,7 @@ func newMendedLZ4(header, rest []byte) *expander {
 	return e
 }
 
-func (e *expander) begin(src []byte, oneWide bool) error {
+func (e *expander) begin(src []byte, wide wideWindow) error {
 	switch e.codec {
 	case Gzip:
 		if e.gzip == nil {
@@ -101,14 +109,14 @@ func (e *expander) begin(src []byte, oneWide bool) error {
 		}
 		e.r = e.lz4
 	case Zstd:
-		return e.beginZstd(src, oneWide)
+		return e.beginZstd(src, wide)
 	default:
 		return &CodecError{Codec: e.codec}
 	}
 	return nil
 }
 
-func (e *expander) beginZstd(src []byte, oneWide bool) error {
+func (e *expander) beginZstd(src []byte, wide wideWindow) error {
 	var h zstd.Header
 	if err := h.Decode(src); err != nil {
 		return err
@@ -121,7 +129,10 @@ func (e *expander) beginZstd(src []byte, oneWide bool) error {
 		if window > maxZstdWindow {
 			return fmt.Errorf("zstd window of %d bytes", window)
 		}
-		if oneWide {
+		switch wide {
+		case wideNone:
+			return errLongTurn
+		case wideOne:
 			wideZstd <- struct{}{}
 			e.wideOn = true
 		}
@@ -152,6 +163,9 @@ func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
 func (e *expander) release() {
 	e.src.Reset(nil)
 	e.snappy.reset(nil)
+	if e.lz4 != nil {
+		e.lz4.Reset(nil) // gives its blocks back, of 4 MB each
+	}
 	e.r = nil
 	if e.wide != nil {
 		e.wide.Close()

@@ -158,7 +158,7 @@ func withRecords(b []byte, h *Header, limit int64, read func(*cursor) error) err
 		limit = DefaultMaxExpandedBytes
 	}
 	var c cursor
-	e, err := c.start(b, h, limit, false)
+	e, err := c.start(b, h, limit, wideAny)
 	if err != nil {
 		return invalid(err)
 	}

@@ -51,21 +51,29 @@ func recompress(b []byte, h Header, r Rules) ([]byte, Info, error) {
 	if r.MaxBatchBytes > 0 {
 		limit = int(min(r.MaxBatchBytes, math.MaxInt32))
 	}
-	w := &recompression{old: h}
-	var err error
 	room := 2 * len(b) // a guess
 	if h.Codec() == None {
 		room = len(b) / 2
 	}
-	if w.pack, err = newPacker(r.Compression, make([]byte, HeaderSize, HeaderSize+min(room, limit)), limit); err != nil {
+	var one []byte
+	var info Info
+	err := expanding(b, &r, &h, true, func(t turn) (err error) {
+		w := &recompression{old: h}
+		if w.pack, err = newPacker(r.Compression, make([]byte, HeaderSize, HeaderSize+min(room, limit)), limit); err != nil {
+			return err
+		}
+		defer func() { w.pack.release() }()
+		info = Info{Header: h}
+		if err := readRecords(b, &r, &info, w, t); err != nil {
+			return err
+		}
+		one, info, err = w.finish(info)
+		return err
+	})
+	if err != nil {
 		return nil, Info{}, err
 	}
-	defer func() { w.pack.release() }()
-	info := Info{Header: h}
-	if err := checkRecords(b, &r, &info, w); err != nil {
-		return nil, Info{}, err
-	}
-	return w.finish(info)
+	return one, info, nil
 }
 
 // finish writes the header of the new batch.

@@ -58,6 +58,9 @@ func (c *cursor) readFields() (f fields, err error) {
 	if c.r == nil && int(size) > len(c.win) {
 		return f, errEnds
 	}
+	if err := c.claim(int64(size)); err != nil {
+		return f, err
+	}
 	f.end = c.at() + int64(size)
 	a, err := c.byte()
 	if err != nil {
@@ -200,7 +203,7 @@ func Records(b []byte, limit int64) iter.Seq2[Record, error] {
 			return // compaction leaves batches without records
 		}
 		var c cursor
-		e, err := c.start(b, &h, limit, false)
+		e, err := c.start(b, &h, limit, wideAny)
 		if err != nil {
 			yield(Record{}, invalid(err))
 			return

@@ -24,28 +24,38 @@ import (
 // that does not match, *CodecError for a codec that does not exist; *InvalidError
 // for a set that is none of the two; then what is wrong inside a wrapper; then
 // *InvalidError or *TimestampError for records that the rules refuse; then
-// *TooLargeError for the batch. The order is that of UnifiedLog.append and
+// *TooLargeError for the batch; or a *BusyError in place of what is wrong in a
+// wrapper. The order is that of UnifiedLog.append and
 // LogValidator. Stricter than these, a set that ends within a message is refused,
 // and so are messages whose fields do not fill their size.
 func ValidateSet(set []byte, r Rules) (one []byte, info Info, err error) {
 	if len(set) > magicAt && set[magicAt] == Magic {
 		return ValidateBatch(set, r)
 	}
-	u := upconversion{rules: &r, limit: r.MaxExpandedBytes}
-	if u.limit <= 0 {
-		u.limit = DefaultMaxExpandedBytes
+	u := upconversion{rules: &r}
+	t := turn{limit: r.MaxExpandedBytes}
+	if t.limit <= 0 {
+		t.limit = DefaultMaxExpandedBytes
 	}
 	if err := u.survey(set); err != nil {
 		return nil, Info{}, err
 	}
 	u.target = r.Compression.of(u.codec)
-	return u.convert(set)
+	if u.codec == None && u.target.Codec == None {
+		return u.convert(set, t)
+	}
+	err = inTurn(len(set), t.limit, r.Quit, func(t turn) (err error) {
+		again := upconversion{rules: &r, codec: u.codec, target: u.target}
+		one, info, err = again.convert(set, t)
+		return err
+	})
+	return one, info, err
 }
 
 // upconversion is one message set on its way to a batch.
 type upconversion struct {
 	rules  *Rules
-	limit  int64 // of what a wrapper expands to
+	turn   turn
 	codec  Codec
 	target Compression
 	pack   *packer
@@ -123,8 +133,10 @@ func firstMessage(set []byte) ([]byte, error) {
 	return set[:size], nil
 }
 
-// convert makes the batch of a set that survey let pass.
-func (u *upconversion) convert(set []byte) (one []byte, info Info, err error) {
+// convert makes the batch of a set that survey let pass, within what its turn
+// allows.
+func (u *upconversion) convert(set []byte, t turn) (one []byte, info Info, err error) {
+	u.turn = t
 	limit := 0
 	if u.rules.MaxBatchBytes > 0 {
 		limit = int(min(u.rules.MaxBatchBytes, math.MaxInt32))
@@ -179,11 +191,12 @@ func (u *upconversion) finish(b []byte) ([]byte, Info, error) {
 
 // unwrap converts the messages inside of m.
 func (u *upconversion) unwrap(m *message) error {
-	w, err := openWrapper(m, u.limit)
+	w, err := openWrapper(m, u.turn.limit)
 	if err != nil {
 		return err
 	}
 	defer w.close()
+	w.yield = u.turn.long
 	last := int64(-1)
 	write := func(piece []byte) error {
 		_, err := u.pack.Write(piece)

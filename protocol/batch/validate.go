@@ -31,6 +31,9 @@ type Rules struct {
 	TimestampAfterMaxMs  int64
 	// Compression is what ValidateBatch and ValidateSet store records in.
 	Compression Compression
+	// Quit, when closed, ends the waiting for a turn to expand a compressed batch,
+	// see BusyError; nil waits on.
+	Quit <-chan struct{}
 }
 
 // Info is what Validate found out about a batch.
@@ -58,7 +61,8 @@ type Info struct {
 // *InvalidError for a base offset that is not 0; *TooLargeError;
 // *CorruptError for a CRC that does not match; *CodecError for a codec that does
 // not exist; then *InvalidError, *TimestampError or *TooLargeError for the header's
-// counts, a control batch, sequence, and records. The order is that of
+// counts, a control batch, sequence, and records; or a *BusyError in place of
+// what stands in compressed records. The order is that of
 // UnifiedLog.append and LogValidator; stricter than these, offset deltas
 // that are not 0, 1, 2, ... are refused.
 func Validate(b []byte, r Rules) (Info, error) {
@@ -75,7 +79,7 @@ func validate(b []byte, h *Header, r *Rules) (Info, error) {
 		return Info{}, err
 	}
 	info := Info{Header: *h}
-	if err := checkRecords(b, r, &info, nil); err != nil {
+	if err := checkRecords(b, r, &info); err != nil {
 		return Info{}, err
 	}
 	if !r.LogAppendTime && (h.MaxTimestamp != info.MaxTimestamp || h.LogAppendTime()) {
@@ -155,25 +159,46 @@ func checkHeader(b []byte, h *Header, r *Rules) error {
 	return nil
 }
 
-// checkRecords reads every record and fills in info. With into, the records are
-// packed anew as they are read.
-func checkRecords(b []byte, r *Rules, info *Info, into *recompression) error {
+// checkRecords reads every record and fills in info, when it is the batch's turn.
+func checkRecords(b []byte, r *Rules, info *Info) error {
+	return expanding(b, r, &info.Header, false, func(t turn) error { return readRecords(b, r, info, nil, t) })
+}
+
+// expanding calls check for the batch when it is its turn: see inTurn. A batch
+// that is neither compressed nor packed anew takes none.
+func expanding(b []byte, r *Rules, h *Header, pack bool, check func(turn) error) error {
 	limit := r.MaxExpandedBytes
 	if limit <= 0 {
 		limit = DefaultMaxExpandedBytes
 	}
-	h := &info.Header
+	if h.Codec() == None && !pack {
+		return check(turn{limit: limit})
+	}
 	if h.Codec() != None && int64(h.Count)*minRecordSize > limit {
 		return &TooLargeError{Size: int64(h.Count) * minRecordSize, Limit: limit, Expanded: true}
 	}
+	return inTurn(len(b), limit, r.Quit, check)
+}
+
+// readRecords reads every record, within what its turn allows. With into, the
+// records are packed anew as they are read.
+func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) error {
+	h, wide := &info.Header, wideNone
+	if t.long {
+		wide = wideOne
+	}
 	var c cursor
-	e, err := c.start(b, h, limit, true)
+	e, err := c.start(b, h, t.limit, wide)
+	if err == errLongTurn {
+		return err
+	}
 	if err != nil {
 		return invalid(err)
 	}
 	if e != nil {
 		defer e.release()
 	}
+	c.yield = t.long
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
 	for i := range h.Count {

@@ -39,7 +39,7 @@ func openWrapper(outer *message, limit int64) (*wrapper, error) {
 		return nil, invalid(err)
 	}
 	w := &wrapper{outer: outer, e: e}
-	w.cursor = cursor{r: e.r, buf: e.window, win: e.window[:0], limit: limit}
+	w.cursor = cursor{r: e.r, buf: e.window, win: e.window[:0], limit: limit, most: ceiling(outer.codec(), len(outer.value))}
 	return w, nil
 }
 
@@ -51,7 +51,7 @@ func (w *wrapper) close() { w.e.release() }
 // messages of magic 0, whose header has a wrong checksum.
 func newMessageExpander(codec Codec, src []byte, magic int8) (*expander, error) {
 	if codec != LZ4 || magic > 0 || !oneLZ4Frame(src) {
-		return newExpander(codec, src, false)
+		return newExpander(codec, src, wideAny)
 	}
 	header, rest := mendLZ4Header(src)
 	return newMendedLZ4(header[:], rest), nil
@@ -75,6 +75,9 @@ func (w *wrapper) next() error {
 	}
 	if int32(size) < messageOverhead0 {
 		return &CorruptError{Reason: "a message inside another one claims " + itoa(int64(int32(size))) + " bytes"}
+	}
+	if err := w.claim(int64(size)); err != nil {
+		return err
 	}
 	w.offset, w.size, w.sum, w.timestamp = int64(offset), int64(size), 0, NoTimestamp
 	if w.crc, err = w.uint32(); err != nil {
