@@ -325,12 +325,15 @@ func (l *Log) rollLocked(nowMs int64) error {
 	if err := old.finishIndexes(); err != nil {
 		return l.dirError("write", old.path(indexSuffix), err)
 	}
+	if err := old.trim(); err != nil {
+		return l.dirError("truncate", old.path(logSuffix), err)
+	}
 	l.producers.mapEnd = base
 	if _, err := l.producers.takeSnapshot(l.fs, l.dir, false); err != nil {
 		return l.dirError("write", l.dir, err)
 	}
 	next := l.newSegment(base, nowMs)
-	if err := next.create(); err != nil {
+	if err := next.create(l.fullSize()); err != nil {
 		var leftover *leftoverError
 		if errors.As(err, &leftover) {
 			return l.fail("create", next.path(logSuffix), err)

@@ -380,7 +380,7 @@ func newCleanedSegment(p *cleaningPass, base int64) *cleanedSegment {
 func (w *cleanedSegment) create() error {
 	w.p.work.out = w.p.work.out[:0]
 	for _, path := range []string{w.s.log.path, w.s.offsets.file.path, w.s.times.file.path} {
-		if err := createEmpty(w.disk, path); err != nil {
+		if err := createFile(w.disk, path, 0); err != nil {
 			return w.p.log.dirError("create", path, err)
 		}
 	}

@@ -4,10 +4,13 @@ import "math"
 
 // Config says how one log behaves: the topic's configuration with the broker's
 // defaults filled in, already validated. Sizes are in bytes, times in
-// milliseconds. preallocate has no field: klamm never preallocates a segment.
+// milliseconds.
 type Config struct {
 	// SegmentBytes (segment.bytes) is how large a segment may become.
 	SegmentBytes int32
+	// Preallocate (preallocate) gives a new segment's file its full size at once. As
+	// with Apache's broker the file has a hole then: no room on the disk is taken for it.
+	Preallocate bool
 	// SegmentMs (segment.ms) is how far a segment's timestamps may lie apart, and
 	// SegmentJitterMs (segment.jitter.ms) by how much that is lowered at random.
 	SegmentMs, SegmentJitterMs int64

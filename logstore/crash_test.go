@@ -145,6 +145,7 @@ func TestCrashAtEachPoint(t *testing.T) {
 		c := DefaultConfig()
 		c.SegmentBytes, c.IndexIntervalBytes = 1500, 200
 		c.ProducerExpirationMs = 1 << 50
+		c.Preallocate = seed%2 == 1
 		r := &crashRun{t: t, disk: disk, o: testOptions(disk, c)}
 		n := 0
 		disk.SetHook(func(op vfs.Op) {

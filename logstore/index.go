@@ -115,7 +115,7 @@ func (x *index) preallocated() (bool, error) {
 func (x *index) empty() error {
 	f, err := x.file.acquire()
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errRetired) {
-		return createEmpty(x.file.fs, x.file.path)
+		return createFile(x.file.fs, x.file.path, 0)
 	}
 	if err != nil {
 		return err

@@ -195,6 +195,14 @@ func (l *Log) newSegment(base, nowMs int64) *segment {
 	return s
 }
 
+// fullSize is how large the file of a new segment is made.
+func (l *Log) fullSize() int64 {
+	if l.config.Preallocate {
+		return int64(l.config.SegmentBytes)
+	}
+	return 0
+}
+
 func (l *Log) snapshot() view {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
@@ -410,6 +418,9 @@ func (l *Log) closeLocked() error {
 	}
 	if err := active.finishIndexes(); err != nil {
 		return l.dirError("write", active.path(indexSuffix), err)
+	}
+	if err := active.trim(); err != nil {
+		return l.dirError("truncate", active.path(logSuffix), err)
 	}
 	if err := l.writeEpochsLocked(); err != nil {
 		return err

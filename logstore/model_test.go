@@ -77,6 +77,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	c.ProducerExpirationMs = 1 << 50
 	m.o = testOptions(m.disk, c)
 	m.o.Files = NewFileBudget(int(pick(1, 3, 100)))
+	m.o.Config.Preallocate = pick(0, 1) == 1
 	m.l = mustOpen(t, m.o)
 	return m
 }

@@ -268,7 +268,7 @@ func (r *recoverer) findSegments() error {
 func (r *recoverer) begin() error {
 	s := r.newSegment(r.o.StartOffset, r.o.NowMs)
 	r.segments, r.end = []*segment{s}, s.base
-	return s.create()
+	return s.create(r.fullSize())
 }
 
 // deleteFrom removes the segments from number n on, at once.

@@ -144,6 +144,7 @@ func (s *script) configure(d *datadriven.TestData) (string, error) {
 	c.RetentionMs = s.num(d, "retention-ms", c.RetentionMs)
 	c.RetentionBytes = s.num(d, "retention-bytes", c.RetentionBytes)
 	c.FlushMessages = s.num(d, "flush-messages", c.FlushMessages)
+	d.MaybeScanArgs(s.t, "preallocate", &c.Preallocate)
 	c.ProducerExpirationMs = s.num(d, "producer-expiration-ms", c.ProducerExpirationMs)
 	if s.l != nil {
 		s.l.Configure(*c)

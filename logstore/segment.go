@@ -33,7 +33,10 @@ type segment struct {
 	size atomic.Int64
 
 	// Guarded by Log.mu.
-	createdMs      int64
+	createdMs int64
+	// preallocated is how large the file was made, beyond what it holds; 0 where it
+	// ends with its last batch.
+	preallocated   int64
 	jitterMs       int64
 	firstTimestamp int64 // of the first batch, unknownTimestamp until it was read
 	sinceIndex     int64 // bytes since the last entry of the indexes
@@ -60,11 +63,12 @@ func newSegment(disk vfs.FS, budget *FileBudget, dir string, base, nowMs int64) 
 	return s
 }
 
-// create makes the segment's files, empty; what stands there under the same
-// names is the rest of a crash and goes. When it fails it leaves no file, or the
-// error is a *leftoverError: an empty segment amid the log would be taken for its
-// end by the next start.
-func (s *segment) create() error {
+// create makes the segment's files, empty, but for fullSize zeros in the log that are
+// to be written over; what stands there under the same names is the rest of a crash
+// and goes. When it fails it leaves no file, or the error is a *leftoverError: an
+// empty segment amid the log would be taken for its end by the next start.
+func (s *segment) create(fullSize int64) error {
+	s.preallocated = fullSize
 	err := s.createFiles()
 	if err == nil {
 		return nil
@@ -85,7 +89,11 @@ func (e *leftoverError) Unwrap() []error { return []error{e.made, e.removed} }
 
 func (s *segment) createFiles() error {
 	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
-		if err := createEmpty(s.fs, s.path(suffix)); err != nil {
+		size := int64(0)
+		if suffix == logSuffix {
+			size = s.preallocated
+		}
+		if err := createFile(s.fs, s.path(suffix), size); err != nil {
 			return err
 		}
 	}
@@ -96,12 +104,34 @@ func (s *segment) createFiles() error {
 	return nil
 }
 
-func createEmpty(disk vfs.FS, path string) error {
+// createFile makes a file of so many zeros.
+func createFile(disk vfs.FS, path string, size int64) error {
 	f, err := disk.Create(path)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	if size > 0 {
+		err = f.Truncate(size)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// trim cuts off what was preallocated and not used, once nothing more is written:
+// a sealed segment, and all of a log that was closed, end where their batches end.
+func (s *segment) trim() error {
+	if s.preallocated == 0 {
+		return nil
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.log.release()
+	if err := f.Truncate(s.size.Load()); err != nil {
+		return err
+	}
+	s.preallocated = 0
+	return nil
 }
 
 func (s *segment) path(suffix string) string { return filepath.Join(s.dir, fileName(s.base, suffix)) }

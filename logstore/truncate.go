@@ -77,7 +77,7 @@ func (l *Log) restartLocked(offset, nowMs int64) error {
 		return err
 	}
 	first := l.newSegment(offset, nowMs)
-	if err := first.create(); err != nil {
+	if err := first.create(l.fullSize()); err != nil {
 		return l.fail("create", first.path(logSuffix), err)
 	}
 	l.pub.Lock()

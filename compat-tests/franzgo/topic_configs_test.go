@@ -1,6 +1,9 @@
 package franzgo
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -66,4 +69,59 @@ func TestMessageDownconversion(t *testing.T) {
 	becomes(0)
 	alterTopic(t, topic, "message.downconversion.enable", "false")
 	becomes(kerr.UnsupportedVersion.Code)
+}
+
+// preallocate: a segment's file has its full size while it is written, and ends
+// where its batches end once the next one is begun.
+func TestPreallocate(t *testing.T) {
+	const full = 100_000
+	topic := harness.Topic(t, broker.Addr, 1, "preallocate", "true", "segment.bytes", strconv.Itoa(full))
+	cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	records := 0
+	segments := func() (sizes []int64) {
+		t.Helper()
+		produce(t, cl, &kgo.Record{Topic: topic, Value: make([]byte, 30_000)})
+		records++
+		files, err := filepath.Glob(filepath.Join(broker.LogDir, topic+"-0", "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files { // in the order of their offsets
+			info, err := os.Stat(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, info.Size())
+		}
+		return sizes
+	}
+	for range 7 { // three to a segment
+		sizes := segments()
+		for i, size := range sizes {
+			if last := i == len(sizes)-1; last && size != full || !last && (size < 90_000 || size >= full) {
+				t.Fatalf("the segments' files have %v bytes", sizes)
+			}
+		}
+	}
+	// A change counts for the next segment.
+	becomes := func(value string, right func(size int64) bool) {
+		t.Helper()
+		alterTopic(t, topic, "preallocate", value)
+		before := len(segments())
+		for {
+			sizes := segments()
+			if n := len(sizes); n > before && right(sizes[n-1]) {
+				return
+			} else if n > before+1 && !harness.Reference() || n > before+50 {
+				t.Fatalf("with preallocate=%s the segments' files have %v bytes", value, sizes)
+			}
+		}
+	}
+	becomes("false", func(size int64) bool { return size < full })
+	becomes("true", func(size int64) bool { return size == full })
+	for i, r := range harness.ReadPartition(t, broker.Addr, topic, 0, 0, int64(records)) {
+		if r.Offset != int64(i) || len(r.Value) != 30_000 {
+			t.Fatalf("record %d is offset %d with %d bytes", i, r.Offset, len(r.Value))
+		}
+	}
 }

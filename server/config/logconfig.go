@@ -11,7 +11,7 @@ import (
 // sets; see Dynamic.Current.
 func (t Topic) Log(v *Values) logstore.Config {
 	return logstore.Config{
-		SegmentBytes: t.SegmentBytes, SegmentMs: t.RollMs(), SegmentJitterMs: t.SegmentJitterMs,
+		SegmentBytes: t.SegmentBytes, Preallocate: t.Preallocate, SegmentMs: t.RollMs(), SegmentJitterMs: t.SegmentJitterMs,
 		IndexIntervalBytes: t.IndexIntervalBytes, IndexBytes: t.IndexBytes,
 		RetentionMs: t.RetentionMs, RetentionBytes: t.RetentionBytes,
 		FlushMessages: t.FlushMessages, FlushMs: t.FlushMs,

@@ -111,6 +111,32 @@ func TestEnvironmentNamesAreDistinct(t *testing.T) {
 	}
 }
 
+// Every topic property, and what it falls back to, takes effect or has a reason not to.
+func TestTopicPropertiesAreServedOrSayWhyNot(t *testing.T) {
+	named := 0
+	for _, p := range TopicProperties() {
+		all := []*Property{p}
+		for _, f := range p.Fallback {
+			b, ok := LookupBroker(f.Name)
+			if !ok {
+				t.Fatalf("%s falls back to %s, which there is not", p.Name, f.Name)
+			}
+			all = append(all, b)
+		}
+		for _, p := range all {
+			if p.Served() == (p.Without() != "") {
+				t.Errorf("%s: served %t, reason %q", p.Name, p.Served(), p.Without())
+			}
+		}
+		if p.Without() != "" {
+			named++
+		}
+	}
+	if named != 9 {
+		t.Errorf("%d topic properties have no effect", named)
+	}
+}
+
 func TestServedIsByTable(t *testing.T) {
 	broker, _ := LookupBroker("min.insync.replicas")
 	topic, _ := LookupTopic("min.insync.replicas")

@@ -115,6 +115,10 @@ func (p *Property) Served() bool {
 	return servedBroker[p.Name]
 }
 
+// Without gives the reason why a broker alone cannot act on the property; "" for one that
+// it acts on, or does not yet.
+func (p *Property) Without() string { return without[p.Name] }
+
 func (p *Property) isTopic() bool { return topicByName[p.Name] == p }
 
 // BrokerProperties lists every broker property by name. The slice is the caller's.

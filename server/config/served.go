@@ -11,7 +11,7 @@ var servedBroker = set(
 	"min.insync.replicas", "message.max.bytes",
 	"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
 	"compression.type", "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
-	"log.message.downconversion.enable",
+	"log.message.downconversion.enable", "log.preallocate",
 	"log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.roll.jitter.ms", "log.roll.jitter.hours",
 	"log.retention.ms", "log.retention.minutes", "log.retention.hours", "log.retention.bytes",
 	"log.retention.check.interval.ms", "log.cleanup.policy",
@@ -42,8 +42,27 @@ var servedTopic = set(
 	"message.timestamp.type", "message.timestamp.difference.max.ms",
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms",
 	"compression.type", "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
-	"message.downconversion.enable",
+	"message.downconversion.enable", "preallocate",
 )
+
+// Why a property has no effect on a broker alone, and never will as long as it is one.
+const (
+	noOther   = "a broker alone has the only replica of each partition, and no other to choose"
+	noReplica = "a broker alone sends to no follower and is none"
+	noRemote  = "there is no remote storage, whose manager is a Java class; remote.storage.enable=true is refused, as by a broker whose remote.log.storage.system.enable is false"
+	oneFormat = "batches are stored in magic 2 always, as by Apache Kafka unless inter.broker.protocol.version is below 3.0"
+)
+
+// without are the topic properties that have no effect, and the broker's defaults of
+// those, with the reason.
+var without = map[string]string{
+	"unclean.leader.election.enable": noOther,
+	"message.format.version":         oneFormat, "log.message.format.version": oneFormat,
+	"leader.replication.throttled.replicas": noReplica, "follower.replication.throttled.replicas": noReplica,
+	"remote.storage.enable": noRemote, "remote.log.copy.disable": noRemote, "remote.log.delete.on.disable": noRemote,
+	"local.retention.ms": noRemote, "local.retention.bytes": noRemote,
+	"log.local.retention.ms": noRemote, "log.local.retention.bytes": noRemote,
+}
 
 func set(names ...string) map[string]bool {
 	m := make(map[string]bool, len(names))

@@ -44,7 +44,7 @@ func render() []byte {
 		}
 	}
 	fmt.Fprintf(&page, "\n## All %d properties\n\n", all)
-	fmt.Fprintf(&page, "%d of them are served today. An asterisk stands before those; every other one is known, checked, described, and does nothing yet.\n", served)
+	fmt.Fprintf(&page, "%d of them are served today. An asterisk stands before those; every other one is known, checked, described, and does nothing yet, or, where that is said, never will on a broker alone.\n", served)
 	for _, area := range config.Areas() {
 		fmt.Fprintf(&page, "\n### %s\n\n| | Property | Type | Default | Allowed | Changes | What it is |\n|-|-|-|-|-|-|-|\n", area.Title)
 		for _, p := range area.Properties {
@@ -70,6 +70,9 @@ func row(page *bytes.Buffer, p *config.Property, topic bool) {
 			names = append(names, "`"+f.Name+"`")
 		}
 		doc += " If not set: " + strings.Join(names, ", then ") + "."
+	}
+	if why := p.Without(); why != "" {
+		doc += " Without effect: " + why + "."
 	}
 	if p.Internal {
 		doc += " Internal: not shown by DescribeConfigs."
