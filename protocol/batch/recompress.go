@@ -81,9 +81,6 @@ func (w *recompression) finish(info Info) ([]byte, Info, error) {
 	if w.failed == nil {
 		w.failed = w.pack.close()
 	}
-	if w.failed == nil {
-		w.failed = w.pack.checkSize()
-	}
 	if w.failed != nil {
 		return nil, Info{}, tooLarge(w.failed)
 	}

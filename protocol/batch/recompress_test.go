@@ -344,9 +344,15 @@ func TestStrengthsOfLevels(t *testing.T) {
 		{Snappy, map[int]int{5: 0}}, {None, map[int]int{5: 0}},
 	} {
 		for level, want := range c.want {
-			if got := (Compression{Codec: c.codec, Level: level}).strength(); got != want {
+			as := Compression{Codec: c.codec, Level: level}
+			if got := as.strength(); got != want {
 				t.Errorf("%v, level %d: strength %d, want %d", c.codec, level, got, want)
 			}
+			p, err := newPacker(as, nil, 0)
+			if err != nil || p.strength != want {
+				t.Fatalf("%v, level %d: a packer of strength %d, %v", c.codec, level, p.strength, err)
+			}
+			p.release() // another level must not get it
 		}
 	}
 }
