@@ -42,6 +42,9 @@ func (s *Server) alterTopic(name string, ops []config.Op, how alteration) error 
 	if name == "" {
 		return refuse(kerr.InvalidRequest, "A topic's name is needed: topics have no default configuration.")
 	}
+	if err := config.CheckTopicLists(ops); err != nil {
+		return err
+	}
 	return s.broker.AlterTopicConfig(context.Background(), name, func(current map[string]string) (map[string]string, error) {
 		if how.replace {
 			current = nil

@@ -26,12 +26,17 @@ import (
 // softwareNameVersion is the first version that carries the client's software.
 const softwareNameVersion = 3
 
+// noFeaturesYet is the epoch of the features that a cluster has agreed on when it
+// was made and nothing was switched on since: there is an empty list of them.
+const noFeaturesYet = 0
+
 func serveApiVersions(_ *Server, _ *call, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= softwareNameVersion && !(isSoftwareWord(req.ClientSoftwareName) && isSoftwareWord(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	}
+	resp.FinalizedFeaturesEpoch = noFeaturesYet
 	for _, api := range protocol.APIs() {
 		resp.ApiKeys = append(resp.ApiKeys, apiRange(&api))
 	}

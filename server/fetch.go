@@ -19,11 +19,11 @@ package server
 //	17 directory id of a replica
 //	18 high watermark that a replica knows
 //
-// Refused, in this order: for the whole request, an isolation level that is none
-// (UNKNOWN_SERVER_ERROR, as with the reference), a session that is not known
+// Refused, in this order: for the whole request, a session that is not known
 // (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
 // (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
-// (FETCH_SESSION_TOPIC_ID_ERROR); for a partition, an id that is not known
+// (FETCH_SESSION_TOPIC_ID_ERROR), an isolation level that is none, where one of the
+// partitions is there (UNKNOWN_SERVER_ERROR, as with the reference); for a partition, an id that is not known
 // (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), a
 // topic with compression.type=zstd before version 10 (UNSUPPORTED_COMPRESSION_TYPE),
 // one with message.downconversion.enable=false before version 4 (UNSUPPORTED_VERSION), an
@@ -116,9 +116,12 @@ func handleFetch(s *Server, c *call) error {
 		return err
 	}
 	f.resp.Topics, f.resp.NodeEndpoints, f.resp.SessionID = f.resp.Topics[:0], nil, 0
-	if f.req.Isolation != readUncommitted && f.req.Isolation != readCommitted {
+	f.resp.ErrorCode = f.open(s.nowMs())
+	switch {
+	case f.resp.ErrorCode != 0:
+	case f.req.Isolation != readUncommitted && f.req.Isolation != readCommitted && f.knowsAny():
 		f.refuseAll(kerr.UnknownServerError.Code)
-	} else if f.resp.ErrorCode = f.open(s.nowMs()); f.resp.ErrorCode == 0 {
+	default:
 		if err := f.wait(c); err != nil {
 			f.release()
 			return err
@@ -128,18 +131,31 @@ func handleFetch(s *Server, c *call) error {
 	return f.reply(c)
 }
 
-// refuseAll answers with nothing but an error: at the top, and up to version 12
-// with every partition too (FetchRequest.getErrorResponse).
+// knowsAny reports whether one of the partitions that are asked is there.
+func (f *fetchContext) knowsAny() bool {
+	return slices.ContainsFunc(f.targets, func(t fetchTarget) bool {
+		code, _ := f.locate(&t)
+		return code == 0
+	})
+}
+
+// refuseAll answers with nothing but an error: at the top, with the session id
+// that was sent, and up to version 12 with every partition as it stands in the
+// request (FetchRequest.getErrorResponse).
 func (f *fetchContext) refuseAll(code int16) {
-	f.resp.ErrorCode = code
+	f.resp.ErrorCode, f.resp.SessionID = code, f.req.SessionID
 	if f.version >= topicIDVersion {
 		return
 	}
-	f.collect()
-	f.results = resized(f.results, len(f.targets))
-	for i := range f.targets {
-		f.results[i] = fetchResult{code: code, hw: -1, lso: -1, logStart: -1, refused: refusedPartition}
-		f.add(&f.targets[i], &f.results[i])
+	for i := range f.req.Topics {
+		in := &f.req.Topics[i]
+		out := protocol.FetchTopicResponse{Name: in.Name, ID: in.ID}
+		for _, p := range in.Partitions {
+			refused := protocol.NewFetchPartitionResponse(p.Index, code)
+			refused.NullRecords = true
+			out.Partitions = append(out.Partitions, refused)
+		}
+		f.resp.Topics = append(f.resp.Topics, out)
 	}
 }
 

@@ -12,9 +12,10 @@ package server
 // that is not deleted (INVALID_REQUEST); a kind of resource that cannot be
 // altered (INVALID_REQUEST); an operation that there is not (INVALID_REQUEST);
 // another broker than this one, a broker setting that is fixed at start or does
-// not parse (INVALID_REQUEST); a topic without a name (INVALID_REQUEST) or that
-// does not exist (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a list's
-// operation on what is none, a value that does not parse (INVALID_CONFIG).
+// not parse (INVALID_REQUEST); a topic without a name (INVALID_REQUEST); a list's
+// operation on what is none (INVALID_CONFIG); a topic that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a value that does not
+// parse (INVALID_CONFIG).
 //
 // Missing on purpose: levels of loggers, alter.config.policy.class.name, which
 // names a Java class, and the reference's UNKNOWN_SERVER_ERROR for appending to

@@ -15,9 +15,9 @@ package server
 //
 // Refused, in this order, partition by partition: one that is named twice
 // (INVALID_REQUEST for each); a negative timestamp that the version does not
-// know (UNSUPPORTED_VERSION); a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION) or is led elsewhere (NOT_LEADER_OR_FOLLOWER); an
-// isolation level that is none (UNKNOWN_SERVER_ERROR, as the reference has it);
+// know (UNSUPPORTED_VERSION); an isolation level that is none, of a consumer
+// (UNKNOWN_SERVER_ERROR, as the reference has it); a partition that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION) or is led elsewhere (NOT_LEADER_OR_FOLLOWER);
 // a leader epoch that is not ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH).
 //
 // Missing on purpose: tiered storage. -4 answers as -2 does, -5 and -6
@@ -96,6 +96,8 @@ func (s *Server) listOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg
 		err = kerr.InvalidRequest
 	case in.Timestamp < 0 && (!special || req.Version < since):
 		err = kerr.UnsupportedVersion
+	case req.ReplicaID == consumerReplicaID && req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted:
+		err = kerr.UnknownServerError
 	default:
 		found, err = s.findOffset(req, tp, in)
 	}
@@ -116,10 +118,7 @@ func (s *Server) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicParti
 	if err != nil {
 		return noOffset, err
 	}
-	bound, err := readableUpTo(p, req.ReplicaID, req.IsolationLevel)
-	if err != nil {
-		return noOffset, err
-	}
+	bound := readableUpTo(p, req.ReplicaID, req.IsolationLevel)
 	if err := checkEpoch(p, in.CurrentLeaderEpoch); err != nil {
 		return noOffset, err
 	}
@@ -147,16 +146,14 @@ func (s *Server) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicParti
 }
 
 // readableUpTo is the offset that who asks may read up to, exclusive.
-func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) (int64, error) {
+func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) int64 {
 	switch {
 	case replicaID != consumerReplicaID:
-		return p.Log().EndOffset(), nil
-	case isolation == 0:
-		return p.HighWatermark(), nil
-	case isolation == 1:
-		return p.LastStableOffset(), nil
+		return p.Log().EndOffset()
+	case isolation == readCommitted:
+		return p.LastStableOffset()
 	}
-	return 0, kerr.UnknownServerError
+	return p.HighWatermark()
 }
 
 // checkEpoch compares the leader epoch that a client believes in with ours; -1

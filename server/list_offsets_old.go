@@ -14,7 +14,8 @@ import (
 // which the log can be read, from before there were timestamps in records (see
 // logstore.Log.OffsetsBefore). A consumer is told the high watermark in place of
 // what lies behind it. Nothing is refused that has to do with a partition being
-// named twice.
+// named twice. A number of offsets below zero is UNKNOWN_SERVER_ERROR, as with the
+// reference.
 func (s *Server) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.OldStyleOffsets = in.Partition, []int64{}
@@ -25,6 +26,10 @@ func (s *Server) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.
 	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: in.Partition})
 	if err != nil {
 		out.ErrorCode = codeOf(err)
+		return out
+	}
+	if in.MaxNumOffsets < 0 {
+		out.ErrorCode = kerr.UnknownServerError.Code
 		return out
 	}
 	offsets, err := p.Log().OffsetsBefore(in.Timestamp, int(in.MaxNumOffsets), s.nowMs())

@@ -115,6 +115,13 @@ func apply(current map[string]string, ops []Op, lookup func(string) (*Property, 
 	return next, nil
 }
 
+// CheckTopicLists refuses the operations on lists of what is no list of a topic. AlterTopic checks it too; a
+// handler calls it before it looks for the topic, which is the order of Apache Kafka's refusals.
+func CheckTopicLists(ops []Op) error {
+	_, err := apply(nil, ops, LookupTopic)
+	return err
+}
+
 // mergeList appends what is not there yet, or takes away what is there, each time it is named.
 func mergeList(old, change string, kind OpKind) string {
 	var list []string

@@ -1,0 +1,96 @@
+package compare
+
+import (
+	"flag"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+var (
+	seed = flag.Uint64("seed", 1, "seed of the generated requests")
+	only = flag.String("only", "", "names of the APIs to ask, with commas between; empty for all")
+	each = flag.Int("each", 20, "generated requests for each version of an API")
+)
+
+// properties are the same for both brokers.
+var properties = map[string]string{"auto.create.topics.enable": "false", "zookeeper.session.timeout.ms": "6000",
+	"offsets.topic.num.partitions": "3"}
+
+func TestKlammAnswersAsApacheDoes(t *testing.T) {
+	p := startPair(t, properties)
+	begin := time.Now()
+	p.base()
+	p.tables()
+	for _, key := range slices.Sorted(maps.Keys(p.served)) {
+		if _, changes := changers[kmsg.Key(key)]; p.asks(key) && !changes {
+			p.generated(key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.served)) {
+		if _, changes := changers[kmsg.Key(key)]; p.asks(key) && changes {
+			began := time.Now()
+			p.generatedChanges(key)
+			p.Logf("%s took %s", kmsg.NameForKey(key), time.Since(began).Round(time.Second/10))
+		}
+	}
+	p.settle()
+	p.tell(time.Since(begin))
+	for i, used := range p.used {
+		if !used && *only == "" {
+			t.Errorf("nothing in the run needs this difference any more, take it out: %s", &known[i])
+		}
+	}
+}
+
+// asks says whether an API is to be asked.
+func (p *pair) asks(key int16) bool {
+	return *only == "" || slices.Contains(strings.Split(*only, ","), kmsg.NameForKey(key))
+}
+
+// generated asks generated requests, well-formed and not, in every version.
+func (p *pair) generated(key int16) {
+	for v := p.served[key][0]; v <= p.served[key][1]; v++ {
+		g := newGenerator(*seed, key, v)
+		for range *each {
+			q := g.question(g.request())
+			p.ask(q)
+			if g.IntN(3) == 0 {
+				for _, bent := range g.bend(q, true) {
+					p.ask(bent)
+				}
+			}
+		}
+	}
+}
+
+// generatedChanges asks generated requests that change something, fewer of them.
+func (p *pair) generatedChanges(key int16) {
+	for v := p.served[key][0]; v <= p.served[key][1]; v++ {
+		g := newGenerator(*seed, key, v)
+		g.few = true
+		for i := range *each / 2 {
+			q := g.question(g.request())
+			p.change(q)
+			if i%8 == 0 {
+				for _, bent := range g.bend(q, false) {
+					p.change(bent)
+				}
+			}
+		}
+	}
+}
+
+// tell prints how many requests of each API were compared.
+func (p *pair) tell(took time.Duration) {
+	sum := 0
+	for _, name := range slices.Sorted(maps.Keys(p.counts)) {
+		p.Logf("%-26s %5d requests", name, p.counts[name])
+		sum += p.counts[name]
+	}
+	p.Logf("%-26s %5d requests to both brokers in %s, seed %d, %d differences on purpose", "all", sum, took.Round(time.Second/10), *seed, len(known))
+}

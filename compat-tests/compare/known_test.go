@@ -1,0 +1,304 @@
+package compare
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// difference is one kind of answer that klamm gives otherwise on purpose. It is
+// a row of docs/differences.md.
+type difference struct {
+	// apis are the APIs that it shows in; empty for all.
+	apis []kmsg.Key
+	// from and to are the versions; to 0 is the highest.
+	from, to int16
+	// path is a pattern of the whole path of the field; klamm and apache are
+	// patterns of the values as JSON, empty for any.
+	path, klamm, apache string
+	// when narrows it to some requests.
+	when func(q question) bool
+	// asked, says and reason are for the reader: what is asked, how the answers
+	// differ, and why klamm's is as it is.
+	asked, says, reason string
+}
+
+func (d *difference) matches(q question, g gap) bool {
+	if len(d.apis) > 0 && !slices.Contains(d.apis, kmsg.Key(q.key)) || q.version < d.from || d.to > 0 && q.version > d.to {
+		return false
+	}
+	return whole(d.path, g.path) && whole(d.klamm, asJSON(g.klamm)) && whole(d.apache, asJSON(g.apache)) && (d.when == nil || d.when(q))
+}
+
+// whole says whether a pattern, unless it is empty, matches all of a text.
+func whole(pattern, text string) bool {
+	return pattern == "" || compiled(pattern).MatchString(text)
+}
+
+var patterns = map[string]*regexp.Regexp{}
+
+func compiled(pattern string) *regexp.Regexp {
+	if patterns[pattern] == nil {
+		patterns[pattern] = regexp.MustCompile("^(?s:" + pattern + ")$")
+	}
+	return patterns[pattern]
+}
+
+func (d *difference) String() string { return fmt.Sprintf("%v %s: %s", d.apis, d.asked, d.says) }
+
+// known is the table of differences on purpose.
+var known = []difference{
+	{apis: []kmsg.Key{kmsg.ApiVersions}, path: `\.ApiKeys\[\d+\]\.MaxVersion`,
+		asked: "what is served", says: "klamm announces the highest versions of Kafka 4.3.1, Apache those of 3.9.2",
+		reason: "clients of Kafka 4 get what they know"},
+	{apis: []kmsg.Key{kmsg.ApiVersions}, path: `\.ApiKeys\[7[45]\]`, apache: absent,
+		asked: "what is served", says: "klamm serves ListConfigResources and DescribeTopicPartitions",
+		reason: "4.3.1 has them, 3.9.2 with ZooKeeper has not"},
+	{apis: []kmsg.Key{kmsg.ApiVersions}, path: `\.ApiKeys\[\d+\]`, klamm: absent,
+		asked: "what is served", says: "klamm leaves out what it does not serve",
+		reason: "groups, transactions, other brokers, ACLs, quotas and tokens are not there yet, and what is not served is not announced"},
+	{path: "", klamm: isClosed, when: lengthBelowNull,
+		asked: "a nullable array whose length is below -1", says: "klamm closes the connection; Apache takes it for null",
+		reason: "no client writes such a length: the bytes are not what they claim to be"},
+	{apis: []kmsg.Key{kmsg.Produce}, from: 8, path: `.*\.ErrorMessage`, klamm: `"<ErrorMessage>"`, apache: "null",
+		asked: "a batch that is refused", says: "klamm says why; Apache often gives an error code alone",
+		reason: "people read it"},
+	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|LogStartOffset)`, klamm: "76|87|2|0", apache: "-1", when: packed,
+		asked: "a batch that says that it is compressed and cannot be expanded", says: "klamm says INVALID_RECORD, or UNSUPPORTED_COMPRESSION_TYPE where there is no such codec; Apache says UNKNOWN_SERVER_ERROR",
+		reason: "a producer tries again after an error of the server; the batch would never be taken"},
+	{apis: []kmsg.Key{kmsg.Produce}, to: 2, path: `.*\.(ErrorCode|BaseOffset)`, klamm: "2|87|-1", apache: `\d+`, when: tornBatch,
+		asked: "messages of which the last is cut short", says: "klamm refuses them; Apache drops that one and acknowledges the rest, or nothing at all",
+		reason: "the producer believes all of them stored"},
+	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|ErrorMessage)`, klamm: "3|21|null", apache: `2|"<ErrorMessage>"`, when: tornBatch,
+		asked: "a batch whose magic is none, for a partition that is not there or with acks that are none", says: "klamm says so; Apache refuses all partitions of the request with CORRUPT_MESSAGE before it looks at them",
+		reason: "what stands wrong in one partition's batch is no reason to lose the others"},
+	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.Partitions(\.length|\[.*)?`, when: partitionTwice,
+		asked: "a partition that stands in the request twice", says: "klamm takes both batches and answers both; Apache drops the first unseen",
+		reason: "nothing that is acknowledged may be lost"},
+	{apis: []kmsg.Key{kmsg.Produce}, path: `\.Topics(\.length|\[.*)?`, when: topicTwice,
+		asked: "a topic that stands in the request twice", says: "klamm answers each as it stands; Apache puts the partitions together",
+		reason: "clients look for partitions, and putting together costs the path of every record"},
+	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `.*\.(ErrorCode|ErrorMessage)`, apache: "-1|null", when: oddOperation,
+		asked: "to append to or to subtract from a setting that there is not, or an operation that there is not", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		reason: "the request is wrong, the server is not"},
+	{apis: []kmsg.Key{kmsg.CreatePartitions}, path: `\.Topics.*`, apache: `-1|null`, when: noNode,
+		asked: "a topic without a name, called . or .., or with a NUL in its name", says: "klamm says UNKNOWN_TOPIC_OR_PARTITION; Apache stumbles over it and says UNKNOWN_SERVER_ERROR of all topics in the request",
+		reason: "the other topics of the request are served"},
+	{path: "", apache: isClosed, when: nullWhereNone,
+		asked: "null for an array that is not nullable", says: "klamm takes it for an empty one; Apache closes the connection",
+		reason: "it can mean nothing else, and costs nothing"},
+	{apis: []kmsg.Key{kmsg.Metadata}, from: 10, to: 12, path: `\.Topics\[.*\]\.ErrorCode`, klamm: "42", apache: "-1", when: namelessTopic,
+		asked: "a topic with neither name nor id", says: "klamm says INVALID_REQUEST; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		reason: "the request is wrong, the server is not"},
+	{apis: []kmsg.Key{kmsg.OffsetForLeaderEpoch}, path: `.*\.(EndOffset|LeaderEpoch)`, klamm: "-1", when: epochBelowZero,
+		asked: "a leader epoch below zero", says: "klamm knows no such epoch; Apache gives it back with the first offset of the log",
+		reason: "an epoch below zero never was, and a client that believed the answer would truncate to the log's start"},
+	{apis: []kmsg.Key{kmsg.Fetch}, from: 7, path: `(\.ErrorCode|\.SessionID|\.Topics.*)`, when: sessionOutOfRange,
+		asked: "a fetch session with an id that Apache's broker gives to none", says: "klamm does not know it (FETCH_SESSION_ID_NOT_FOUND, nothing where it would be closed); Apache stumbles: UNKNOWN_SERVER_ERROR",
+		reason: "an unknown session is an unknown session; clients begin a new one then"},
+	{apis: []kmsg.Key{kmsg.Fetch}, path: `.*\.RecordBatches\.CutShort`, klamm: "0",
+		asked: "less than a batch or message fits in", says: "klamm sends whole batches; Apache fills the limit to the byte with the beginning of one more",
+		reason: "clients drop what is cut short, and it had to be read and sent"},
+	{apis: []kmsg.Key{kmsg.Fetch}, to: 3, path: `.*\.RecordBatches\.Whole(\.length)?`, when: convertedIsLarger,
+		asked: "records that are larger as messages of before magic 2", says: "klamm sends all that were read; Apache cuts the messages off at the size that the batches had",
+		reason: "what was read and converted would be read and converted again"},
+	{apis: []kmsg.Key{kmsg.Fetch}, path: `(\.ErrorCode|\.SessionID|\.Topics.*)`, when: limitBelowZero,
+		asked: "a limit of bytes below 0", says: "klamm takes it for 0; Apache says UNKNOWN_SERVER_ERROR",
+		reason: "a limit is an upper bound, and nothing is below it"},
+	{apis: []kmsg.Key{kmsg.Fetch}, from: 13, path: `(\.ErrorCode|\.SessionID|\.Topics)`, when: topicWithoutID,
+		asked: "a topic with the id that stands for none", says: "klamm says UNKNOWN_TOPIC_ID for its partitions, as for any id that it does not know; Apache stumbles over two of them, and over one when it is to make a session: UNKNOWN_SERVER_ERROR",
+		reason: "the other topics of the request are served"},
+	{apis: []kmsg.Key{kmsg.Fetch}, from: 4, path: `.*\.AbortedTransactions`, klamm: `\[\]`, apache: "null", when: futureReplica,
+		asked: "replica -3 with isolation level 1", says: "klamm takes it for a consumer; to Apache it is a directory that a partition moves to",
+		reason: "there is no such replica outside of a broker"},
+	{apis: []kmsg.Key{kmsg.Fetch}, from: 12, to: 14, path: "", apache: isClosed, when: earlyReplicaState,
+		asked: "the tagged replica state in a version before 15", says: "klamm skips it as any tag that it does not know; Apache closes the connection",
+		reason: "what tags are for: who does not know one skips it (KIP-482)"},
+}
+
+// absent matches an element that one answer has not.
+const absent = `"<missing>"`
+
+// isClosed matches the end of a connection in place of an answer.
+const isClosed = `"the connection is closed"`
+
+// lengthBelowNull is a malformed request with a length below -1 in it.
+func lengthBelowNull(q question) bool {
+	if !strings.Contains(q.how, "changed") {
+		return false
+	}
+	for i := 0; i+4 <= len(q.body); i++ {
+		if int32(binary.BigEndian.Uint32(q.body[i:])) < -1 {
+			return true
+		}
+	}
+	return false
+}
+
+// said is the request as the bytes say it, which may have been changed, or as it
+// was before where they say nothing.
+func said[T kmsg.Request](q question) (req T, ok bool) {
+	r := kmsg.RequestForKey(q.key)
+	r.SetVersion(q.version)
+	if err := r.ReadFrom(q.body); err != nil {
+		r = q.req
+	}
+	req, ok = r.(T)
+	return req, ok
+}
+
+func namelessTopic(q question) bool {
+	req, ok := said[*kmsg.MetadataRequest](q)
+	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.Topic == nil && t.TopicID == [16]byte{} })
+}
+
+func epochBelowZero(q question) bool {
+	req, ok := said[*kmsg.OffsetForLeaderEpochRequest](q)
+	if !ok {
+		return false
+	}
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			if p.LeaderEpoch < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sessionOutOfRange is a session id outside of the ranges that 3.9.2 divides among
+// its eight caches.
+func sessionOutOfRange(q question) bool {
+	const ranges, width = 8, math.MaxInt32 / 8
+	req, ok := said[*kmsg.FetchRequest](q)
+	return ok && (req.SessionID >= ranges*width || req.SessionID <= -width)
+}
+
+func earlyReplicaState(q question) bool {
+	req, ok := q.req.(*kmsg.FetchRequest)
+	return ok && req.ReplicaState.ID != -1
+}
+
+// nullWhereNone is a request that says null where the message has no null: written
+// again, it is another.
+func nullWhereNone(q question) bool {
+	req, ok := said[kmsg.Request](q)
+	return ok && q.how != "" && !bytes.HasPrefix(q.body, req.AppendTo(nil))
+}
+
+func fetches(q question, wanted func(t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) bool) bool {
+	req, ok := said[*kmsg.FetchRequest](q)
+	if !ok {
+		return false
+	}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			if wanted(&req.Topics[i], &req.Topics[i].Partitions[j]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func limitBelowZero(q question) bool {
+	req, ok := said[*kmsg.FetchRequest](q)
+	return ok && (req.MaxBytes < 0 || fetches(q, func(_ *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) bool {
+		return p.PartitionMaxBytes < 0
+	}))
+}
+
+func topicWithoutID(q question) bool {
+	return fetches(q, func(t *kmsg.FetchRequestTopic, _ *kmsg.FetchRequestTopicPartition) bool {
+		return t.TopicID == [16]byte{}
+	})
+}
+
+func futureReplica(q question) bool {
+	req, ok := said[*kmsg.FetchRequest](q)
+	return ok && req.ReplicaID == -3
+}
+
+func produces(q question, wanted func(t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) bool) bool {
+	req, ok := said[*kmsg.ProduceRequest](q)
+	if !ok {
+		return false
+	}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			if wanted(&req.Topics[i], &req.Topics[i].Partitions[j]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// packed is a batch that has a codec among its attributes.
+func packed(q question) bool {
+	return produces(q, func(_ *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) bool {
+		const attributesAt = 22
+		return len(p.Records) > attributesAt && p.Records[magicAt] == 2 && p.Records[attributesAt]&7 != 0
+	})
+}
+
+func tornBatch(q question) bool {
+	return produces(q, func(_ *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) bool {
+		return !framed(p.Records)
+	})
+}
+
+func topicTwice(q question) bool {
+	seen := map[string]bool{}
+	req, ok := said[*kmsg.ProduceRequest](q)
+	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.ProduceRequestTopic) bool {
+		again := seen[t.Topic]
+		seen[t.Topic] = true
+		return again
+	})
+}
+
+// noNode is a name that no znode can have.
+func noNode(q question) bool {
+	req, ok := said[*kmsg.CreatePartitionsRequest](q)
+	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.CreatePartitionsRequestTopic) bool {
+		return t.Topic == "" || t.Topic == "." || t.Topic == ".." || strings.Contains(t.Topic, "\x00")
+	})
+}
+
+func oddOperation(q question) bool {
+	req, ok := said[*kmsg.IncrementalAlterConfigsRequest](q)
+	return ok && slices.ContainsFunc(req.Resources, func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
+		return slices.ContainsFunc(r.Configs, func(c kmsg.IncrementalAlterConfigsRequestResourceConfig) bool { return c.Op > 1 || c.Op < 0 })
+	})
+}
+
+// convertedIsLarger is a fetch of alpha's first batches, whose seven records take
+// more as messages of magic 1.
+func convertedIsLarger(q question) bool {
+	return q.version >= 2 && fetches(q, func(t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) bool { return t.Topic == "alpha" })
+}
+
+func partitionTwice(q question) bool {
+	req, ok := said[*kmsg.ProduceRequest](q)
+	if !ok {
+		return false
+	}
+	seen := map[string]bool{}
+	twice := false
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			id := fmt.Sprint(t.Topic, p.Partition)
+			twice = twice || seen[id]
+			seen[id] = true
+		}
+	}
+	return twice
+}
