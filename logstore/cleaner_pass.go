@@ -102,9 +102,10 @@ func (p *cleaningPass) below(offset int64) int {
 	return n
 }
 
-// alive fails when the log is not to be cleaned any more.
+// alive fails when the log is not to be cleaned any more: it is being closed or deleted, was
+// cut, or its topic is not to be compacted now.
 func (p *cleaningPass) alive() error {
-	if p.log.ending.Load() || p.log.hints.generation() != p.generation {
+	if p.log.ending.Load() || !p.log.compact.Load() || p.log.hints.generation() != p.generation {
 		return errCleaningAborted
 	}
 	return nil
