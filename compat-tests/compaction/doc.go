@@ -9,6 +9,8 @@
 // one, a key that was deleted does not come back, what is there is what was written,
 // at its offset, and in the end DumpLogSegments finds nothing wrong in the files.
 //
+// policy_test.go has retention, changes of policy, deletions and restarts meet a compaction.
+//
 // Begin at kill_test.go. table_test.go writes and reads, moment_test.go finds the
 // moments: the kernel tells it (inotify) which files the broker makes and renames.
 package compaction

@@ -75,7 +75,7 @@ func anyMoment(rnd *rand.Rand) moment {
 	if rnd.IntN(2) == 0 {
 		return moment{".log.cleaned", 1 + rnd.IntN(6), time.Duration(rnd.Int64N(int64(200 * time.Millisecond)))}
 	}
-	return moment{steps[rnd.IntN(len(steps))], 1 + rnd.IntN(6), time.Duration(rnd.Int64N(int64(time.Millisecond)))}
+	return moment{steps[rnd.IntN(len(steps))], 1 + rnd.IntN(6), time.Duration(rnd.Int64N(2) * rnd.Int64N(int64(time.Millisecond)))}
 }
 
 func (m moment) String() string {
