@@ -75,6 +75,12 @@ var effects = []effect{
 		before := len(filesOf(t, topic))
 		return len(filesOf(t, topic)) > before // each record is in a segment of its own
 	}, false},
+	{"segment.ms", "log.roll.ms", "3600000", func(t *testing.T, topic string) bool {
+		old := at(2 * time.Hour)()
+		old.Topic = topic
+		produce(t, harness.Client(t, broker.Addr), old)
+		return len(filesOf(t, topic)) == 2 // the record of now is in another segment
+	}, true},
 	{"preallocate", "log.preallocate", "true", func(t *testing.T, topic string) bool {
 		sizes := filesOf(t, topic)
 		return sizes[len(sizes)-1] == 1<<30

@@ -245,6 +245,9 @@ func TestValidateBatchBoundsWhatComesOut(t *testing.T) {
 }
 
 func TestValidateBatchHoldsNoMemoryForWhatItExpands(t *testing.T) {
+	if raceEnabled {
+		return // the race detector empties pools at random
+	}
 	b := NewBuilder(Zstd)
 	for range 40 {
 		b.Add(0, nil, make([]byte, 1<<20))
@@ -418,18 +421,25 @@ func TestValidateBatchAllocatesNothingToKeepABatch(t *testing.T) {
 }
 
 // FuzzValidateBatch: what Validate refuses is refused, and of what it accepts the
-// new batch has the same records.
+// new batch has the same records. It packs in snappy or not at all: the other codecs'
+// writers take another way each time, which leads the fuzzer astray.
 func FuzzValidateBatch(f *testing.F) {
 	for _, codec := range Codecs() {
-		f.Add(sample(f, codec, 5), true, byte(codec+1)%5)
-		f.Add(sample(f, codec, 50), false, byte(codec+2)%5)
-		f.Add(producers(f, codec), false, byte(codec+3)%5)
+		f.Add(sample(f, codec, 5), true)
+		f.Add(sample(f, codec, 50), false)
+		b := NewBuilder(codec)
+		b.Add(5, nil, bytes.Repeat([]byte("larger than a window"), windowSize/15))
+		f.Add(build(f, b), false)
 	}
-	f.Fuzz(func(t *testing.T, b []byte, asIs bool, to byte) {
+	f.Fuzz(func(t *testing.T, b []byte, asIs bool) {
 		if !asIs && len(b) >= HeaderSize { // past the length and the CRC
 			b = fix(bytes.Clone(b))
 		}
-		rules := in(Codec(to % 5))
+		to := None
+		if h, err := ParseHeader(b); err == nil && h.Codec() == None {
+			to = Snappy
+		}
+		rules := in(to)
 		rules.MaxExpandedBytes = fuzzLimit
 		before := bytes.Clone(b)
 		one, info, err := ValidateBatch(b, rules)
@@ -447,7 +457,7 @@ func FuzzValidateBatch(f *testing.F) {
 		if want != nil {
 			t.Fatalf("taken, and Validate says %v", want)
 		}
-		if again, err := Validate(bytes.Clone(one), open); err != nil || again.Header != info.Header || info.Header.Codec() != Codec(to%5) {
+		if again, err := Validate(bytes.Clone(one), open); err != nil || again.Header != info.Header || info.Header.Codec() != to {
 			t.Fatal(again, info, err)
 		}
 		was, err := collect(before)
