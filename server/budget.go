@@ -20,13 +20,13 @@ func newByteBudget(bytes int64) *byteBudget {
 	return &byteBudget{unbounded: bytes <= 0, left: bytes, more: make(chan struct{})}
 }
 
-// take waits until something is left and takes n bytes. It reports false, and
-// takes nothing, if quit ends first.
-func (b *byteBudget) take(n int64, quit <-chan struct{}) bool {
+// take waits until something is left and takes n bytes; held is called if it has
+// to wait. It reports false, and takes nothing, if quit ends first.
+func (b *byteBudget) take(n int64, quit <-chan struct{}, held func()) bool {
 	if b.unbounded {
 		return true
 	}
-	for {
+	for first := true; ; first = false {
 		b.mu.Lock()
 		if b.left > 0 {
 			b.left -= n
@@ -35,6 +35,9 @@ func (b *byteBudget) take(n int64, quit <-chan struct{}) bool {
 		}
 		more := b.more
 		b.mu.Unlock()
+		if first {
+			held()
+		}
 		select {
 		case <-more:
 		case <-quit:

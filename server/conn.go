@@ -158,7 +158,7 @@ func (c *conn) read() (*protocol.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.server.budget.take(int64(n), c.quit) {
+	if !c.server.budget.take(int64(n), c.quit, c.heldByBudget) {
 		return nil, net.ErrClosed
 	}
 	c.charged = int64(n)
@@ -167,6 +167,11 @@ func (c *conn) read() (*protocol.Buffer, error) {
 		c.uncharge()
 	}
 	return frame, err
+}
+
+// heldByBudget says that a request waits for others.
+func (c *conn) heldByBudget() {
+	c.server.limits.bite(c.server, "queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
 }
 
 // uncharge gives back what read took of the bound on requests' bytes.

@@ -25,14 +25,14 @@ import (
 	"klamm/cluster"
 )
 
-func serveDescribeTopicPartitions(s *Server, _ *call, req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
+func serveDescribeTopicPartitions(s *Server, c *call, req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
 	meta := s.broker.Metadata()
 	names, all := describedTopics(req, meta)
 	if refusesCursor(req, names, all) {
 		return refuseDescribeTopicPartitions(req)
 	}
-	limit := min(int64(req.ResponsePartitionLimit), s.config.Current().Long("max.request.partition.size.limit"))
-	d := partitionsAnswer{meta: meta, remaining: int(max(limit, 1)), resp: kmsg.NewPtrDescribeTopicPartitionsResponse()}
+	wanted, most := int64(req.ResponsePartitionLimit), s.config.Current().Long("max.request.partition.size.limit")
+	d := partitionsAnswer{meta: meta, remaining: int(max(min(wanted, most), 1)), resp: kmsg.NewPtrDescribeTopicPartitionsResponse()}
 	for _, name := range names {
 		from := int32(0)
 		if req.Cursor != nil && req.Cursor.Topic == name {
@@ -41,6 +41,10 @@ func serveDescribeTopicPartitions(s *Server, _ *call, req *kmsg.DescribeTopicPar
 		if !d.topic(name, from, all) {
 			break
 		}
+	}
+	if d.resp.NextCursor != nil && wanted > most {
+		s.limits.bite(s, "max.request.partition.size.limit", "an answer has fewer partitions than were asked for",
+			"client", c.conn.nc.RemoteAddr().String())
 	}
 	return d.resp
 }

@@ -33,6 +33,7 @@ func (s *Server) closeIdle(now int64) {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if c.idle(now - int64(s.maxIdle)) {
+			s.limits.bite(s, "connections.max.idle.ms", "closing an idle connection", "client", c.nc.RemoteAddr().String())
 			c.abort()
 		}
 	}

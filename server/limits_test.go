@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,6 +62,76 @@ func TestMaxConnections(t *testing.T) {
 	b.set("max.connections", "1")
 	third.closed()
 	second.alive()
+}
+
+// Connections that come faster than max.connection.creation.rate wait to be
+// served, until it is their turn or the limit is raised.
+func TestMaxConnectionCreationRate(t *testing.T) {
+	b := runBroker(t, "max.connection.creation.rate=1", "quota.window.num=2", "quota.window.size.seconds=1")
+	first := b.dial()
+	first.alive()
+	second := b.dial()
+	second.send(apiVersions())
+	b.logged("max.connection.creation.rate")
+	first.alive()
+	second.receive(apiVersions())
+	b.set("max.connection.creation.rate", "1000")
+	for range 10 {
+		b.dial().alive()
+	}
+}
+
+// logged waits until the log has a line about a limit.
+func (b *runningBroker) logged(limit string) {
+	b.t.Helper()
+	eventually(b.t, limit+" is in the log", func() bool { return strings.Contains(b.log.String(), limit) })
+}
+
+// A listener may have limits of its own, and takes the others from the broker.
+func TestListenersOwnLimits(t *testing.T) {
+	b := runBroker(t, "listeners=PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:0", "listener.name.other.max.connections=1",
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT")
+	first := dialTo(t, b.Addrs()[1].String())
+	first.alive()
+	second := dialTo(t, b.Addrs()[1].String())
+	second.send(apiVersions())
+	b.logged("max.connections")
+	for range 3 {
+		b.dial().alive()
+	}
+	if n := b.open(); n != 4 {
+		t.Fatalf("%d connections are served", n)
+	}
+	b.set("listener.name.other.max.connections", "2")
+	second.receive(apiVersions())
+	third := dialTo(t, b.Addrs()[1].String())
+	third.send(apiVersions())
+	_ = first.nc.Close()
+	third.receive(apiVersions())
+}
+
+// Each limit that holds a client back is told once a minute, with how often since.
+func TestLimitsAreLoggedOnceAMinute(t *testing.T) {
+	b := runBroker(t, "message.max.bytes=100", "max.request.partition.size.limit=1")
+	b.topic("t", 3)
+	c := b.dial()
+	describe := kmsg.NewPtrDescribeTopicPartitionsRequest()
+	describe.ResponsePartitionLimit = 2000
+	for range 5 {
+		c.ask(produce("t", 0, 1, batchOf(t, 1000)))
+		c.ask(describe)
+	}
+	for _, limit := range []string{"max.message.bytes", "max.request.partition.size.limit"} {
+		if n := strings.Count(b.log.String(), limit); n != 1 {
+			t.Errorf("%s: %d lines", limit, n)
+		}
+	}
+	now := time.Now().Add(time.Hour)
+	late := &Server{logger: b.server.logger, now: func() time.Time { return now }}
+	b.server.limits.bite(late, "max.message.bytes", "again")
+	if !strings.Contains(b.log.String(), "suppressed=4") {
+		t.Errorf("what was not told is not counted:\n%s", b.log.String())
+	}
 }
 
 // One connection too many of an address is closed, and no other.
@@ -123,6 +194,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	producer.alive()
 	quiet.alive()
 	b.server.closeIdle(b.server.ticks() + int64(11*time.Minute))
+	b.logged("connections.max.idle.ms")
 	quiet.closed()
 	half.closed()
 	producer.closed()
@@ -161,9 +233,10 @@ func TestQueuedRequestBytes(t *testing.T) {
 	third.send(apiVersions())
 	quit := make(chan struct{})
 	close(quit)
-	if b.server.budget.take(1, quit) {
+	if b.server.budget.take(1, quit, func() {}) {
 		t.Fatal("a request was let in with nothing left")
 	}
+	b.logged("queued.max.request.bytes")
 	_ = first.nc.Close()
 	third.receive(apiVersions())
 	_ = second.nc.Close()

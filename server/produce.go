@@ -148,6 +148,7 @@ func (p *produceCall) topic(s *Server, meta *cluster.Metadata, t *protocol.Produ
 			err = p.partition(s, meta, protocol.TopicPartition{Topic: name, Partition: in.Index}, in.Records, res)
 		}
 		if err != nil {
+			p.noteLimit(name, err)
 			p.refuse(name, err, res)
 		}
 		in.Records = nil // the frame does not outlive the handler
@@ -264,6 +265,20 @@ func (p *produceCall) refuse(topic string, err error, res *protocol.ProduceParti
 		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: start,
 	}
 	res.ErrorMessage, res.RecordErrors = produceMessage(err)
+}
+
+// noteLimit tells the operator of batches that a limit refused.
+func (p *produceCall) noteLimit(topic string, err error) {
+	limit, msg := "max.message.bytes", "a batch that is too large was refused"
+	if large, ok := errors.AsType[*batch.TooLargeError](err); ok && large.Expanded {
+		limit, msg = "expanded bytes", "a batch that expands to too much was refused"
+	} else if is[*batch.BusyError](err) {
+		limit, msg = "batches that take long", "a batch was told to come again: too many wait to be expanded"
+	} else if !ok {
+		return
+	}
+	c := p.call.conn
+	c.server.limits.bite(c.server, limit, msg, "topic", printable(topic), "client", c.nc.RemoteAddr().String())
 }
 
 // produceMessage gives what a client is told beside the code: only refusals of

@@ -7,36 +7,58 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"klamm/server/config"
 )
 
-// connectionLimits bound how many connections are open at a time.
+// connectionLimits bound how many connections are open at a time, and how many
+// are opened.
 type connectionLimits struct {
 	broker    int                // max.connections
+	rate      int                // max.connection.creation.rate
 	perIP     int                // max.connections.per.ip
 	overrides map[netip.Addr]int // max.connections.per.ip.overrides, names resolved
+	listeners map[string]listenerLimits
+}
+
+// listenerLimits are those that a listener has of its own, with its prefix, or
+// else the broker's.
+type listenerLimits struct {
+	connections int // max.connections
+	rate        int // max.connection.creation.rate
 }
 
 // connectionQuotas count connections against the limits, as the reference's
-// ConnectionQuotas: what exceeds the broker's limit waits to be served until
-// another connection ends, what exceeds an address's is refused.
+// ConnectionQuotas: what exceeds the broker's limit or its listener's, or comes
+// too fast, waits to be served, and all that come after it on its listener wait with
+// it; what exceeds an address's limit is refused.
 type connectionQuotas struct {
 	// protected is the brokers' own listener, "" if it is the clients' too. Its
-	// connections count, but do not wait: another one is closed for them, see
-	// Server.closeExcess.
+	// connections count, but do not wait for the broker's limits: another one is
+	// closed for them, see Server.closeExcess.
 	protected string
+	ticks     func() int64
 
-	mu     sync.Mutex
-	freed  sync.Cond          // signalled when a slot may have become free
-	limits connectionLimits   // guarded by mu
-	total  int                // guarded by mu
-	perIP  map[netip.Addr]int // guarded by mu
-	closed bool               // guarded by mu
+	mu       sync.Mutex
+	freed    sync.Cond                // signalled when somebody who waits may go on
+	limits   connectionLimits         // guarded by mu
+	total    int                      // guarded by mu
+	perIP    map[netip.Addr]int       // guarded by mu
+	listener map[string]int           // guarded by mu; open connections by listener
+	rate     *creationRate            // guarded by mu; of all listeners but the protected one
+	rates    map[string]*creationRate // guarded by mu; by listener
+	closed   bool                     // guarded by mu
 }
 
-func newConnectionQuotas(limits connectionLimits, protected string) *connectionQuotas {
-	q := &connectionQuotas{protected: protected, limits: limits, perIP: make(map[netip.Addr]int)}
+func newConnectionQuotas(limits connectionLimits, protected string, ticks func() int64, newRate func() *creationRate) *connectionQuotas {
+	q := &connectionQuotas{
+		protected: protected, ticks: ticks, limits: limits, perIP: make(map[netip.Addr]int),
+		listener: make(map[string]int), rate: newRate(), rates: make(map[string]*creationRate),
+	}
+	for name := range limits.listeners {
+		q.rates[name] = newRate()
+	}
 	q.freed.L = &q.mu
 	return q
 }
@@ -55,16 +77,14 @@ func (e *tooManyConnectionsError) Error() string {
 	return fmt.Sprintf("%s has the most connections that it may have (max.connections.per.ip): %d", e.addr, e.max)
 }
 
-// take counts a connection, once there is room for one. Unless it fails,
-// giveBack is called when the connection has ended.
-func (q *connectionQuotas) take(listener string, addr netip.Addr) error {
+// take counts a connection, once it may be served. held is called with the name
+// of the limit for which it has to wait. Unless take fails, giveBack is called when
+// the connection has ended.
+func (q *connectionQuotas) take(listener string, addr netip.Addr, held func(limit string)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.closed && listener != q.protected && q.total >= q.limits.broker {
-		q.freed.Wait()
-	}
-	if q.closed {
-		return errQuotasClosed
+	if err := q.awaitLocked(listener, held); err != nil {
+		return err
 	}
 	limit, ok := q.limits.overrides[addr]
 	if !ok {
@@ -75,17 +95,69 @@ func (q *connectionQuotas) take(listener string, addr netip.Addr) error {
 	}
 	q.perIP[addr]++
 	q.total++
+	q.listener[listener]++
 	return nil
 }
 
+// awaitLocked waits until a connection may be served. It gives mu up meanwhile.
+func (q *connectionQuotas) awaitLocked(listener string, held func(limit string)) error {
+	delay, limit := q.delayLocked(listener), "max.connection.creation.rate"
+	over := delay <= 0
+	if over && !q.slotLocked(listener) {
+		limit = "max.connections"
+	}
+	if !q.closed && (!over || !q.slotLocked(listener)) {
+		q.mu.Unlock()
+		held(limit)
+		q.mu.Lock()
+	}
+	if !over {
+		timer := time.AfterFunc(delay, func() {
+			q.mu.Lock()
+			over = true
+			q.freed.Broadcast()
+			q.mu.Unlock()
+		})
+		defer timer.Stop()
+	}
+	for !q.closed && (!over || !q.slotLocked(listener)) {
+		q.freed.Wait()
+	}
+	if q.closed {
+		return errQuotasClosed
+	}
+	return nil
+}
+
+// delayLocked counts a connection into the rates and gives how long it waits for them.
+func (q *connectionQuotas) delayLocked(listener string) time.Duration {
+	now, delay := q.ticks(), time.Duration(0)
+	if listener != q.protected {
+		delay = q.rate.record(now, q.limits.rate)
+	}
+	if r := q.rates[listener]; r != nil {
+		delay = max(delay, r.record(now, q.limits.listeners[listener].rate))
+	}
+	return delay
+}
+
+// slotLocked reports whether there is room for one more connection.
+func (q *connectionQuotas) slotLocked(listener string) bool {
+	if l, ok := q.limits.listeners[listener]; ok && q.listener[listener] >= l.connections {
+		return false
+	}
+	return listener == q.protected || q.total < q.limits.broker
+}
+
 // giveBack ends what take began.
-func (q *connectionQuotas) giveBack(addr netip.Addr) {
+func (q *connectionQuotas) giveBack(listener string, addr netip.Addr) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.perIP[addr]--; q.perIP[addr] == 0 {
 		delete(q.perIP, addr)
 	}
 	q.total--
+	q.listener[listener]--
 	q.freed.Broadcast()
 }
 
@@ -116,8 +188,13 @@ func (q *connectionQuotas) close() {
 // resolved is left out, with a warning: a running broker does not end because of it.
 func (s *Server) connectionLimits(v *config.Values) connectionLimits {
 	l := connectionLimits{
-		broker: v.Int("max.connections"), perIP: v.Int("max.connections.per.ip"),
-		overrides: make(map[netip.Addr]int),
+		broker: v.Int("max.connections"), rate: v.Int("max.connection.creation.rate"), perIP: v.Int("max.connections.per.ip"),
+		overrides: make(map[netip.Addr]int), listeners: make(map[string]listenerLimits),
+	}
+	for _, ln := range s.listeners {
+		l.listeners[ln.Name] = listenerLimits{
+			connections: v.ListenerInt(ln.Name, "max.connections"), rate: v.ListenerInt(ln.Name, "max.connection.creation.rate"),
+		}
 	}
 	hosts, _ := config.ConnectionOverrides(v) // checked before it got here
 	for host, limit := range hosts {
@@ -168,6 +245,7 @@ func (s *Server) closeExcess() {
 		if oldest == nil {
 			return
 		}
+		s.limits.bite(s, "max.connections", "closing the connection that was idle for longest", "client", oldest.nc.RemoteAddr().String())
 		oldest.abort()
 	}
 }

@@ -37,6 +37,7 @@ type Server struct {
 	listeners   []*Listener
 	sessions    *sessionCache
 	clientLog   clientLog
+	limits      limitLog
 	producerIDs producerIDs
 
 	maxRequestBytes int32
@@ -87,9 +88,12 @@ func New(o Options) *Server {
 // Serve starts to accept connections on the listeners and returns at once.
 func (s *Server) Serve(ls []*Listener) {
 	s.listeners = ls
-	s.quotas = newConnectionQuotas(s.connectionLimits(s.config.Current()), s.protectedListener())
+	v := s.config.Current()
+	s.quotas = newConnectionQuotas(s.connectionLimits(v), s.protectedListener(), s.ticks, func() *creationRate {
+		return newCreationRate(v.Int("quota.window.num"), time.Duration(v.Int("quota.window.size.seconds"))*time.Second)
+	})
 	s.config.OnChange(func(c config.Change) {
-		if c.Has("max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides") {
+		if c.Has("max.connections", "max.connection.creation.rate", "max.connections.per.ip", "max.connections.per.ip.overrides") {
 			s.quotas.setLimits(s.connectionLimits(c.New))
 			s.closeExcess()
 		}
@@ -136,7 +140,10 @@ func (s *Server) accept(l *Listener) {
 // client's address is closed.
 func (s *Server) admit(nc net.Conn, l *Listener) {
 	c := newConn(s, l, nc)
-	if err := s.quotas.take(l.Name, c.remote); err != nil {
+	held := func(limit string) {
+		s.limits.bite(s, limit, "a connection waits to be accepted", "client", nc.RemoteAddr().String(), "listener", l.Name)
+	}
+	if err := s.quotas.take(l.Name, c.remote, held); err != nil {
 		if !errors.Is(err, errQuotasClosed) {
 			s.clientLog.warn(c, "a connection was refused", err)
 		}
@@ -145,7 +152,7 @@ func (s *Server) admit(nc net.Conn, l *Listener) {
 	}
 	if err := s.configure(nc); err != nil {
 		s.clientLog.warn(c, "a connection could not be configured, closing it", err)
-		s.quotas.giveBack(c.remote)
+		s.quotas.giveBack(c.listener.Name, c.remote)
 		_ = nc.Close()
 		return
 	}
@@ -158,7 +165,7 @@ func (s *Server) start(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns == nil {
-		s.quotas.giveBack(c.remote)
+		s.quotas.giveBack(c.listener.Name, c.remote)
 		_ = c.nc.Close()
 		return
 	}
@@ -170,7 +177,7 @@ func (s *Server) start(c *conn) {
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
-		s.quotas.giveBack(c.remote)
+		s.quotas.giveBack(c.listener.Name, c.remote)
 	}()
 }
 

@@ -295,6 +295,9 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 	if err := checkPools(s.values, values); err != nil {
 		return err
 	}
+	if err := checkListenerLimits(s.values, values); err != nil {
+		return err
+	}
 	return checkNotYet(s.given, given)
 }
 

@@ -27,7 +27,7 @@ var brokerSocket = []Property{
 	{Name: "max.connections.per.ip.overrides", Type: String, Default: def(""), Importance: Medium, Mode: ClusterWide,
 		Doc: "Bounds for single addresses or host names, as host:count pairs."},
 	{Name: "max.connection.creation.rate", Type: Int, Default: def("2147483647"), Valid: AtLeast("0"), Importance: Medium, Mode: ClusterWide,
-		Doc: "How many connections may be opened per second."},
+		Doc: "How many connections may be opened per second. More wait to be accepted. Listeners may have a bound of their own with their prefix."},
 	{Name: "connections.max.idle.ms", Type: Long, Default: def("600000"), Importance: Medium,
 		Doc: "A connection on which nothing happens for this long is closed; a negative number keeps it."},
 	{Name: "connection.failed.authentication.delay.ms", Type: Int, Default: def("100"), Valid: AtLeast("0"), Importance: Low,

@@ -36,14 +36,14 @@ type dynamicState struct {
 // Change is a change of the effective settings.
 type Change struct {
 	Old, New *Values
-	Names    []string // of the table, sorted; whose value is another now
+	Names    []string // sorted; whose value is another now, those with a listener's prefix among them
 }
 
-// Has reports whether one of the names changed.
+// Has reports whether one of the names changed, for the broker or for a listener.
 func (c Change) Has(names ...string) bool {
-	return slices.ContainsFunc(names, func(n string) bool {
-		_, found := slices.BinarySearch(c.Names, n)
-		return found
+	return slices.ContainsFunc(c.Names, func(n string) bool {
+		base, _ := listenerBase(n)
+		return slices.Contains(names, n) || slices.Contains(names, base)
 	})
 }
 
@@ -141,6 +141,11 @@ func differing(a, b *Values) []string {
 	var names []string
 	for name, v := range a.byKey {
 		if !reflect.DeepEqual(v, b.byKey[name]) {
+			names = append(names, name)
+		}
+	}
+	for name := range b.byKey { // of a listener's own
+		if _, had := a.byKey[name]; !had {
 			names = append(names, name)
 		}
 	}

@@ -153,7 +153,7 @@ func (b *Broker) warnings() []Warning {
 	for name, source := range b.sources {
 		p, known := brokerByName[name]
 		switch {
-		case known && p.Served():
+		case known && p.Served(), isServedListener(name):
 		case name == "zookeeper.connect":
 			out = append(out, Warning{NotServed, source, name,
 				notServedText + ": this broker stands alone and keeps its metadata in its first log directory"})

@@ -29,7 +29,7 @@ var servedBroker = set(
 	"producer.id.expiration.ms", "producer.id.expiration.check.interval.ms",
 	"socket.request.max.bytes", "socket.send.buffer.bytes", "socket.receive.buffer.bytes", "socket.listen.backlog.size",
 	"queued.max.request.bytes", "connections.max.idle.ms", "max.connections", "max.connections.per.ip",
-	"max.connections.per.ip.overrides",
+	"max.connections.per.ip.overrides", "max.connection.creation.rate", "quota.window.num", "quota.window.size.seconds",
 	"fetch.max.bytes", "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
 )
 

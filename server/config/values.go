@@ -70,7 +70,7 @@ func resolveAll(order []*Property, given map[string]string) (*Values, error) {
 		}
 		v.byKey[p.Name] = x
 	}
-	return v, nil
+	return v, v.resolveListeners(given)
 }
 
 // first gives the first of the chain that is not null, times its factor, and -1 for a chain of nulls.

@@ -1,0 +1,62 @@
+package config
+
+import "strings"
+
+// Properties that a listener may have of its own, with its prefix, and that are
+// served. What a listener does not have, it takes from the broker.
+var servedListener = set("max.connections", "max.connection.creation.rate")
+
+// listenerPrefix begins the names of a listener's own properties; like Apache
+// Kafka's it has the listener's name in small letters.
+func listenerPrefix(listener string) string {
+	return "listener.name." + strings.ToLower(listener) + "."
+}
+
+// ListenerInt gives a property of type INT as a listener has it: under
+// listener.name.<listener>.<name> or, without that, the broker's.
+func (v *Values) ListenerInt(listener, name string) int {
+	if n, ok := v.byKey[listenerPrefix(listener)+name].(int64); ok {
+		return int(n)
+	}
+	return v.Int(name)
+}
+
+// isServedListener reports whether a name is that of a listener's own property,
+// and served.
+func isServedListener(name string) bool {
+	base, ok := listenerBase(name)
+	return ok && servedListener[base]
+}
+
+// resolveListeners parses what listeners have of their own.
+func (v *Values) resolveListeners(given map[string]string) error {
+	for name, value := range given {
+		if !isServedListener(name) {
+			continue
+		}
+		base, _ := listenerBase(name)
+		p := *brokerByName[base]
+		p.Name = name
+		x, err := p.resolve(&value)
+		if err != nil {
+			return err
+		}
+		v.byKey[name] = x
+	}
+	return nil
+}
+
+// checkListenerLimits refuses limits that would shut everybody out, which only
+// the start allows, in Apache Kafka's words (SocketServer.ListenerConnectionQuota).
+func checkListenerLimits(old, next *Values) error {
+	for _, name := range differing(old, next) {
+		base := name
+		if b, ok := listenerBase(name); ok {
+			base = b
+		}
+		if n, ok := next.byKey[name].(int64); ok && servedListener[base] && n <= 0 {
+			return invalidRequest("Invalid value org.apache.kafka.common.config.ConfigException: Invalid %s %d for configuration Invalid dynamic configuration", base, n)
+		}
+	}
+	return nil
+}
