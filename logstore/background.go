@@ -18,6 +18,7 @@ func (s *Store) startBackground() {
 	s.every(first, s.o.RetentionCheckMs, s.retain)
 	s.every(0, s.o.FlushCheckMs, s.flushDue)
 	s.every(0, dirCheckMs, s.checkDirs)
+	s.every(0, rotCheckMs, s.doubtSegments)
 	s.every(0, s.o.ProducerExpiryCheckMs, s.expireProducers)
 	for _, c := range []struct {
 		firstMs, intervalMs int64
@@ -34,6 +35,16 @@ func (s *Store) startBackground() {
 // dirCheckMs is how often it is looked whether directories are still there, and
 // whether a full one has room again.
 const dirCheckMs = 1000
+
+// rotCheckMs is for how long a part of a sealed segment is believed that was read and
+// found as it was written.
+const rotCheckMs = 600_000
+
+func (s *Store) doubtSegments() {
+	for _, l := range s.All() {
+		l.DoubtSegments()
+	}
+}
 
 func (s *Store) checkDirs() {
 	for _, d := range s.online() {

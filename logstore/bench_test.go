@@ -92,6 +92,24 @@ func BenchmarkRead(b *testing.B) {
 			r.Release()
 		}
 	})
+	b.Run("sealed 1 MiB, first time", func(b *testing.B) {
+		ok(b, l.Roll(testNow))
+		b.ReportAllocs()
+		from := int64(0)
+		for b.Loop() {
+			r, err := l.Read(from, 1<<20, end, true)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(r.Len))
+			from += int64(r.Len / len(one[0].Data))
+			r.Release()
+			if from == end {
+				from = 0
+				l.DoubtSegments()
+			}
+		}
+	})
 }
 
 // BenchmarkOpenLog opens a log of one segment with 200 batches, as after a kill

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"sync"
 
 	"klamm/logstore/vfs"
@@ -25,6 +26,11 @@ type frames struct {
 
 	at int64        // where the current one begins
 	h  batch.Header // and its header
+
+	// lo and hi bound the offsets that the next batch may have, hi not included; no hi bounds
+	// nothing. The CRC is not over the offset: one that goes back or far ahead is the only
+	// sign that it rotted.
+	lo, hi int64
 
 	buf    *[]byte // the bytes of the file from bufAt on
 	have   []byte
@@ -72,10 +78,19 @@ func (s *frames) next() error {
 		return fmt.Errorf("%w at position %d: offset %d, %d bytes of which %d are there",
 			errBadFrame, s.pos, s.h.BaseOffset, s.h.Size(), left)
 	}
+	if s.hi > 0 {
+		if s.h.BaseOffset < s.lo || s.h.LastOffset() >= s.hi {
+			return fmt.Errorf("%w at position %d: offsets %d to %d outside of %d to %d", errBadFrame, s.pos, s.h.BaseOffset, s.h.LastOffset(), s.lo, s.hi-1)
+		}
+		s.lo = s.h.NextOffset()
+	}
 	s.at = s.pos
 	s.pos += int64(s.h.Size())
 	return nil
 }
+
+// within bounds the offsets by what a segment can hold.
+func (s *frames) within(base int64) { s.lo, s.hi = base, base+math.MaxInt32+1 }
 
 // body gives all bytes of the current batch, valid until the next call.
 func (s *frames) body() ([]byte, error) { return s.bytes(s.at, int64(s.h.Size())) }

@@ -29,15 +29,16 @@ import (
 // appends are in queue, whose lock is never held together with another.
 // A write or a sync never happens under pub. cleaning is taken before all of them.
 type Log struct {
-	fs     vfs.FS
-	dir    string
-	tp     protocol.TopicPartition
-	name   string
-	files  *FileBudget
-	run    func(func())
-	remove func(paths []string, delayMs int64)
-	logger *slog.Logger
-	full   *atomic.Bool // Options.Full, never nil
+	fs         vfs.FS
+	dir        string
+	tp         protocol.TopicPartition
+	name       string
+	files      *FileBudget
+	run        func(func())
+	remove     func(paths []string, delayMs int64)
+	logger     *slog.Logger
+	full       *atomic.Bool // Options.Full, never nil
+	readFailed func(error)
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
 
@@ -138,6 +139,8 @@ type Options struct {
 	// Full says that the room left on the disk is not for records: they are refused
 	// with ENOSPC while it is set. nil is never.
 	Full *atomic.Bool
+	// ReadFailed is told of an error of the disk that nobody else is told of; nil for nobody.
+	ReadFailed func(error)
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
@@ -157,6 +160,9 @@ func newLog(o Options) *Log {
 		fs: o.FS, dir: o.Dir, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
 		cleanedToLowered: o.CleanedToLowered, full: o.Full,
+	}
+	if l.readFailed = o.ReadFailed; l.readFailed == nil {
+		l.readFailed = func(error) {}
 	}
 	if l.full == nil {
 		l.full = new(atomic.Bool)
@@ -371,8 +377,11 @@ func (l *Log) usableLocked() error {
 // dirError wraps an error of the disk; nil and those that are wrapped stay.
 func (l *Log) dirError(op, path string, err error) error {
 	var known *DirError
-	if err == nil || err == ErrClosed || errors.As(err, &known) {
+	if err == nil || err == ErrClosed || errors.As(err, &known) || errors.As(err, new(*CorruptError)) {
 		return err
+	}
+	if corrupt(err) {
+		return &CorruptError{Path: path, Position: -1, Offset: -1, Err: err}
 	}
 	return &DirError{Dir: l.dir, Path: path, Op: op, Err: err}
 }

@@ -14,6 +14,7 @@ import (
 // there. It keeps the file open, also when the segment is deleted meanwhile,
 // until Release. The zero Region is empty.
 type Region struct {
+	log    *Log
 	cached *cachedFile
 	file   vfs.File
 	// Pos is where the region begins in the file, Len how many bytes it has.
@@ -50,6 +51,14 @@ func (r *Region) OSFile() *os.File {
 		return nil
 	}
 	return r.file.OSFile()
+}
+
+// ReadFailed is told by who sends the region that the file could not be read. An error
+// of the disk takes the log's directory offline, as one of Read does.
+func (r *Region) ReadFailed(err error) {
+	if r.log != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		r.log.readFailed(r.log.dirError("read", r.cached.path, err))
+	}
 }
 
 // Release lets the file be closed. Calling it again does nothing.
@@ -168,13 +177,8 @@ func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (R
 	for i := v.floor(from); i < len(v.segments) && v.segments[i].base < r.upTo; i++ {
 		region, found, err := r.segment(i)
 		err = goneIsRetired(err)
-		if errors.Is(err, errBadFrame) && i < len(v.segments)-1 {
-			// The index of a sealed segment may have led astray: write it anew, once.
-			s := v.segments[i]
-			l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
-			if err = s.rebuildIndexes(l.interval.Load()); err == nil {
-				region, found, err = r.segment(i)
-			}
+		if errors.Is(err, errBadFrame) && i < len(v.segments)-1 && !errors.As(err, new(*CorruptError)) {
+			region, found, err = r.astray(i, err)
 		}
 		if err != nil && !errors.Is(err, errRetired) {
 			return Region{}, l.dirError("read", v.segments[i].path(logSuffix), err)
@@ -186,6 +190,22 @@ func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (R
 	return Region{}, nil
 }
 
+// astray reads again in a sealed segment that had no batch where one should be. Its index
+// may have led astray: it is written anew, once. If that does not help the segment is
+// corrupt, and what is behind the corrupt bytes can be read still.
+func (r *reader) astray(i int, was error) (region Region, found bool, err error) {
+	s := r.view.segments[i]
+	if !s.rebuilt.Load() {
+		r.log.logger.Warn("index led astray and is written anew", "segment", s.base, "err", was)
+		if err := s.rebuildIndexes(r.log.interval.Load()); err != nil {
+			return Region{}, false, err
+		}
+	}
+	r.overRot = true
+	defer func() { r.overRot = false }()
+	return r.segment(i)
+}
+
 // reader is one call of Read.
 type reader struct {
 	log        *Log
@@ -194,6 +214,7 @@ type reader struct {
 	maxBytes   int64
 	atLeastOne bool
 	epoch      uint64
+	overRot    bool // look for batches behind bytes that are none
 }
 
 // segment reads in segment i; found is false when it holds nothing from the
@@ -213,8 +234,12 @@ func (r *reader) segment(i int) (region Region, found bool, err error) {
 		// An empty result ends the search, unless the segment had nothing at all.
 		return Region{}, err == nil && pos >= 0, err
 	}
+	if end, err = r.intact(i, s, f, span{pos, end}); err != nil {
+		s.log.release()
+		return Region{}, false, err
+	}
 	more := i+1 < len(r.view.segments) && end == r.view.size(i) && r.view.segments[i+1].base < r.upTo
-	return Region{cached: &s.log, file: f, Pos: pos, Len: int(end - pos), More: more}, true, nil
+	return Region{log: r.log, cached: &s.log, file: f, Pos: pos, Len: int(end - pos), More: more}, true, nil
 }
 
 // goneIsRetired takes a missing file for one that retention has just renamed.
@@ -258,7 +283,40 @@ func (r *reader) find(s *segment, f vfs.File, offset, size int64) (int64, error)
 	if pos, ok := r.log.hints.find(s, offset); ok && pos < size {
 		return pos, nil
 	}
-	return s.find(f, offset, size)
+	if !r.overRot {
+		return s.find(f, offset, size)
+	}
+	return r.findOverRot(s, f, offset, size)
+}
+
+// findOverRot is find in a segment that is corrupt somewhere.
+func (r *reader) findOverRot(s *segment, f vfs.File, offset, size int64) (int64, error) {
+	start, err := s.position(offset)
+	if err != nil {
+		return 0, err
+	}
+	scan := openFrames(f, start, size, &recoverBuffers)
+	defer scan.close()
+	scan.within(s.base)
+	for {
+		rotten, err := scan.skipRot()
+		if rotten >= 0 && (err != nil || scan.h.BaseOffset > offset) {
+			if err == nil || errors.Is(err, errBadFrame) {
+				r.log.tellRot(s, rotten, offset, err)
+				err = &CorruptError{Path: s.log.path, Position: rotten, Offset: offset, Err: errBadFrame}
+			}
+			return 0, err
+		}
+		if err == io.EOF {
+			return -1, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if scan.h.LastOffset() >= offset {
+			return scan.at, nil
+		}
+	}
 }
 
 // find is that without hints. An index that cannot be right gives errBadFrame.
@@ -269,6 +327,7 @@ func (s *segment) find(f vfs.File, offset, size int64) (int64, error) {
 	}
 	scan := openFrames(f, start, size, &lookupBuffers)
 	defer scan.close()
+	scan.within(s.base)
 	for {
 		if err := scan.next(); err == io.EOF {
 			return -1, nil
@@ -298,8 +357,14 @@ func (r *reader) cut(s *segment, f vfs.File, pos, limit int64) (int64, error) {
 	end = max(end, pos)
 	scan := openFrames(f, end, limit, &lookupBuffers)
 	defer scan.close()
+	scan.within(s.base)
+	begin := end
 	for {
-		if err := scan.next(); err == io.EOF {
+		err := scan.next()
+		if errors.Is(err, errBadFrame) && (end > begin || end > pos && r.overRot) {
+			return end, nil // up to what is corrupt
+		}
+		if err == io.EOF {
 			return end, nil
 		} else if err != nil {
 			return 0, err

@@ -258,6 +258,7 @@ func (r *recoverer) findSegments() error {
 			return err
 		}
 		s.size.Store(info.Size())
+		s.trusted.Store(info.Size())
 		s.named.Store(r.o.Clean)
 		r.segments = append(r.segments, s)
 	}
@@ -308,7 +309,7 @@ func (r *recoverer) recoverSegments() error {
 	}
 	for i := first; i < len(r.segments); i++ {
 		s := r.segments[i]
-		if i > first && !gaps && s.base != r.end {
+		if i > first && !gaps && s.base != r.end && s.base > r.o.RecoveryPoint {
 			r.logger.Warn("segment does not continue the log and is removed with what follows", "segment", s.base, "end", r.end)
 			return r.deleteFrom(i)
 		}
@@ -408,7 +409,13 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 	defer scan.close()
 	r.end = s.base
 	valid := int64(0)
-	for err = r.nextGood(&scan, s); err == nil; err = r.nextGood(&scan, s) {
+	for {
+		if err = r.nextGood(&scan, s); errors.Is(err, errBadFrame) && r.end < r.o.RecoveryPoint {
+			err = r.passRot(&scan, s, valid, err)
+		}
+		if err != nil {
+			break
+		}
 		h := &scan.h
 		if h.Magic == batch.Magic && h.PartitionLeaderEpoch > r.epochs.latest() {
 			r.epochs.assign(h.PartitionLeaderEpoch, h.BaseOffset)
@@ -427,9 +434,26 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 			return false, err
 		}
 		s.size.Store(valid)
+		s.trusted.Store(valid)
 	}
 	r.markUnsynced(s)
 	return valid < size, s.finishIndexesLocked()
+}
+
+// passRot goes on behind bytes at a position that are no whole batch and were on the disk before the crash: that is no
+// end that was torn, and what follows was on the disk too.
+func (r *recoverer) passRot(scan *frames, s *segment, pos int64, err error) error {
+	scan.within(s.base)
+	scan.pos, scan.lo = pos, r.end
+	defer func() { scan.hi = 0 }() // nextGood looks itself
+	if again := scan.resync(); again != nil {
+		if errors.Is(again, io.EOF) {
+			return err
+		}
+		return again
+	}
+	r.tellRot(s, pos, r.end, err)
+	return r.nextGood(scan, s)
 }
 
 // markUnsynced has a sealed segment's new indexes synced before the recovery
@@ -530,7 +554,12 @@ func (s *segment) replayProducers(p *producers, size, end, nowMs int64) error {
 	}
 	scan := openFrames(f, pos, size, &recoverBuffers)
 	defer scan.close()
-	for err = scan.next(); err == nil; err = scan.next() {
+	scan.within(s.base)
+	for {
+		// What a corrupt batch says of its producer is lost, and no more than that.
+		if _, err = scan.skipRot(); err != nil {
+			break
+		}
 		if scan.h.LastOffset() < p.mapEnd || scan.h.BaseOffset >= end {
 			continue
 		}
@@ -544,7 +573,7 @@ func (s *segment) replayProducers(p *producers, size, end, nowMs int64) error {
 		p.seen(scan.h.ProducerID, nowMs) // at the latest; its last batch may be sent again right now
 		p.mapEnd = scan.h.NextOffset()
 	}
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, errBadFrame) {
 		err = nil
 	}
 	return err

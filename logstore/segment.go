@@ -41,6 +41,11 @@ type segment struct {
 	firstTimestamp int64 // of the first batch, unknownTimestamp until it was read
 	sinceIndex     int64 // bytes since the last entry of the indexes
 
+	// trusted is the position from which on this process wrote the bytes itself.
+	trusted atomic.Int64
+	checked checked
+	rebuilt atomic.Bool // the indexes were written anew since the log was opened
+
 	named atomic.Bool // the directory has the files' names durably
 	ready atomic.Bool // the fields below are loaded
 	mu    sync.RWMutex
@@ -211,7 +216,7 @@ func (s *segment) resetIndexesLocked() error {
 }
 
 // rebuildIndexesLocked writes both indexes anew from the batches' headers. It
-// stops where the log stops making sense and changes nothing in it.
+// passes over what is no batch and changes nothing in the log.
 func (s *segment) rebuildIndexesLocked(interval int32) error {
 	if err := s.resetIndexesLocked(); err != nil {
 		return err
@@ -223,7 +228,11 @@ func (s *segment) rebuildIndexesLocked(interval int32) error {
 	defer s.log.release()
 	scan := openFrames(f, 0, s.size.Load(), &recoverBuffers)
 	defer scan.close()
-	for err = scan.next(); err == nil; err = scan.next() {
+	scan.within(s.base)
+	for {
+		if _, err = scan.skipRot(); err != nil {
+			break
+		}
 		if err := s.indexLocked(&scan.h, scan.at, interval); err != nil {
 			return err
 		}
@@ -231,6 +240,7 @@ func (s *segment) rebuildIndexesLocked(interval int32) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, errBadFrame) {
 		return err
 	}
+	s.rebuilt.Store(true)
 	return s.finishIndexesLocked()
 }
 

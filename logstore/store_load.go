@@ -264,6 +264,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
 		CleanedToLowered: func() error { return s.writeCheckpoint(d, cleanerCheckpoint) },
 		NowMs:            s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
+		ReadFailed: func(err error) { s.logFailed(d, err) },
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

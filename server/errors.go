@@ -101,6 +101,8 @@ func logError(err error) (*kerr.Error, bool) {
 		return kerr.OffsetOutOfRange, true
 	case is[*logstore.DirError](err), is[*local.DiskError](err):
 		return kerr.KafkaStorageError, true
+	case is[*logstore.CorruptError](err):
+		return kerr.CorruptMessage, true
 	case is[*noTransactionError](err):
 		return kerr.InvalidTxnState, true
 	case is[*batch.CorruptError](err):

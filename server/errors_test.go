@@ -27,6 +27,7 @@ func TestErrorsBecomeCodes(t *testing.T) {
 		{&replica.NotLeaderError{}, kerr.NotLeaderForPartition},
 		{&logstore.OffsetOutOfRangeError{}, kerr.OffsetOutOfRange},
 		{&logstore.DirError{Err: errors.New("i/o error")}, kerr.KafkaStorageError},
+		{&logstore.CorruptError{Err: errors.New("CRC")}, kerr.CorruptMessage},
 		{&local.DiskError{Err: errors.New("i/o error")}, kerr.KafkaStorageError},
 		{logstore.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 		{logstore.ErrInvalidProducerEpoch, kerr.InvalidProducerEpoch},

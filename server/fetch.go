@@ -385,6 +385,7 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	r.region, err = log.Read(t.offset, min(int(t.maxBytes), left), upTo, atLeastOne)
 	if err != nil {
 		r.hw, r.lso = -1, -1
+		p.ReadFailed(err)
 		return codeOf(err)
 	}
 	r.logStart = log.StartOffset()

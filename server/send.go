@@ -168,6 +168,9 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 					none = true
 					return true
 				case err != nil:
+					if errors.Is(err, unix.EIO) { // no socket's
+						r.ReadFailed(err)
+					}
 					failed = err
 					return true
 				case n == 0:
@@ -193,6 +196,7 @@ func (s *sender) copyRegion(r *logstore.Region) error {
 	for off := 0; off < r.Size(); {
 		n := min(cap(buf), r.Size()-off)
 		if _, err := r.ReadAt(buf[:n], int64(off)); err != nil {
+			r.ReadFailed(err)
 			return err
 		}
 		if _, err := s.nc.Write(buf[:n]); err != nil {

@@ -170,6 +170,9 @@ func (p *Partition) sync() {
 	}
 }
 
+// ReadFailed is told of an error of reading the log: one of the disk takes its directory offline.
+func (p *Partition) ReadFailed(err error) { p.store.ReportFailure(p.tp, err) }
+
 // AwaitCommit reports whether everything below offset is committed already. If
 // not, done is called once it is, or once it is known that it will not be, on
 // any goroutine; it must not block.
