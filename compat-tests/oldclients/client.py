@@ -1,10 +1,11 @@
 """A client of old: kafka-python, told which version the broker is.
 
-    client.py produce ADDRESS TOPIC VERSION CODEC   lines of JSON [key, value] from stdin
-    client.py consume ADDRESS TOPIC VERSION COUNT   lines of JSON [offset, timestamp, key, value] to stdout
+    client.py produce ADDRESS TOPIC VERSION CODEC   lines of JSON [key, value, timestamp, header] from stdin
+    client.py consume ADDRESS TOPIC VERSION COUNT   lines of JSON [offset, timestamp, key, value, header] to stdout
 
 VERSION is 0.8.2, 0.9, ..., 2.1: kafka-python then speaks the requests and the
-message format of that version, whatever the broker announces.
+message format of that version, whatever the broker announces. Timestamps are
+sent from 0.10 on and headers from 0.11 on, each as the one header "h".
 """
 import json
 import sys
@@ -36,8 +37,13 @@ def produce(address, topic, spoken, codec):
     )
     sent = []
     for line in sys.stdin:
-        key, value = json.loads(line)
-        sent.append(producer.send(topic, key=encode(key), value=encode(value), partition=0))
+        key, value, timestamp, header = json.loads(line)
+        more = {}
+        if version(spoken) >= (0, 10):
+            more["timestamp_ms"] = timestamp
+        if version(spoken) >= (0, 11):
+            more["headers"] = [("h", encode(header))]
+        sent.append(producer.send(topic, key=encode(key), value=encode(value), partition=0, **more))
     producer.flush(timeout=60)
     for future in sent:
         future.get(timeout=60)
@@ -57,7 +63,8 @@ def consume(address, topic, spoken, count):
     consumer.seek_to_beginning(partition)
     left = int(count)
     for record in consumer:
-        print(json.dumps([record.offset, record.timestamp, decode(record.key), decode(record.value)]))
+        header = dict(record.headers or []).get("h")
+        print(json.dumps([record.offset, record.timestamp, decode(record.key), decode(record.value), decode(header)]))
         left -= 1
         if left == 0:
             break

@@ -5,6 +5,10 @@
 //	go test -count=1 ./compat-tests/oldclients                        # against klamm
 //	KLAMM_BROKER=apache go test -count=1 ./compat-tests/oldclients    # against Apache Kafka 3.9.2
 //
-// What they produce is read by franz-go as of today, and the other way round, in
-// each codec. client.py is the program; its libraries come with `make tools`.
+// What they produce is read by franz-go and by the console consumer of 4.3.1, and what
+// franz-go and the console producer of 4.3.1 produce is read by them, in each codec that
+// the version has: keys, values, nulls, timestamps from 0.10 on, headers from 0.11 on.
+// client.py is the program; its libraries come with `make tools`.
+//
+// Begin at oldclients_test.go; message_test.go makes and compares what is exchanged.
 package oldclients

@@ -1,10 +1,9 @@
 package oldclients
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,149 +13,149 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// The versions that kafka-python is told; the first with timestamps is 0.10.
-var versions = []string{"0.8.2", "0.9", "0.10", "0.11", "1.0", "2.1"}
-
-func hasTimestamps(version string) bool { return slices.Index(versions, version) >= 2 }
-
-var codecs = []string{"none", "gzip", "snappy", "lz4"}
-
-var codecOf = map[string]kgo.CompressionCodec{
-	"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
-	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
-}
-
-// codecsOf are the codecs that clients of a version have.
-func codecsOf(version string) []string {
-	if version == "2.1" {
-		return append(slices.Clone(codecs), "zstd")
-	}
-	return codecs
-}
-
-// message is a key and a value, nil for nulls.
-type message struct{ key, value *string }
-
-// messages are n messages that compress, with nulls and empty strings among them.
-func messages(n int) []message {
-	all := make([]message, n)
-	for i := range all {
-		key, value := fmt.Sprint("key ", i), fmt.Sprintf("value %d of a text that says the same again and again", i)
-		all[i] = message{&key, &value}
-		switch i % 10 {
-		case 3:
-			all[i].key = nil
-		case 5:
-			all[i].value = nil
-		case 7:
-			*all[i].key, *all[i].value = "", ""
-		}
-	}
-	return all
-}
-
-func text(b []byte) *string {
-	if b == nil {
-		return nil
-	}
-	s := string(b)
-	return &s
-}
-
-func (m message) String() string {
-	b, _ := json.Marshal([]*string{m.key, m.value})
-	return string(b)
-}
-
-// client runs client.py and gives its lines.
-func client(t *testing.T, stdin string, args ...string) []string {
-	t.Helper()
-	script := filepath.Join(harness.Root(), "compat-tests", "oldclients", "client.py")
-	out := harness.Python(t, strings.NewReader(stdin), append([]string{script}, args...)...)
-	return strings.Split(strings.TrimSpace(out), "\n")
-}
+// perCodec is how many messages each client sends in each codec.
+const perCodec = 200
 
 func TestFromOldToNew(t *testing.T) {
+	topic := harness.Topic(t, broker.Addr, 1)
+	var printed []string
 	for _, version := range versions {
 		for _, codec := range codecsOf(version) {
 			t.Run(version+"/"+codec, func(t *testing.T) {
-				const n = 500
-				topic := harness.Topic(t, broker.Addr, 1)
-				sent := messages(n)
+				sent := messages(perCodec)
 				var lines strings.Builder
-				for _, m := range sent {
-					fmt.Fprintln(&lines, m)
+				for i, m := range sent {
+					fmt.Fprintln(&lines, m.line())
+					sent[i] = m.as(version)
 				}
-				begun := time.Now().Add(-time.Second)
 				client(t, lines.String(), "produce", broker.Addr, topic, version, codec)
-				for i, r := range harness.ReadPartition(t, broker.Addr, topic, 0, 0, n) {
-					if got := (message{text(r.Key), text(r.Value)}); got.String() != sent[i].String() || r.Offset != int64(i) {
-						t.Fatalf("record %d at offset %d is %v, %v was sent", i, r.Offset, got, sent[i])
+				from := int64(len(printed))
+				for i, r := range harness.ReadPartition(t, broker.Addr, topic, 0, from, from+perCodec) {
+					if got, want := read(r).seen(r.Offset), sent[i].seen(from+int64(i)); got != want {
+						t.Fatalf("franz-go reads %s, want %s", got, want)
 					}
-					if want := slices.Index([]string{"none", "gzip", "snappy", "lz4", "zstd"}, codec); int(r.Attrs.CompressionType()) != want {
-						t.Fatalf("record %d is stored with codec %d", i, r.Attrs.CompressionType())
+					if codec != codecs[r.Attrs.CompressionType()] {
+						t.Fatalf("offset %d is stored in %s", r.Offset, codecs[r.Attrs.CompressionType()])
 					}
-					if hasTimestamps(version) == r.Timestamp.Before(begun) {
-						t.Fatalf("record %d has timestamp %v", i, r.Timestamp)
-					}
+					printed = append(printed, sent[i].printed(r.Offset))
 				}
 			})
 		}
 	}
+	if !t.Failed() {
+		compareLines(t, console(t, topic, len(printed)), printed)
+	}
+}
+
+// console reads a partition with the console consumer of 4.3.1.
+func console(t *testing.T, topic string, n int) []string {
+	t.Helper()
+	args := []string{"--bootstrap-server", broker.Addr, "--topic", topic, "--partition", "0", "--offset", "earliest", "--max-messages", fmt.Sprint(n), "--timeout-ms", "60000"}
+	for _, what := range []string{"timestamp", "offset", "headers", "key"} {
+		args = append(args, "--formatter-property", "print."+what+"=true")
+	}
+	out := harness.Java(t, harness.Kafka43, "console-consumer", nil, args...)
+	return strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 }
 
 func TestFromNewToOld(t *testing.T) {
 	topic := harness.Topic(t, broker.Addr, 1)
-	const n = 500
-	sent := messages(n)
-	at := time.UnixMilli(time.Now().UnixMilli())
+	newer := harness.Topic(t, broker.Addr, 1) // for those that know zstd
+	var stored, storedNewer []message
 	for _, codec := range codecs {
-		cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(codecOf[codec]), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-		var records []*kgo.Record
-		for i, m := range sent {
-			r := &kgo.Record{Topic: topic, Timestamp: at.Add(time.Duration(i) * time.Millisecond), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}}
-			if m.key != nil {
-				r.Key = []byte(*m.key)
-			}
-			if m.value != nil {
-				r.Value = []byte(*m.value)
-			}
-			records = append(records, r)
+		to, all := topic, &stored
+		if codec == "zstd" {
+			to, all = newer, &storedNewer
 		}
-		if err := cl.ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
-			t.Fatal(err)
+		for _, m := range [][]message{fromFranz(t, to, codec, len(*all)), fromConsole(t, to, codec, len(*all)+perCodec)} {
+			*all = append(*all, m...)
 		}
 	}
 	for _, version := range versions {
-		t.Run(version, func(t *testing.T) {
-			total := n * len(codecs)
-			lines := client(t, "", "consume", broker.Addr, topic, version, fmt.Sprint(total))
-			if len(lines) != total {
-				t.Fatalf("%d of %d messages came:\n%s", len(lines), total, lines[len(lines)-1])
-			}
-			for i, line := range lines {
-				var got [4]any
-				if err := json.Unmarshal([]byte(line), &got); err != nil {
-					t.Fatalf("%v: %s", err, line)
-				}
-				timestamp := any(nil)
-				if hasTimestamps(version) {
-					timestamp = float64(at.UnixMilli() + int64(i%n))
-				}
-				want := [4]any{float64(i), timestamp, orNil(sent[i%n].key), orNil(sent[i%n].value)}
-				if got != want {
-					t.Fatalf("message %d is %v, want %v", i, got, want)
-				}
-			}
-		})
+		t.Run(version, func(t *testing.T) { readByOld(t, topic, version, stored) })
+		if hasZstd(version) {
+			t.Run(version+" zstd", func(t *testing.T) { readByOld(t, newer, version, storedNewer) })
+		}
 	}
 }
 
-func orNil(s *string) any {
-	if s == nil {
-		return nil
+// fromFranz produces with franz-go.
+func fromFranz(t *testing.T, topic, codec string, from int) []message {
+	t.Helper()
+	cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(codecOf[codec]), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	sent := messages(perCodec)
+	var records []*kgo.Record
+	for _, m := range sent {
+		records = append(records, m.record(topic))
 	}
-	return *s
+	if err := cl.ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	stored := storedAs(t, topic, codec, from)
+	for i := range sent {
+		if stored[i].seen(0) != sent[i].seen(0) {
+			t.Fatalf("%s: %s is stored, %s was sent", codec, stored[i].seen(0), sent[i].seen(0))
+		}
+	}
+	return sent
+}
+
+// fromConsole produces with the console producer of 4.3.1, which gives the time itself.
+func fromConsole(t *testing.T, topic, codec string, from int) []message {
+	t.Helper()
+	sent := messages(perCodec)
+	var lines strings.Builder
+	for _, m := range sent {
+		fmt.Fprintln(&lines, m.typed())
+	}
+	args := []string{"--bootstrap-server", broker.Addr, "--topic", topic, "--compression-codec", codec}
+	for _, p := range []string{"parse.key=true", "parse.headers=true", "null.marker=NULL"} {
+		args = append(args, "--reader-property", p)
+	}
+	begun := time.Now().Add(-time.Minute).UnixMilli()
+	harness.Java(t, harness.Kafka43, "console-producer", strings.NewReader(lines.String()), args...)
+	stored := storedAs(t, topic, codec, from)
+	for i := range sent {
+		if sent[i].timestamp = stored[i].timestamp; stored[i].seen(0) != sent[i].seen(0) || sent[i].timestamp < begun {
+			t.Fatalf("%s: %s is stored, %s was sent", codec, stored[i].seen(0), sent[i].seen(0))
+		}
+	}
+	return sent
+}
+
+// storedAs gives what is in a topic from an offset on, which is to be of a codec.
+func storedAs(t *testing.T, topic, codec string, from int) (list []message) {
+	t.Helper()
+	for _, r := range harness.ReadPartition(t, broker.Addr, topic, 0, int64(from), int64(from+perCodec)) {
+		if codec != codecs[r.Attrs.CompressionType()] {
+			t.Fatalf("offset %d is stored in %s, not in %s", r.Offset, codecs[r.Attrs.CompressionType()], codec)
+		}
+		list = append(list, read(r))
+	}
+	return list
+}
+
+func readByOld(t *testing.T, topic, version string, stored []message) {
+	t.Helper()
+	var want []string
+	for i, m := range stored {
+		want = append(want, m.as(version).seen(int64(i)))
+	}
+	got := client(t, "", "consume", broker.Addr, topic, version, fmt.Sprint(len(stored)))
+	for i, line := range got { // Python puts spaces where Go does not
+		got[i] = compact(t, line)
+	}
+	compareLines(t, got, want)
+}
+
+// compact writes a line of JSON as Go does.
+func compact(t *testing.T, line string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(line)); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	return b.String()
 }
 
 // kcat without ApiVersions, told which version the broker is.
