@@ -52,7 +52,7 @@ soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then Du
 
 .PHONY: compaction
 compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of every key asked for after each
-	@exec go test -count=1 -v -timeout 0 ./compat-tests/compaction -args -kills=$(KILLS)
+	@exec go test -count=1 -v -timeout 0 -run '^TestKill9AmidCompaction$$' ./compat-tests/compaction -args -kills=$(KILLS)
 
 .PHONY: garbage
 garbage: ## normal clients beside a hundred connections that send garbage for GARBAGE (30m)

@@ -21,6 +21,7 @@ func TestPolicies(t *testing.T) {
 		"log.cleaner.io.max.bytes.per.second": "300000", "log.segment.delete.delay.ms": "1000",
 	}})
 	t.Run("compact and delete", func(t *testing.T) { compactAndDelete(t, b) })
+	t.Run("lags", func(t *testing.T) { lags(t, b) })
 	t.Run("a policy that changes", func(t *testing.T) { policyChanges(t, b) })
 	t.Run("a topic that is deleted", func(t *testing.T) { topicDeleted(t, b) })
 	t.Run("a producer that was compacted away", func(t *testing.T) { producerCompactedAway(t, b) })
@@ -121,6 +122,21 @@ func compactAndDelete(t *testing.T, b *harness.Broker) {
 	configure(t, b.Addr, topic, "retention.bytes", "-1")
 	fill(t, b.Addr, topic, 40, 10)
 	awaitFewer(t, b.Addr, topic, int(end-first)+200)
+}
+
+// lags has a topic wait that is never dirty enough, and one whose records are never old enough.
+func lags(t *testing.T, b *harness.Broker) {
+	const n = 20 * 20
+	late := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "1", "max.compaction.lag.ms", "1000")
+	never := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact", "min.compaction.lag.ms", "86400000")
+	fill(t, b.Addr, never, 20, 20)
+	fill(t, b.Addr, late, 20, 20)
+	awaitFewer(t, b.Addr, late, n-100)
+	if got := len(readAll(t, b.Addr, never)); got != n {
+		t.Errorf("%d records are left, younger than min.compaction.lag.ms", got)
+	}
+	configure(t, b.Addr, never, "min.compaction.lag.ms", "0")
+	awaitFewer(t, b.Addr, never, n-100)
 }
 
 // policyChanges takes compaction away from a topic that is being compacted, and gives
