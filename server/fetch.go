@@ -23,18 +23,18 @@ package server
 // (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
 // (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
 // (FETCH_SESSION_TOPIC_ID_ERROR), an isolation level that is none, where one of the
-// partitions is there (UNKNOWN_SERVER_ERROR, as with the reference); for a partition, an id that is not known
-// (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), a
+// partitions is there (UNKNOWN_SERVER_ERROR, as with the reference); for a
+// partition, an id that is not known (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), a
 // topic with compression.type=zstd before version 10 (UNSUPPORTED_COMPRESSION_TYPE),
 // one with message.downconversion.enable=false before version 4 (UNSUPPORTED_VERSION), an
 // id that was another topic's (INCONSISTENT_TOPIC_ID), an epoch that is not
 // ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a replica that is none
-// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log (OFFSET_OUT_OF_RANGE),
-// a batch in zstd that comes first before version 4 (UNSUPPORTED_COMPRESSION_TYPE).
+// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log, or a last fetched epoch
+// that the log knows nothing of (OFFSET_OUT_OF_RANGE), a batch in zstd that comes first before version 4 (UNSUPPORTED_COMPRESSION_TYPE).
 //
-// Missing on purpose: preferred read replicas and diverging epochs, which only
-// other replicas bring; the part of a batch that fills a limit to the byte, which
-// the reference sends and clients drop.
+// Missing on purpose: preferred read replicas, which only other replicas are; the
+// part of a batch that fills a limit to the byte, which the reference sends and
+// clients drop.
 
 import (
 	"iter"
@@ -93,8 +93,9 @@ type fetchResult struct {
 	lso       int64
 	logStart  int64
 	region    logstore.Region
-	old       oldRecords         // in place of region before version 4
-	partition *replica.Partition // nil when it was not read
+	old       oldRecords               // in place of region before version 4
+	diverging *protocol.EpochEndOffset // in place of both: what was fetched before is not ours
+	partition *replica.Partition       // nil when it was not read
 }
 
 // size is how many bytes of records were read.
@@ -334,6 +335,7 @@ func (f *fetchContext) read() (size int, urgent bool) {
 			urgent = true
 			continue
 		}
+		urgent = urgent || r.diverging != nil
 		if n := r.size(); n > 0 {
 			size += n
 			left = max(0, left-n)
@@ -376,12 +378,21 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	if f.fromReplica() {
 		return kerr.NotLeaderForPartition.Code // nobody else has a replica
 	}
+	log := p.Log()
+	if t.lastFetchedEpoch >= 0 {
+		if r.diverging, err = divergence(log, t); err != nil {
+			return codeOf(err)
+		}
+	}
 	r.hw, r.lso = p.HighWatermark(), p.LastStableOffset()
+	if r.diverging != nil {
+		r.logStart = log.StartOffset()
+		return 0
+	}
 	upTo := r.hw
 	if f.req.Isolation == readCommitted {
 		upTo = r.lso
 	}
-	log := p.Log()
 	r.region, err = log.Read(t.offset, min(int(t.maxBytes), left), upTo, atLeastOne)
 	if err != nil {
 		r.hw, r.lso = -1, -1
@@ -398,6 +409,21 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 		}
 	}
 	return 0
+}
+
+// divergence compares what the fetcher says it has with the log: nil when its
+// last record's leader epoch is ours and goes as far as the offset it asks for,
+// and otherwise the largest epoch below with its end, to which the fetcher has to
+// go back (KIP-595; kafka.cluster.Partition.readRecords).
+func divergence(log *logstore.Log, t *fetchTarget) (*protocol.EpochEndOffset, error) {
+	epoch, end, found := log.EndOffsetForEpoch(t.lastFetchedEpoch)
+	if !found || t.offset < log.StartOffset() {
+		return nil, kerr.OffsetOutOfRange
+	}
+	if epoch < t.lastFetchedEpoch || end < t.offset {
+		return &protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, nil
+	}
+	return nil, nil
 }
 
 // watch makes w wait for every partition that was read. It reports false when
@@ -469,7 +495,7 @@ func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 	switch {
 	case r.code != 0 && r.refused == refusedNot && !r.format:
 		p.AbortedTransactions = nil
-	case r.code == 0 && f.req.Isolation == readCommitted:
+	case r.code == 0 && r.diverging == nil && f.req.Isolation == readCommitted:
 		p.AbortedTransactions = []protocol.AbortedTransaction{}
 	}
 	switch {
@@ -478,7 +504,7 @@ func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 	case r.old.Size() > 0:
 		p.Records = r.old
 	}
-	p.NullRecords = r.format
+	p.NullRecords, p.DivergingEpoch = r.format, r.diverging
 	if f.version >= leaderVersion && (r.code == kerr.NotLeaderForPartition.Code || r.code == kerr.FencedLeaderEpoch.Code) {
 		p.CurrentLeader = f.leader(t)
 	}
@@ -556,7 +582,7 @@ func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
 	if p == nil {
 		return false
 	}
-	tell := r.size() > 0 || r.code != 0 || p.hw != r.hw || p.logStart != r.logStart
+	tell := r.size() > 0 || r.code != 0 || r.diverging != nil || p.hw != r.hw || p.logStart != r.logStart
 	p.hw, p.logStart = r.hw, r.logStart
 	if r.code != 0 {
 		p.hw = -1 // once the error is gone the partition is told again

@@ -143,10 +143,10 @@ func (p *pair) steadily(q question) {
 // settleTopics compares the topics, with their settings, and removes those that
 // were made.
 func (p *pair) settleTopics(q question) {
-	p.steadily(asked(metadataOf(nil), 11, "after "+kmsg.NameForKey(q.key)))
+	p.steadily(asked(metadataOf(nil), 11, q))
 	made := p.made()
 	if len(made) > 0 {
-		p.ask(asked(describeTopics(made...), 4, "after "+kmsg.NameForKey(q.key)))
+		p.ask(asked(describeTopics(made...), 4, q))
 		p.both(func(s *side) error { return s.remove(made...) })
 	}
 }
@@ -179,9 +179,11 @@ func (p *pair) made() []string {
 }
 
 // asked is a question about what another one has left behind.
-func asked(req kmsg.Request, version int16, how string) question {
+func asked(req kmsg.Request, version int16, about question) question {
 	req.SetVersion(version)
-	return question{key: req.Key(), version: version, body: req.AppendTo(nil), req: req, how: how}
+	name := kmsg.NameForKey(about.key)
+	return question{key: req.Key(), version: version, body: req.AppendTo(nil), req: req,
+		how: "after " + name, after: fmt.Sprintf("%s v%d %s", name, about.version, about.readable())}
 }
 
 func metadataOf(names []string) *kmsg.MetadataRequest {
@@ -214,7 +216,7 @@ func (p *pair) settleConfigs(q question) {
 	all := describeTopics("alpha", "conf")
 	addResource(all, kmsg.ConfigResourceTypeBroker, "0")
 	addResource(all, kmsg.ConfigResourceTypeBroker, "")
-	p.steadily(asked(all, 4, "after "+kmsg.NameForKey(q.key)))
+	p.steadily(asked(all, 4, q))
 	p.both(func(s *side) error {
 		for {
 			left, err := s.unset(all)
@@ -288,7 +290,6 @@ func (s *side) unset(all *kmsg.DescribeConfigsRequest) (left bool, err error) {
 // settleRecords compares where the logs begin and end, and now and then what is
 // in them.
 func (p *pair) settleRecords(q question) {
-	how := "after " + kmsg.NameForKey(q.key)
 	for _, timestamp := range []int64{-2, -1} {
 		req := kmsg.NewPtrListOffsetsRequest()
 		req.ReplicaID = -1
@@ -302,7 +303,7 @@ func (p *pair) settleRecords(q question) {
 			}
 			req.Topics = append(req.Topics, rt)
 		}
-		p.ask(asked(req, 7, how))
+		p.ask(asked(req, 7, q))
 	}
 }
 

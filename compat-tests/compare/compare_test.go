@@ -26,6 +26,7 @@ func TestKlammAnswersAsApacheDoes(t *testing.T) {
 	begin := time.Now()
 	p.base()
 	p.tables()
+	p.sweep()
 	for _, key := range slices.Sorted(maps.Keys(p.served)) {
 		if _, changes := changers[kmsg.Key(key)]; p.asks(key) && !changes {
 			p.generated(key)

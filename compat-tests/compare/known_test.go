@@ -69,7 +69,7 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.Produce}, from: 8, path: `.*\.ErrorMessage`, klamm: `"<ErrorMessage>"`, apache: "null",
 		asked: "a batch that is refused", says: "klamm says why; Apache often gives an error code alone",
 		reason: "people read it"},
-	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|LogStartOffset)`, klamm: "76|87|2|0", apache: "-1", when: packed,
+	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|LogStartOffset)`, klamm: "76|87|2|0|3", apache: "-1", when: packed,
 		asked: "a batch that says that it is compressed and cannot be expanded", says: "klamm says INVALID_RECORD, or UNSUPPORTED_COMPRESSION_TYPE where there is no such codec; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "a producer tries again after an error of the server; the batch would never be taken"},
 	{apis: []kmsg.Key{kmsg.Produce}, to: 2, path: `.*\.(ErrorCode|BaseOffset)`, klamm: "2|87|-1", apache: `\d+`, when: tornBatch,
@@ -84,6 +84,18 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.Produce}, path: `\.Topics(\.length|\[.*)?`, when: topicTwice,
 		asked: "a topic that stands in the request twice", says: "klamm answers each as it stands; Apache puts the partitions together",
 		reason: "clients look for partitions, and putting together costs the path of every record"},
+	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "0|null", when: setsSecurity,
+		asked: "to change TLS or SASL while the broker runs", says: "klamm refuses; Apache does it",
+		reason: "klamm has neither yet; to accept it and not do it would be a lie"},
+	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: "0|null", when: setsClasses,
+		asked: "to set metric.reporters", says: "klamm takes any names; Apache refuses those of which it has no Java class",
+		reason: "klamm has no classes to ask"},
+	{apis: []kmsg.Key{kmsg.DescribeConfigs}, path: `\.Resources\[.*\]\.Configs(\.length)?`, klamm: "null|0", when: describesLoggers,
+		asked: "the loggers of the broker", says: "klamm has none; Apache lists those of its Java classes",
+		reason: "loggers are named after classes, and klamm logs at one level"},
+	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.ErrorCode`, klamm: "42", when: altersLoggers,
+		asked: "to set the level of a logger", says: "klamm says INVALID_REQUEST; Apache sets it, or says INVALID_CONFIG where there is no such logger or level",
+		reason: "there are none"},
 	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `.*\.(ErrorCode|ErrorMessage)`, apache: "-1|null", when: oddOperation,
 		asked: "to append to or to subtract from a setting that there is not, or an operation that there is not", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache stumbles: UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
@@ -301,4 +313,39 @@ func partitionTwice(q question) bool {
 		}
 	}
 	return twice
+}
+
+func describesLoggers(q question) bool {
+	req, ok := said[*kmsg.DescribeConfigsRequest](q)
+	return ok && slices.ContainsFunc(req.Resources, func(r kmsg.DescribeConfigsRequestResource) bool {
+		return r.ResourceType == kmsg.ConfigResourceTypeBrokerLogger
+	})
+}
+
+func altersLoggers(q question) bool {
+	req, ok := said[*kmsg.IncrementalAlterConfigsRequest](q)
+	return ok && slices.ContainsFunc(req.Resources, func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
+		return r.ResourceType == kmsg.ConfigResourceTypeBrokerLogger
+	})
+}
+
+// sets says whether a request changes a setting whose name fits.
+func sets(q question, fits func(name string) bool) bool {
+	if req, ok := said[*kmsg.AlterConfigsRequest](q); ok {
+		return slices.ContainsFunc(req.Resources, func(r kmsg.AlterConfigsRequestResource) bool {
+			return slices.ContainsFunc(r.Configs, func(c kmsg.AlterConfigsRequestResourceConfig) bool { return fits(c.Name) })
+		})
+	}
+	req, ok := said[*kmsg.IncrementalAlterConfigsRequest](q)
+	return ok && slices.ContainsFunc(req.Resources, func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
+		return slices.ContainsFunc(r.Configs, func(c kmsg.IncrementalAlterConfigsRequestResourceConfig) bool { return fits(c.Name) })
+	})
+}
+
+func setsSecurity(q question) bool {
+	return sets(q, func(name string) bool { return strings.HasPrefix(name, "ssl.") || strings.HasPrefix(name, "sasl.") })
+}
+
+func setsClasses(q question) bool {
+	return sets(q, func(name string) bool { return name == "metric.reporters" })
 }

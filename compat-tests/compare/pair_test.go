@@ -150,6 +150,9 @@ func (q question) readable() string {
 		return hex.EncodeToString(q.body)
 	}
 	text := requestText(reflect.ValueOf(q.req).Elem())
+	if q.after != "" {
+		return text + " after " + q.after
+	}
 	if q.how != "" {
 		text += " sent as " + hex.EncodeToString(q.body)
 	}

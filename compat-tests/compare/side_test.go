@@ -41,6 +41,8 @@ type question struct {
 	// how says what was done to the bytes of req, or how the request is to be
 	// understood; empty for a request that is as the messages are defined.
 	how string
+	// after is the question whose consequences this one asks for.
+	after string
 	// header stands for the usual header when it is set: everything before the body.
 	header []byte
 }

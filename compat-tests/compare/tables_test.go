@@ -89,6 +89,15 @@ func fetchTable() []written {
 	for _, n := range []int32{0, 1, 100, 150, 300, math.MaxInt32, -1} {
 		out = append(out, written{name: "limit", req: limit(n, 1<<20)}, written{name: "limit of the partition", req: limit(1<<20, n)})
 	}
+	for _, topic := range []string{"alpha", "empty", "trimmed", "none"} {
+		for _, epoch := range []int32{-2, 0, 1, math.MaxInt32} {
+			for _, offset := range []int64{0, 3, 7, 99} {
+				out = append(out, written{name: "last fetched epoch", from: 12, req: fetch(topic, 0, func(req *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) {
+					p.LastFetchedEpoch, p.FetchOffset, req.IsolationLevel = epoch, offset, int8(offset&1)
+				})})
+			}
+		}
+	}
 	id := func(id [16]byte, epoch int32, n int) kmsg.Request {
 		return fetch("alpha", 0, func(req *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) {
 			req.SessionEpoch = epoch
@@ -195,12 +204,13 @@ func configsTable() []written {
 	}
 	describe("every setting of a topic", kmsg.ConfigResourceTypeTopic, "beta")
 	describe("every setting of the broker", kmsg.ConfigResourceTypeBroker, "0")
+	describe("every logger", kmsg.ConfigResourceTypeBrokerLogger, "0")
 	describe("every setting of all brokers", kmsg.ConfigResourceTypeBroker, "")
 	for _, op := range []kmsg.IncrementalAlterConfigOp{0, 1, 2, 3, 4, -1} {
 		for _, r := range []struct {
 			kind kmsg.ConfigResourceType
 			name string
-		}{{kmsg.ConfigResourceTypeTopic, "conf"}, {kmsg.ConfigResourceTypeBroker, "0"}, {kmsg.ConfigResourceTypeTopic, "none"}} {
+		}{{kmsg.ConfigResourceTypeTopic, "conf"}, {kmsg.ConfigResourceTypeBroker, "0"}, {kmsg.ConfigResourceTypeTopic, "none"}, {kmsg.ConfigResourceTypeBrokerLogger, "0"}} {
 			for _, name := range []string{"no.such", "retention.ms", "cleanup.policy", "log.cleanup.policy"} {
 				req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 				req.ValidateOnly = true
@@ -230,7 +240,7 @@ func produceTable() []written {
 	return []written{
 		{name: "no magic, and no such partition", from: 3, req: produce("rec", 9, torn)},
 		{name: "a message cut short", to: 2, req: produce("strict", 0, append(cut, cut[:20]...))},
-		{name: "not in gzip", from: 3, req: produce("rec", 0, gzip)}, {name: "no such codec", from: 3, req: produce("rec", 0, codec7)},
+		{name: "not in gzip", from: 3, req: produce("rec", 0, gzip)}, {name: "no such codec", from: 3, req: produce("rec", 0, codec7)}, {name: "no such codec, and no such partition", from: 3, req: produce("rec", 9, codec7)},
 		{name: "a partition twice", req: twice}, {name: "a topic twice", req: topicTwice},
 	}
 }

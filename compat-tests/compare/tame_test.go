@@ -13,6 +13,10 @@ func tame(req kmsg.Request) {
 	switch req := req.(type) {
 	case *kmsg.ProduceRequest:
 		tameProduce(req)
+	case *kmsg.CreatePartitionsRequest:
+		if !req.ValidateOnly && len(req.Topics) > 1 && noNode(question{key: req.Key(), version: 0, body: req.AppendTo(nil), req: req}) {
+			req.ValidateOnly = true // one of the topics has the reference refuse the others
+		}
 	case *kmsg.AlterConfigsRequest:
 		// With a resource named twice, beside others that are not, 3.9.2 never answers.
 		seen := map[string]bool{}

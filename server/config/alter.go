@@ -298,13 +298,16 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 	if err := checkListenerLimits(s.values, values); err != nil {
 		return err
 	}
+	if err := checkLocalRetention(s.values, values); err != nil {
+		return err
+	}
 	return checkNotYet(s.given, given)
 }
 
-// checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool). klamm has
-// no such pools; a script that steps through the sizes finds the same steps.
+// checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool, LogCleaner). But for
+// the cleaner klamm has no such pools; a script that steps through the sizes finds the same steps.
 func checkPools(old, next *Values) error {
-	for _, name := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads"} {
+	for _, name := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads", "log.cleaner.threads"} {
 		was, is := old.Int(name), next.Int(name)
 		why := ""
 		switch {
