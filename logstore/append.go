@@ -208,7 +208,7 @@ func (l *Log) takesRecordsLocked() error {
 		return err
 	}
 	if l.full.Load() {
-		return l.dirError("append to", l.dir, errNoRoom)
+		return l.dirError("append to", l.Dir(), errNoRoom)
 	}
 	return nil
 }
@@ -329,8 +329,8 @@ func (l *Log) rollLocked(nowMs int64) error {
 		return l.dirError("truncate", old.path(logSuffix), err)
 	}
 	l.producers.mapEnd = base
-	if _, err := l.producers.takeSnapshot(l.fs, l.dir, false); err != nil {
-		return l.dirError("write", l.dir, err)
+	if _, err := l.producers.takeSnapshot(l.fs, l.Dir(), false); err != nil {
+		return l.dirError("write", l.Dir(), err)
 	}
 	next := l.newSegment(base, nowMs)
 	if err := next.create(l.fullSize()); err != nil {

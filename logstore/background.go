@@ -164,9 +164,12 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	c := d.checkpoints[name]
 	logs := map[protocol.TopicPartition]*Log{}
 	entries := offsets{}
+	moves := map[*move]*Log{}
 	s.mu.Lock()
 	for tp, p := range s.logs {
 		switch {
+		case p.move != nil && p.move.to == d && p.usableLocked():
+			moves[p.move] = p.log
 		case p.dir != d || p.gone != nil:
 		case p.usableLocked():
 			logs[tp] = p.log
@@ -180,6 +183,11 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	for tp, l := range logs {
 		if offset, ok := checkpointed(name, l); ok {
 			entries[tp] = offset
+		}
+	}
+	for m, l := range moves {
+		if offset, ok := m.checkpointed(name, l); ok {
+			entries[m.p.tp] = offset
 		}
 	}
 	if err := c.write(d.fs, entries); err != nil {
@@ -203,7 +211,7 @@ func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
 		kept := offsets{}
 		s.mu.Lock()
 		for other, offset := range c.entries {
-			if p := s.logs[other]; p != nil && p.dir == d && p.gone == nil && other != tp {
+			if p := s.logs[other]; p != nil && (p.dir == d || p.move != nil && p.move.to == d) && p.gone == nil && other != tp {
 				kept[other] = offset
 			}
 		}

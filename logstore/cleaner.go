@@ -247,7 +247,7 @@ func (s *Store) compacted() []*partition {
 	s.mu.Unlock()
 	n := 0
 	for _, p := range list {
-		if p.log.compact.Load() && !p.log.uncleanable.Load() && p.log.Err() == nil {
+		if p.log.compact.Load() && !p.log.uncleanable.Load() && !p.log.moving.Load() && p.log.Err() == nil {
 			list[n] = p
 			n++
 		}
@@ -257,19 +257,29 @@ func (s *Store) compacted() []*partition {
 
 // throttle bounds the bytes per second of all threads together.
 type throttle struct {
-	perSecond float64
-	clock     func() time.Time
-	stop      <-chan struct{}
+	clock func() time.Time
+	stop  <-chan struct{}
 
-	mu   sync.Mutex
-	free time.Time // when what was spent so far is paid for; guarded by mu
+	mu        sync.Mutex
+	perSecond float64       // guarded by mu; 0 for no bound
+	changed   chan struct{} // guarded by mu; closed when perSecond changes
+	free      time.Time     // when what was spent so far is paid for; guarded by mu
 }
 
 // throttleBurst is how far a thread may be ahead of the rate.
 const throttleBurst = 50 * time.Millisecond
 
 func newThrottle(perSecond float64, clock func() time.Time, stop <-chan struct{}) *throttle {
-	return &throttle{perSecond: perSecond, clock: clock, stop: stop}
+	return &throttle{perSecond: perSecond, clock: clock, stop: stop, changed: make(chan struct{})}
+}
+
+// setRate changes the rate. Who waits by the old one goes on at once.
+func (t *throttle) setRate(perSecond float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.perSecond, t.free = perSecond, time.Time{}
+	close(t.changed)
+	t.changed = make(chan struct{})
 }
 
 // throttleStep is how often a thread that waits looks whether it still should.
@@ -278,10 +288,7 @@ const throttleStep = 100 * time.Millisecond
 // spend takes n bytes and waits until the rate allows them, unless the thread is
 // to end (errCleaningAborted) or alive fails.
 func (t *throttle) spend(n int, alive func() error) error {
-	var wait time.Duration
-	if t.perSecond > 0 {
-		wait = t.take(n, t.clock())
-	}
+	wait, changed := t.take(n, t.clock())
 	for {
 		select {
 		case <-t.stop:
@@ -298,6 +305,8 @@ func (t *throttle) spend(n int, alive func() error) error {
 		timer := time.NewTimer(step)
 		select {
 		case <-t.stop:
+		case <-changed:
+			step = wait
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -305,14 +314,18 @@ func (t *throttle) spend(n int, alive func() error) error {
 	}
 }
 
-// take notes n bytes and gives how long they have to wait.
-func (t *throttle) take(n int, now time.Time) time.Duration {
+// take notes n bytes and gives how long they have to wait, and what is closed
+// when that is not so any more.
+func (t *throttle) take(n int, now time.Time) (wait time.Duration, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.perSecond <= 0 {
+		return 0, t.changed
+	}
 	if t.free.Before(now) {
 		t.free = now
 	}
 	seconds := min(float64(n)/t.perSecond, math.MaxInt32)
 	t.free = t.free.Add(time.Duration(seconds * float64(time.Second)))
-	return t.free.Sub(now)
+	return t.free.Sub(now), t.changed
 }

@@ -185,8 +185,8 @@ func (l *Log) replaceSegments(p *cleaningPass, at, next int, w *cleanedSegment) 
 	if err := l.renameCopy(w, cleanedSuffix, swapSuffix); err != nil {
 		return errors.Join(err, l.removeSwap(w))
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	var gone []string
 	for i, s := range old {
@@ -196,14 +196,14 @@ func (l *Log) replaceSegments(p *cleaningPass, at, next int, w *cleanedSegment) 
 			return errors.Join(err, l.undoReplace(first, len(old), gone, w))
 		}
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	if err := l.renameCopy(w, swapSuffix, ""); err != nil {
 		return l.fail("rename", w.s.path(logSuffix), err)
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	s := l.newSegment(w.s.base, 0)
 	s.size.Store(w.pos)
@@ -240,8 +240,8 @@ func (l *Log) removeSwap(w *cleanedSegment) error {
 			return l.fail("remove", w.s.path(suffix)+swapSuffix, err)
 		}
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	return nil
 }
@@ -254,8 +254,8 @@ func (l *Log) undoReplace(first, n int, renamed []string, w *cleanedSegment) err
 			return l.fail("rename", path, err)
 		}
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	if err := l.removeSwap(w); err != nil {
 		return err
@@ -281,7 +281,7 @@ func (l *Log) renameDeletedLocked(s *segment, snapshot bool) (paths []string, er
 		suffixes = append(slices.Clip(suffixes), snapshotSuffix)
 	}
 	for _, suffix := range suffixes {
-		from := filepath.Join(l.dir, fileName(s.base, suffix))
+		from := filepath.Join(l.Dir(), fileName(s.base, suffix))
 		to := from + deletedSuffix
 		rerr := l.fs.Rename(from, to)
 		if rerr == nil {

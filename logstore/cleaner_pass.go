@@ -103,9 +103,9 @@ func (p *cleaningPass) below(offset int64) int {
 }
 
 // alive fails when the log is not to be cleaned any more: it is being closed or deleted, was
-// cut, or its topic is not to be compacted now.
+// cut, moves, or its topic is not to be compacted now.
 func (p *cleaningPass) alive() error {
-	if p.log.ending.Load() || !p.log.compact.Load() || p.log.hints.generation() != p.generation {
+	if p.log.ending.Load() || p.log.moving.Load() || !p.log.compact.Load() || p.log.hints.generation() != p.generation {
 		return errCleaningAborted
 	}
 	return nil
@@ -370,7 +370,7 @@ type cleanedSegment struct {
 }
 
 func newCleanedSegment(p *cleaningPass, base int64) *cleanedSegment {
-	w := &cleanedSegment{p: p, disk: p.log.fs, s: newSegment(p.log.fs, p.log.files, p.log.dir, base, 0)}
+	w := &cleanedSegment{p: p, disk: p.log.fs, s: newSegment(p.log.fs, p.log.files, p.log.Dir(), base, 0)}
 	for _, c := range []*cachedFile{&w.s.log, &w.s.offsets.file, &w.s.times.file} {
 		c.path += cleanedSuffix
 	}
@@ -487,7 +487,7 @@ func (w *cleanedSegment) finish() error {
 		}
 	}
 	w.s.retire()
-	return l.dirError("sync", l.dir, l.fs.SyncDir(l.dir))
+	return l.dirError("sync", l.Dir(), l.fs.SyncDir(l.Dir()))
 }
 
 // discard removes the files of a copy that is not to be used. What it leaves

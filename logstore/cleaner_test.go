@@ -410,13 +410,13 @@ func TestCleanerOptionsThatCannotWork(t *testing.T) {
 func TestThrottle(t *testing.T) {
 	now := time.Unix(1000, 0)
 	th := newThrottle(1000, time.Now, make(chan struct{}))
-	if w := th.take(500, now); w != 500*time.Millisecond {
+	if w, _ := th.take(500, now); w != 500*time.Millisecond {
 		t.Errorf("half a second's bytes wait %v", w)
 	}
-	if w := th.take(1000, now); w != 1500*time.Millisecond {
+	if w, _ := th.take(1000, now); w != 1500*time.Millisecond {
 		t.Errorf("and a second's more %v", w)
 	}
-	if w := th.take(1, now.Add(time.Hour)); w != time.Millisecond {
+	if w, _ := th.take(1, now.Add(time.Hour)); w != time.Millisecond {
 		t.Errorf("after an hour one byte waits %v", w)
 	}
 	given := errors.New("given up")

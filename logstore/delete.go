@@ -72,6 +72,15 @@ func (s *Store) beginDelete(tp protocol.TopicPartition) (*partition, error) {
 		case p.dir.err != nil:
 			return nil, p.dir.err
 		}
+		if m := p.move; p.isReady() && m != nil {
+			s.mu.Unlock()
+			err := s.cancelMove(m)
+			s.mu.Lock()
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if p.isReady() {
 			p.gone = make(chan struct{})
 			s.loading.Add(1)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,13 +20,14 @@ type logDir struct {
 	// reserve is kept for what has to work on a full disk.
 	reserve *reserve
 
-	lock   vfs.Lock // nil when it could not be taken
-	clean  bool     // was closed cleanly the last time
-	meta   MetaProperties
-	found  bool         // meta was read from the file
-	drop   []*partition // to be set aside as deleted, while the directory is taken
-	syncs  sharedSync   // of the directory itself
-	starts sharedSync   // of the start offsets' checkpoint
+	lock    vfs.Lock // nil when it could not be taken
+	clean   bool     // was closed cleanly the last time
+	meta    MetaProperties
+	found   bool          // meta was read from the file
+	drop    []*partition  // to be set aside as deleted, while the directory is taken
+	futures []foundFuture // copies of logs that an earlier run was about to move here
+	syncs   sharedSync    // of the directory itself
+	starts  sharedSync    // of the start offsets' checkpoint
 
 	wantSaid time.Time // when it was last said that there is no room; guarded by Store.mu
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
@@ -95,7 +95,7 @@ func (s *Store) takeDirs() error {
 	}
 	for _, step := range []func(*logDir) error{
 		s.checkDir, s.lockExisting, s.checkDir, s.listDir, // refuse
-		s.makeDir, s.writeMeta, s.readCheckpoints, s.dropMark, s.fillReserve, s.dropDuplicates, // change
+		s.makeDir, s.writeMeta, s.readCheckpoints, s.dropMark, s.fillReserve, s.dropDuplicates, s.resumeMoves, // change
 	} {
 		for _, d := range s.dirs {
 			if d.err != nil {
@@ -200,6 +200,8 @@ func (s *Store) listDir(d *logDir) error {
 			s.log.Warn("directory holds no partition and is left alone", "path", path)
 		case kind == DirDeleted:
 			s.removals = append(s.removals, removal{paths: []string{path}, dir: d, due: s.o.Clock()})
+		case kind == DirFuture:
+			d.futures = append(d.futures, foundFuture{tp, d, path})
 		case kind != DirLive:
 			s.log.Warn("directory is no partition's present log and is left alone", "path", path)
 		default:
@@ -213,53 +215,6 @@ func (s *Store) listDir(d *logDir) error {
 		}
 	}
 	return nil
-}
-
-// chooseDuplicate decides between two directories of one partition. One without
-// a record is what was left when a directory failed while the log was made in
-// it, and was then made in another; it is to be removed. Apache's broker refuses
-// to start with it.
-func (s *Store) chooseDuplicate(a, b *partition) (keep *partition, err error) {
-	emptyA, err := s.isEmptyLog(a.path)
-	if err != nil {
-		return nil, &DirError{Dir: a.path, Path: a.path, Op: "list", Err: reason(err)}
-	}
-	emptyB, err := s.isEmptyLog(b.path)
-	if err != nil {
-		return nil, &DirError{Dir: b.path, Path: b.path, Op: "list", Err: reason(err)}
-	}
-	drop := b
-	switch {
-	case emptyB:
-		keep = a
-	case emptyA:
-		keep, drop = b, a
-	default:
-		return nil, &DuplicateLogError{a.tp, a.path, b.path}
-	}
-	s.log.Warn("partition is in two directories; the one without records is removed", "keep", keep.path, "remove", drop.path)
-	drop.dir.drop = append(drop.dir.drop, drop)
-	return keep, nil
-}
-
-// isEmptyLog says whether a partition's directory has no record.
-func (s *Store) isEmptyLog(path string) (bool, error) {
-	list, err := s.fs.ReadDir(path)
-	if err != nil {
-		return false, err
-	}
-	for _, e := range list {
-		if strings.Contains(e.Name(), logSuffix) { // .log.deleted and .log.swap too
-			info, err := e.Info()
-			if err != nil || info.Size() > 0 {
-				return false, err
-			}
-		}
-		if _, _, numbered := parseFileName(e.Name()); numbered && !strings.HasPrefix(e.Name(), fileName(0, "")) {
-			return false, nil // it has had records
-		}
-	}
-	return true, nil
 }
 
 // makeDir makes a missing directory and locks it.
@@ -379,6 +334,12 @@ func (s *Store) failDir(d *logDir, err error) {
 	d.err = err
 	var gone []protocol.TopicPartition
 	for tp, p := range s.logs {
+		if m := p.move; m != nil && (m.to == d || p.dir == d) {
+			m.stop()
+			if m.to == d {
+				p.dropMoveLocked()
+			}
+		}
 		if p.dir != d {
 			continue
 		}
@@ -399,7 +360,7 @@ func (s *Store) failDir(d *logDir, err error) {
 // failWith lets a log that did not fail itself answer every write with the
 // failure of its directory.
 func (l *Log) failWith(err error) {
-	e := &DirError{Dir: l.dir, Path: l.dir, Op: "write", Sticky: true, Err: err}
+	e := &DirError{Dir: l.Dir(), Path: l.Dir(), Op: "write", Sticky: true, Err: err}
 	var dirErr *DirError
 	if errors.As(err, &dirErr) {
 		e.Path, e.Op, e.Err = dirErr.Path, dirErr.Op, dirErr.Err
@@ -418,11 +379,15 @@ func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
 	}
 }
 
-// logFailed is told of what a log says went wrong with its disk.
+// logFailed is told of what went wrong with the disk. It is the log directory's
+// that the error is about; d, where it does not say: a log may have moved since.
 func (s *Store) logFailed(d *logDir, err error) {
 	var dirErr *DirError
+	if errors.As(err, &dirErr) {
+		d = s.dirOf(dirErr.Path, d)
+	}
 	switch {
-	case !errors.As(err, &dirErr):
+	case dirErr == nil:
 	case passes(err):
 		s.warnOfWant(d, err)
 	default:
@@ -453,7 +418,8 @@ func (s *Store) warnOfWant(d *logDir, err error) {
 type LogInfo struct {
 	Partition protocol.TopicPartition
 	SizeBytes int64
-	// OffsetLag is how far the log is behind; 0 for a present log.
+	// OffsetLag is how far the log is behind, in offsets; 0 for a present log, and -1
+	// for a copy whose log is out of reach.
 	OffsetLag int64
 	// Future says that the log is a copy on its way to another directory.
 	Future bool
@@ -482,11 +448,15 @@ func (s *Store) Dirs() []DirInfo {
 			if p.dir == d && p.usableLocked() {
 				logs[i][tp] = p.log
 			}
+			if m := p.move; m != nil && m.to == d {
+				infos[i].Logs = append(infos[i].Logs, LogInfo{Partition: tp, SizeBytes: m.copy.size.Load(), OffsetLag: m.lagLocked(), Future: true})
+			}
 		}
 	}
 	s.mu.Unlock()
 	for i := range infos {
 		if infos[i].Err != nil {
+			infos[i].Logs = nil
 			continue
 		}
 		if total, usable, err := s.fs.Space(infos[i].Path); err == nil {

@@ -44,6 +44,7 @@ type cachedFile struct {
 	file       vfs.File
 	refs       int
 	retired    bool
+	leaving    bool // its directory is being renamed
 	prev, next *cachedFile
 }
 
@@ -64,7 +65,7 @@ func (c *cachedFile) acquire() (vfs.File, error) {
 	b := c.budget
 	b.mu.Lock()
 	if err != nil {
-		if c.retired { // meanwhile, and its file renamed
+		if c.retired || c.leaving { // meanwhile, and its file renamed
 			err = errors.Join(errRetired, err)
 		}
 		b.mu.Unlock()
@@ -139,6 +140,14 @@ func (c *cachedFile) retire() {
 	if f != nil {
 		_ = f.Close() // what had to last was synced before
 	}
+}
+
+// leave says whether the file is about to be where nobody finds it: then not
+// finding it means that it is gone, as with retire.
+func (c *cachedFile) leave(leaving bool) {
+	c.budget.mu.Lock()
+	defer c.budget.mu.Unlock()
+	c.leaving = leaving
 }
 
 func (c *cachedFile) unlinkLocked() {

@@ -112,8 +112,8 @@ func (l *Log) syncFiles(closing bool) error {
 		}
 	}
 	if unnamed {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.fail("sync", l.dir, &syncError{err})
+		if err := l.fs.SyncDir(l.Dir()); err != nil {
+			return l.fail("sync", l.Dir(), &syncError{err})
 		}
 		for _, s := range v.segments {
 			s.named.Store(true)
@@ -168,7 +168,7 @@ func (l *Log) syncSegment(s *segment, indexes bool) error {
 
 // syncSnapshot syncs the producers' snapshot that was written at a roll.
 func (l *Log) syncSnapshot(offset int64) error {
-	f, err := l.fs.Open(filepath.Join(l.dir, fileName(offset, snapshotSuffix)))
+	f, err := l.fs.Open(filepath.Join(l.Dir(), fileName(offset, snapshotSuffix)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

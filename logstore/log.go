@@ -28,17 +28,18 @@ import (
 // pub (what readers see), a segment's mu (its indexes), FileBudget.mu. Waiting
 // appends are in queue, whose lock is never held together with another.
 // A write or a sync never happens under pub. cleaning is taken before all of them.
+// Only when the log moves are locks of the Store taken under mu: see Store.
 type Log struct {
 	fs         vfs.FS
-	dir        string
+	dir        atomic.Pointer[string] // changed under mu, flush and pub together
 	tp         protocol.TopicPartition
 	name       string
 	files      *FileBudget
 	run        func(func())
 	remove     func(paths []string, delayMs int64)
 	logger     *slog.Logger
-	full       *atomic.Bool // Options.Full, never nil
 	readFailed func(error)
+	full       *atomic.Bool // Options.Full, never nil; guarded by mu, as the log may move
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
 
@@ -71,8 +72,9 @@ type Log struct {
 	cleanedTo      atomic.Int64             // the log is compacted below this offset, -1 for not at all; changed under mu
 	compact        atomic.Bool              // config.Compact without mu
 	uncleanable    atomic.Bool              // an error of its content keeps it from being compacted
+	moving         atomic.Bool              // it is to be copied to another directory: cleaning ends and waits
 
-	cleaning sync.Mutex // held while the log is cleaned; taken before mu
+	cleaning sync.Mutex // held while the log is cleaned or copied; taken before mu
 
 	flush flushState
 	hints readHints
@@ -157,7 +159,7 @@ type Options struct {
 
 func newLog(o Options) *Log {
 	l := &Log{
-		fs: o.FS, dir: o.Dir, tp: o.Partition, name: o.Partition.String(), files: o.Files,
+		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
 		cleanedToLowered: o.CleanedToLowered, full: o.Full,
 	}
@@ -167,6 +169,7 @@ func newLog(o Options) *Log {
 	if l.full == nil {
 		l.full = new(atomic.Bool)
 	}
+	l.dir.Store(&o.Dir)
 	if l.files == nil {
 		l.files = NewFileBudget(64)
 	}
@@ -194,7 +197,7 @@ func newLog(o Options) *Log {
 }
 
 func (l *Log) newSegment(base, nowMs int64) *segment {
-	s := newSegment(l.fs, l.files, l.dir, base, nowMs)
+	s := newSegment(l.fs, l.files, l.Dir(), base, nowMs)
 	if most := min(l.config.SegmentJitterMs, l.config.SegmentMs); most > 0 {
 		s.jitterMs = rand.Int64N(most)
 	}
@@ -215,8 +218,9 @@ func (l *Log) snapshot() view {
 	return l.view
 }
 
-// Dir gives the partition's directory.
-func (l *Log) Dir() string { return l.dir }
+// Dir gives the partition's directory, which changes when the log moves to
+// another log directory.
+func (l *Log) Dir() string { return *l.dir.Load() }
 
 // Partition gives the partition that the log belongs to.
 func (l *Log) Partition() protocol.TopicPartition { return l.tp }
@@ -350,7 +354,7 @@ func (l *Log) writeEpochsLocked() error {
 	if !l.epochs.dirty {
 		return nil
 	}
-	path := filepath.Join(l.dir, leaderEpochFile)
+	path := filepath.Join(l.Dir(), leaderEpochFile)
 	if err := writeFileAtomically(l.fs, path, encodeLeaderEpochs(l.epochs.entries)); err != nil {
 		return l.dirError("write", path, err)
 	}
@@ -383,12 +387,12 @@ func (l *Log) dirError(op, path string, err error) error {
 	if corrupt(err) {
 		return &CorruptError{Path: path, Position: -1, Offset: -1, Err: err}
 	}
-	return &DirError{Dir: l.dir, Path: path, Op: op, Err: err}
+	return &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err}
 }
 
 // fail makes the log refuse writes from now on.
 func (l *Log) fail(op, path string, err error) error {
-	e := &DirError{Dir: l.dir, Path: path, Op: op, Err: err, Sticky: true}
+	e := &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err, Sticky: true}
 	if l.failed.CompareAndSwap(nil, e) {
 		l.logger.Error("log stops taking writes", "op", op, "path", path, "err", err)
 	}
@@ -435,13 +439,13 @@ func (l *Log) closeLocked() error {
 		return err
 	}
 	l.producers.mapEnd = max(l.producers.mapEnd, l.view.end)
-	if _, err := l.producers.takeSnapshot(l.fs, l.dir, true); err != nil {
-		return l.dirError("write", l.dir, err)
+	if _, err := l.producers.takeSnapshot(l.fs, l.Dir(), true); err != nil {
+		return l.dirError("write", l.Dir(), err)
 	}
 	if err := l.flushAll(true); err != nil {
 		return err
 	}
-	return l.dirError("sync", l.dir, l.fs.SyncDir(l.dir))
+	return l.dirError("sync", l.Dir(), l.fs.SyncDir(l.Dir()))
 }
 
 // Discard closes the files of a log whose directory is to be deleted, and writes

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"klamm/protocol"
 )
@@ -75,6 +76,19 @@ func DirName(tp protocol.TopicPartition) string { return tp.String() }
 func DeletedDirName(tp protocol.TopicPartition, unique string) string {
 	tail := "-" + strconv.Itoa(int(tp.Partition)) + "." + unique + dirSuffixes[DirDeleted]
 	return tp.Topic[:min(len(tp.Topic), maxNameLength-len(tail))] + tail
+}
+
+// FutureDirName gives the name of the directory in which a copy of the partition's
+// log comes about. It may be longer than a file system allows: see
+// CanMove.
+func FutureDirName(tp protocol.TopicPartition, unique string) string {
+	return DirName(tp) + "." + unique + dirSuffixes[DirFuture]
+}
+
+// CanMove says whether a partition's name is short enough for the name of a copy.
+func CanMove(tp protocol.TopicPartition) bool {
+	const uniqueLength = 32
+	return utf8.RuneCountInString(FutureDirName(tp, "")) <= maxNameLength-uniqueLength
 }
 
 // ParseDirName reads the name of a directory below a log directory

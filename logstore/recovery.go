@@ -37,7 +37,7 @@ func OpenLog(o Options) (*Log, error) {
 		for _, s := range r.segments {
 			s.retire()
 		}
-		return nil, l.dirError("open", l.dir, err)
+		return nil, l.dirError("open", l.Dir(), err)
 	}
 	if l.unsyncedSealed.Load() >= 0 {
 		// Compaction waits for it, and nobody may ever write to the log again and have it roll.
@@ -60,7 +60,7 @@ func (r *recoverer) open() error {
 	if err := r.readDirectory(); err != nil {
 		return err
 	}
-	entries, err := readLeaderEpochs(r.fs, r.dir)
+	entries, err := readLeaderEpochs(r.fs, r.Dir())
 	if err != nil {
 		// Rebuilt as far as segments are scanned; unlike Apache's broker, which
 		// takes the directory offline.
@@ -157,7 +157,7 @@ func (r *recoverer) readDirectory() error {
 }
 
 func (r *recoverer) list() error {
-	entries, err := r.fs.ReadDir(r.dir)
+	entries, err := r.fs.ReadDir(r.Dir())
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (r *recoverer) list() error {
 
 func (r *recoverer) removeFile(name string) error {
 	delete(r.names, name)
-	return removeIfExists(r.fs, filepath.Join(r.dir, name))
+	return removeIfExists(r.fs, filepath.Join(r.Dir(), name))
 }
 
 // finishSwaps ends a compaction (or a split) that was interrupted: .swap files
@@ -193,7 +193,7 @@ func (r *recoverer) finishSwaps(swaps []string, minCleaned int64) error {
 		if suffix != logSuffix+swapSuffix {
 			continue
 		}
-		end, err := r.endOfFile(filepath.Join(r.dir, name), offset)
+		end, err := r.endOfFile(filepath.Join(r.Dir(), name), offset)
 		if err != nil {
 			return err
 		}
@@ -208,12 +208,12 @@ func (r *recoverer) finishSwaps(swaps []string, minCleaned int64) error {
 		}
 	}
 	for _, name := range valid {
-		path := filepath.Join(r.dir, name)
+		path := filepath.Join(r.Dir(), name)
 		if err := r.fs.Rename(path, strings.TrimSuffix(path, swapSuffix)); err != nil {
 			return err
 		}
 	}
-	if err := r.fs.SyncDir(r.dir); err != nil {
+	if err := r.fs.SyncDir(r.Dir()); err != nil {
 		return err
 	}
 	return r.list()
@@ -281,12 +281,12 @@ func (r *recoverer) deleteFrom(n int) error {
 				return err
 			}
 		}
-		if err := r.producers.dropSnapshot(r.fs, r.dir, s.base); err != nil {
+		if err := r.producers.dropSnapshot(r.fs, r.Dir(), s.base); err != nil {
 			return err
 		}
 	}
 	r.segments = slices.Clone(r.segments[:n])
-	return r.fs.SyncDir(r.dir) // they must not come back behind what is written from here on
+	return r.fs.SyncDir(r.Dir()) // they must not come back behind what is written from here on
 }
 
 // recoverSegments finds the end of the log, after a crash by reading all that
@@ -484,12 +484,12 @@ func (r *recoverer) loadProducers() error {
 	}
 	p := &r.producers
 	hadSnapshot := len(p.snapshots) > 0
-	if err := p.removeStray(r.fs, r.dir, bases); err != nil {
+	if err := p.removeStray(r.fs, r.Dir(), bases); err != nil {
 		return err
 	}
 	for _, o := range slices.Clone(p.snapshots) {
 		if o > r.end || o <= r.view.start {
-			if err := p.dropSnapshot(r.fs, r.dir, o); err != nil {
+			if err := p.dropSnapshot(r.fs, r.Dir(), o); err != nil {
 				return err
 			}
 		}
@@ -501,7 +501,7 @@ func (r *recoverer) loadProducers() error {
 		v := view{segments: r.segments}
 		trusted = r.segments[v.floor(r.RecoveryPoint())].base
 	}
-	if err := p.load(r.fs, r.dir, r.view.start, trusted, r.view.start, r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
+	if err := p.load(r.fs, r.Dir(), r.view.start, trusted, r.view.start, r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
 		return err
 	}
 	if r.o.Clean && !hadSnapshot {
@@ -522,7 +522,7 @@ func (r *recoverer) replay() error {
 	for i := r.view.floor(p.mapEnd); i < len(r.segments); i++ {
 		s := r.segments[i]
 		if p.mapEnd = max(p.mapEnd, s.base); p.mapEnd == s.base && i >= len(r.segments)-2 {
-			if _, err := p.takeSnapshot(r.fs, r.dir, true); err != nil {
+			if _, err := p.takeSnapshot(r.fs, r.Dir(), true); err != nil {
 				return err
 			}
 		}

@@ -174,12 +174,12 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	// The next segment's name first, lest none be left; then the old ones' on the disk, since the start's
 	// checkpoint does without an entry once they are gone from here. Readers of the old ones wait for the
 	// lock and look again.
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return 0, 0, l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return 0, 0, l.fail("sync", l.Dir(), &syncError{err})
 	}
 	err = l.deleteSegmentsLocked(l.view.segments[:n])
-	if serr := l.fs.SyncDir(l.dir); serr != nil {
-		err = errors.Join(err, l.fail("sync", l.dir, &syncError{serr}))
+	if serr := l.fs.SyncDir(l.Dir()); serr != nil {
+		err = errors.Join(err, l.fail("sync", l.Dir(), &syncError{serr}))
 	}
 	l.pub.Lock()
 	l.view.segments = slices.Clone(l.view.segments[n:])

@@ -56,6 +56,13 @@ type StoreOptions struct {
 	// Cleaner says how compacted logs are compacted; the zero value does not.
 	Cleaner CleanerOptions
 
+	// MoveThreads (num.replica.alter.log.dirs.threads) is how many logs are copied to
+	// other directories at a time; 0 is as many as there are directories.
+	MoveThreads int
+	// MoveBytesPerSecond (replica.alter.log.dirs.io.max.bytes.per.second) bounds what
+	// they copy together; 0 for no bound. See Store.SetMoveRate.
+	MoveBytesPerSecond float64
+
 	// OnDirFailure is told, once per directory, that it went offline, why, and
 	// which partitions went with it: their logs take no write any more. It is called
 	// on a goroutine of its own, possibly before OpenStore has returned, and may
@@ -90,6 +97,9 @@ func (o *StoreOptions) setDefaults() {
 		o.MaxOpenFiles = 4096
 	}
 	o.RecoveryThreads = max(o.RecoveryThreads, 16)
+	if o.MoveThreads <= 0 {
+		o.MoveThreads = len(o.Dirs)
+	}
 	if o.FlushCheckMs == math.MaxInt64 {
 		o.FlushCheckMs = 0
 	}
@@ -133,8 +143,8 @@ func (e *TopicIDError) Error() string {
 // Store is the log directories of a broker and the logs in them, as Apache
 // Kafka's LogManager keeps them. It is safe for concurrent use.
 //
-// Locks are taken in this order: cleaner.set, cleaner.mu, logDir.cpMu, Store.mu,
-// those of a Log. Store.mu is never held over a call to the disk or to a Log.
+// Locks are taken in this order: altering, cleaner.set, cleaner.mu, Log.mu, logDir.cpMu,
+// Store.mu, the others of a Log. Store.mu is never held over a call to the disk.
 type Store struct {
 	o     StoreOptions
 	fs    vfs.FS
@@ -148,6 +158,8 @@ type Store struct {
 	removals []removal                              // guarded by mu; in the order of due
 	closed   bool                                   // guarded by mu
 
+	altering    sync.Mutex // held while it is decided where a log is to move
+	mover       mover
 	cleaner     cleaner
 	retaining   sync.Mutex    // held by who deletes old segments; before all other locks
 	stop        chan struct{} // closed to end the background
@@ -156,7 +168,8 @@ type Store struct {
 	loading     sync.WaitGroup
 }
 
-// partition is one partition's place in the Store.
+// partition is one partition's place in the Store. When its log has moved to
+// another directory there is a new one for it.
 type partition struct {
 	tp   protocol.TopicPartition
 	dir  *logDir
@@ -169,6 +182,7 @@ type partition struct {
 
 	topicID protocol.UUID // guarded by Store.mu; zero when not known
 	wanted  bool          // guarded by Store.mu; Create or GetOrCreate gave it to somebody
+	move    *move         // guarded by Store.mu; the log is on its way to another directory
 	// gone, when not nil, says that the partition is being deleted; it is closed
 	// when its name is free again. Guarded by Store.mu.
 	gone chan struct{}
@@ -192,6 +206,10 @@ func OpenStore(o StoreOptions) (*Store, error) {
 		logs:        map[protocol.TopicPartition]*partition{},
 		stop:        make(chan struct{}),
 		wakeRemoval: make(chan struct{}, 1),
+	}
+	s.mover = mover{
+		threads: o.MoveThreads, throttle: newThrottle(o.MoveBytesPerSecond, o.Clock, s.stop),
+		preferred: map[protocol.TopicPartition]*logDir{},
 	}
 	s.cleaner = cleaner{s: s, busy: map[*Log]bool{}}
 	if err := s.takeDirs(); err != nil {

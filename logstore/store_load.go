@@ -105,18 +105,18 @@ func (s *Store) create(tp protocol.TopicPartition, topicID protocol.UUID, c Conf
 			log, err := s.existing(p, topicID)
 			if err == nil {
 				log.Configure(c)
-				s.mu.Lock()
-				p.wanted = true
-				s.mu.Unlock()
+				s.want(tp)
 			}
 			return log, err
 		}
 		p.log, p.err = s.createIn(p, c)
+		s.mu.Lock()
 		if p.err != nil {
-			s.mu.Lock()
 			delete(s.logs, tp)
-			s.mu.Unlock()
+		} else {
+			delete(s.mover.preferred, tp)
 		}
+		s.mu.Unlock()
 		close(p.ready)
 		s.loading.Done()
 		if p.err == nil {
@@ -149,7 +149,7 @@ func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried
 		<-gone
 		s.mu.Lock()
 	}
-	d, err := s.chooseDirLocked(tried, known)
+	d, err := s.chooseDirLocked(tp, tried, known)
 	if err != nil {
 		return nil, false, err
 	}
@@ -159,18 +159,24 @@ func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried
 	return p, true, nil
 }
 
-// chooseDirLocked gives the online directory with the fewest logs, the first of several.
-func (s *Store) chooseDirLocked(tried map[*logDir]bool, known bool) (*logDir, error) {
+// chooseDirLocked gives the directory that was asked for, or else the online one
+// with the fewest logs, those included that are on their way there; the first of
+// several (LogManager.nextLogDirs).
+func (s *Store) chooseDirLocked(tp protocol.TopicPartition, tried map[*logDir]bool, known bool) (*logDir, error) {
 	count := map[*logDir]int{}
 	for _, p := range s.logs {
 		count[p.dir]++
+		if p.move != nil {
+			count[p.move.to]++
+		}
 	}
+	preferred := s.mover.preferred[tp]
 	var best *logDir
 	for _, d := range s.dirs {
 		switch {
 		case d.err != nil && known:
 			return nil, d.err
-		case d.err != nil || tried[d]:
+		case d.err != nil || tried[d] || preferred != nil && preferred != d:
 		case best == nil || count[d] < count[best]:
 			best = d
 		}
@@ -180,6 +186,15 @@ func (s *Store) chooseDirLocked(tried map[*logDir]bool, known bool) (*logDir, er
 			Err: fmt.Errorf("none of %d log directories takes it", len(s.dirs))}
 	}
 	return best, nil
+}
+
+// want notes that somebody asked for the partition, whose log is ready.
+func (s *Store) want(tp protocol.TopicPartition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.logs[tp]; p != nil && p.usableLocked() {
+		s.wantLocked(p)
+	}
 }
 
 // createIn makes the partition's directory with what belongs into it.
@@ -240,6 +255,12 @@ func (s *Store) existing(p *partition, topicID protocol.UUID) (*Log, error) {
 		return nil, &TopicIDError{Partition: p.tp, Path: p.path, OnDisk: onDisk, Given: topicID}
 	}
 	if err := writePartitionMetadata(s.fs, p.path, topicID); err != nil {
+		s.mu.Lock()
+		now := s.logs[p.tp]
+		s.mu.Unlock()
+		if now != nil && now != p && now.gone == nil { // it moved
+			return s.existing(now, topicID)
+		}
 		err = asDirError(p.path, err)
 		s.logFailed(p.dir, err)
 		return nil, err
@@ -262,13 +283,21 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	l, err := OpenLog(Options{
 		FS: d.fs, Full: &d.reserve.spent, Dir: p.path, Partition: p.tp, Config: c,
 		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
-		CleanedToLowered: func() error { return s.writeCheckpoint(d, cleanerCheckpoint) },
-		NowMs:            s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
+		CleanedToLowered: func() error {
+			s.mu.Lock()
+			now := s.logs[p.tp] // it may have moved
+			s.mu.Unlock()
+			if now == nil {
+				return ErrNoLog
+			}
+			return s.writeCheckpoint(now.dir, cleanerCheckpoint)
+		},
+		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Logger: s.log,
 		ReadFailed: func(err error) { s.logFailed(d, err) },
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.addRemovalLocked(d, paths, delayMs)
+			s.addRemovalLocked(s.dirOf(paths[0], d), paths, delayMs)
 		},
 	})
 	if err != nil {

@@ -276,9 +276,12 @@ func TestStoreRefusesWhatItCannotUse(t *testing.T) {
 
 func TestStoreRefusesALogInTwoDirectories(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
-	for _, d := range dirs {
+	for i, d := range dirs {
 		s := openStore(t, testStore(nil, d))
-		ok(t, appendTo(create(t, s, tpOf("t", 3), 1), 1))
+		l := create(t, s, tpOf("t", 3), 1)
+		if r := appendOne(t, l, build(t, spec{payload: dirs[i]}), 0, testNow); r.Err != nil {
+			t.Fatal(r.Err)
+		}
 		closeStore(t, s)
 	}
 	_, err := OpenStore(testStore(nil, dirs...))

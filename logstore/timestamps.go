@@ -174,7 +174,7 @@ func (l *Log) retryMoved(lookup func() error) error {
 		epoch := l.hints.generation()
 		err := lookup()
 		if err == nil || !l.movedSince(epoch, err) {
-			return l.dirError("read", l.dir, l.closedError(err))
+			return l.dirError("read", l.Dir(), l.closedError(err))
 		}
 	}
 }

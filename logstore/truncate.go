@@ -62,8 +62,8 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 	if err := l.deleteSegmentsLocked(gone); err != nil {
 		return err
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fail("sync", l.dir, &syncError{err})
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fail("sync", l.Dir(), &syncError{err})
 	}
 	return l.rebuildProducersLocked(offset, nowMs)
 }
@@ -89,8 +89,8 @@ func (l *Log) restartLocked(offset, nowMs int64) error {
 		return err
 	}
 	for _, o := range slices.Clone(l.producers.snapshots) {
-		if err := l.producers.dropSnapshot(l.fs, l.dir, o); err != nil {
-			return l.dirError("remove", l.dir, err)
+		if err := l.producers.dropSnapshot(l.fs, l.Dir(), o); err != nil {
+			return l.dirError("remove", l.Dir(), err)
 		}
 	}
 	l.producers.clear(offset)
@@ -158,13 +158,13 @@ func (l *Log) rebuildProducersLocked(end, nowMs int64) error {
 	p := &l.producers
 	for _, o := range slices.Clone(p.snapshots) {
 		if o > end || o <= l.view.start {
-			if err := p.dropSnapshot(l.fs, l.dir, o); err != nil {
-				return l.dirError("remove", l.dir, err)
+			if err := p.dropSnapshot(l.fs, l.Dir(), o); err != nil {
+				return l.dirError("remove", l.Dir(), err)
 			}
 		}
 	}
-	if err := p.load(l.fs, l.dir, l.view.start, end, l.view.start, nowMs, l.config.ProducerExpirationMs); err != nil {
-		return l.dirError("read", l.dir, err)
+	if err := p.load(l.fs, l.Dir(), l.view.start, end, l.view.start, nowMs, l.config.ProducerExpirationMs); err != nil {
+		return l.dirError("read", l.Dir(), err)
 	}
 	for i := l.view.floor(p.mapEnd); i < len(l.view.segments); i++ {
 		s := l.view.segments[i]

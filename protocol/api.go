@@ -27,6 +27,7 @@ const (
 	KeyOffsetForLeaderEpoch    int16 = 23
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
+	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyIncrementalAlterConfigs int16 = 44
@@ -55,6 +56,7 @@ var apis = []API{
 	{Key: KeyOffsetForLeaderEpoch, Name: "OffsetForLeaderEpoch", Min: 0, Max: 4, Flexible: 4},
 	{Key: KeyDescribeConfigs, Name: "DescribeConfigs", Min: 0, Max: 4, Flexible: 4},
 	{Key: KeyAlterConfigs, Name: "AlterConfigs", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyAlterReplicaLogDirs, Name: "AlterReplicaLogDirs", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 0, Max: 5, Flexible: 2},
 	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, Flexible: 2},
 	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, Flexible: 1},

@@ -9,13 +9,14 @@ package server
 //	5 whether a directory is cordoned
 //
 // Null asks for all partitions, an empty list for none. Partitions that are not
-// here are left out. Sizes are those of the segments' .log files.
+// here are left out. Sizes are those of the segments' .log files. A partition that
+// moves to another directory (AlterReplicaLogDirs) is in both: in the one that it
+// goes to as a future replica, with how many offsets the copy lacks.
 //
 // Refused: a directory that failed is answered with KAFKA_STORAGE_ERROR and
 // without topics.
 //
-// Missing on purpose: replicas that move between directories, and directories
-// that are cordoned; neither can be made so yet.
+// Missing on purpose: directories that are cordoned; none can be made so yet.
 
 import (
 	"cmp"

@@ -103,6 +103,8 @@ func logError(err error) (*kerr.Error, bool) {
 		return kerr.KafkaStorageError, true
 	case is[*logstore.CorruptError](err):
 		return kerr.CorruptMessage, true
+	case is[*logstore.UnknownDirError](err):
+		return kerr.LogDirNotFound, true
 	case is[*noTransactionError](err):
 		return kerr.InvalidTxnState, true
 	case is[*batch.CorruptError](err):

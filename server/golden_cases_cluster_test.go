@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,7 +45,43 @@ func clusterCases() []goldenCase {
 				return req
 			})}},
 	}
-	return append(append(cases, topicPartitionsCases()...), listResourcesCases()...)
+	return slices.Concat(cases, alterDirsCases(), topicPartitionsCases(), listResourcesCases())
+}
+
+// alterDirsCases are about a broker with one directory, from which nothing moves.
+func alterDirsCases() []goldenCase {
+	// to asks for a directory and a topic each, for partitions 0 and 5.
+	to := func(pairs ...string) goldenStep {
+		return step(func(t *talk) kmsg.Request {
+			req := kmsg.NewPtrAlterReplicaLogDirsRequest()
+			for i := 0; i+1 < len(pairs); i += 2 {
+				rd := kmsg.NewAlterReplicaLogDirsRequestDir()
+				rd.Dir = strings.ReplaceAll(pairs[i], "here", t.logDir())
+				rt := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+				rt.Topic, rt.Partitions = pairs[i+1], []int32{0, 5}
+				if len(rt.Topic) == 1 {
+					rt.Topic = t.n(rt.Topic)
+				}
+				rd.Topics = append(rd.Topics, rt)
+				req.Dirs = append(req.Dirs, rd)
+			}
+			return req
+		})
+	}
+	const key = kmsg.AlterReplicaLogDirs
+	return []goldenCase{
+		{name: "alter_replica_log_dirs/here", key: key, setup: written, steps: []goldenStep{to("here", "a"), to("here", "e"), to("here", "x"), to()}},
+		{name: "alter_replica_log_dirs/elsewhere", key: key, setup: written, steps: []goldenStep{to("/no/such/dir", "a"), to("here/", "a"), to("", "a"), to("relative", "x"), to("here/..", "a")}},
+		{name: "alter_replica_log_dirs/twice", key: key, setup: written, steps: []goldenStep{to("here", "a", "/no/such/dir", "a"), to("/no/such/dir", "a", "here", "a"), to("here", "a", "/no/such/dir", "e"), to("here", "a", "here", "e")}},
+		{name: "alter_replica_log_dirs/names", key: key, setup: written, steps: []goldenStep{
+			to("here", strings.Repeat("x", 213)), to("here", strings.Repeat("x", 214)), to("/no/such/dir", strings.Repeat("x", 214)), to("here", strings.Repeat("é", 213)), to("here", ""), to("here", "a b"),
+		}},
+	}
+}
+
+// logDir is the broker's first log directory.
+func (t *talk) logDir() string {
+	return t.do(kmsg.NewPtrDescribeLogDirsRequest()).(*kmsg.DescribeLogDirsResponse).Dirs[0].Dir
 }
 
 func topicPartitionsCases() []goldenCase {

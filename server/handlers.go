@@ -28,6 +28,7 @@ func init() {
 		protocol.KeyOffsetForLeaderEpoch:    typed(kmsg.NewPtrOffsetForLeaderEpochRequest, serveOffsetForLeaderEpoch),
 		protocol.KeyDescribeConfigs:         typed(kmsg.NewPtrDescribeConfigsRequest, serveDescribeConfigs),
 		protocol.KeyAlterConfigs:            typed(kmsg.NewPtrAlterConfigsRequest, serveAlterConfigs),
+		protocol.KeyAlterReplicaLogDirs:     typed(kmsg.NewPtrAlterReplicaLogDirsRequest, serveAlterReplicaLogDirs),
 		protocol.KeyDescribeLogDirs:         typed(kmsg.NewPtrDescribeLogDirsRequest, serveDescribeLogDirs),
 		protocol.KeyCreatePartitions:        typed(kmsg.NewPtrCreatePartitionsRequest, serveCreatePartitions),
 		protocol.KeyIncrementalAlterConfigs: typed(kmsg.NewPtrIncrementalAlterConfigsRequest, serveIncrementalAlterConfigs),

@@ -28,6 +28,7 @@ var shapes = map[int16][]field{
 	protocol.KeyOffsetForLeaderEpoch:    {since(3, fixed(4)), structs(text, structs(fixed(4), since(2, fixed(4)), fixed(4)))},
 	protocol.KeyDescribeConfigs:         {structs(fixed(1), text, list(text)), since(1, fixed(1)), since(3, fixed(1))},
 	protocol.KeyAlterConfigs:            {structs(fixed(1), text, structs(text, text)), fixed(1)},
+	protocol.KeyAlterReplicaLogDirs:     {structs(text, structs(text, list(fixed(4))))},
 	protocol.KeyDescribeLogDirs:         {structs(text, list(fixed(4)))},
 	protocol.KeyCreatePartitions:        {structs(text, fixed(4), structs(list(fixed(4)))), fixed(4), fixed(1)},
 	protocol.KeyIncrementalAlterConfigs: {structs(fixed(1), text, structs(text, fixed(1), text)), fixed(1)},

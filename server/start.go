@@ -95,6 +95,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 	})
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
 	dynamic.OnChange(b.reconfigureCleaner(dynamic))
+	dynamic.OnChange(b.reconfigureMoves(dynamic))
 	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
 	if err != nil {
 		return err
@@ -221,6 +222,8 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		Defaults:  topicConfig(dynamic, nil).Log,
 
 		Cleaner:                   config.Cleaner(v),
+		MoveThreads:               v.Int("num.replica.alter.log.dirs.threads"),
+		MoveBytesPerSecond:        config.MoveBytesPerSecond(v),
 		MaxOpenFiles:              maxOpenFiles(),
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
 		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
@@ -256,6 +259,18 @@ func (b *Broker) reconfigureCleaner(dynamic *config.Dynamic) func(config.Change)
 			return
 		}
 		was = now
+	}
+}
+
+// reconfigureMoves has logs move between directories at a rate that was changed
+// while the broker runs.
+func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
+	was := config.MoveBytesPerSecond(dynamic.Current())
+	return func(config.Change) {
+		if now := config.MoveBytesPerSecond(dynamic.Current()); now != was {
+			b.store.SetMoveRate(now)
+			was = now
+		}
 	}
 }
 

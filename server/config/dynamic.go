@@ -51,8 +51,24 @@ func (c Change) Has(names ...string) bool {
 // generated or not.
 func NewDynamic(b *Broker, brokerID int32) *Dynamic {
 	d := &Dynamic{static: b, brokerID: brokerID, listeners: map[int]func(Change){}}
-	d.state.Store(&dynamicState{given: b.originals(), values: b.values})
+	values := &Values{byKey: maps.Clone(b.values.byKey)}
+	_ = values.addThrottles(nil) // their defaults are valid
+	d.state.Store(&dynamicState{given: b.originals(), values: values})
 	return d
+}
+
+// addThrottles resolves the throttles, which no file gives, from the dynamic levels, the
+// weakest first.
+func (v *Values) addThrottles(levels ...map[string]string) error {
+	given := map[string]string{}
+	for _, level := range levels {
+		maps.Copy(given, level)
+	}
+	throttles, err := resolveAll(pointers(brokerThrottles), given)
+	if err == nil {
+		maps.Copy(v.byKey, throttles.byKey)
+	}
+	return err
 }
 
 // Current gives the settings as they are now.
@@ -98,6 +114,9 @@ func (d *Dynamic) update(props map[string]string, perBroker bool) []error {
 	}
 	next.given = d.combine(next.all, next.broker)
 	values, err := resolveGiven(next.given)
+	if err == nil {
+		err = values.addThrottles(next.all, next.broker)
+	}
 	if err != nil {
 		return append(errs, fmt.Errorf("dynamic configuration is not applied: %w", err))
 	}

@@ -42,6 +42,16 @@ func (t Topic) Compression() batch.Compression {
 	return c
 }
 
+// MoveBytesPerSecond gives what logs that move between directories may take together,
+// 0 for as much as there is. Nothing at all is next to nothing.
+func MoveBytesPerSecond(v *Values) float64 {
+	rate := v.Long("replica.alter.log.dirs.io.max.bytes.per.second")
+	if rate == math.MaxInt64 {
+		return 0
+	}
+	return max(float64(rate), 1)
+}
+
 // Cleaner gives how compacted logs are compacted, by the broker's settings.
 func Cleaner(v *Values) logstore.CleanerOptions {
 	o := logstore.CleanerOptions{

@@ -28,7 +28,7 @@ func TestNamesInCode(t *testing.T) {
 		}
 		seen++
 		fits := false
-		for _, p := range []*Property{brokerByName[name], topicByName[name]} {
+		for _, p := range []*Property{brokerByName[name], topicByName[name], quotaByName[name]} {
 			fits = fits || p != nil && (types == nil || slices.Contains(types, p.Type))
 		}
 		if !fits {
@@ -87,7 +87,7 @@ func eachCall(t *testing.T, f func(file, method, name string)) {
 
 func TestServedNamesExist(t *testing.T) {
 	for name := range servedBroker {
-		if _, ok := LookupBroker(name); !ok {
+		if _, ok := dynamicKey(name); !ok {
 			t.Errorf("servedBroker has %s, which is no property", name)
 		}
 	}

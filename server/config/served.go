@@ -23,6 +23,7 @@ var servedBroker = set(
 	"log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.size", "log.cleaner.io.buffer.load.factor",
 	"log.cleaner.backoff.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.delete.retention.ms",
 	"log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms",
+	"num.replica.alter.log.dirs.threads", "replica.alter.log.dirs.io.max.bytes.per.second",
 	"log.message.timestamp.type", "log.message.timestamp.difference.max.ms",
 	"log.message.timestamp.before.max.ms", "log.message.timestamp.after.max.ms",
 	"replica.high.watermark.checkpoint.interval.ms",

@@ -149,6 +149,14 @@ func (c *capture) fillAdmin(r kmsg.Request) {
 		conf.Name, conf.Value = "segment.ms", kmsg.StringPtr("0")
 		q.Configs = append(q.Configs, conf)
 		r.Resources = append(r.Resources, q)
+	case *kmsg.AlterReplicaLogDirsRequest:
+		for i, dir := range []string{"/no/such/dir", "/nor/this"} {
+			d := kmsg.NewAlterReplicaLogDirsRequestDir()
+			t := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+			t.Topic, t.Partitions = topic, []int32{int32(i), int32(i + 5)}
+			d.Dir, d.Topics = dir, append(d.Topics, t)
+			r.Dirs = append(r.Dirs, d)
+		}
 	case *kmsg.DescribeLogDirsRequest:
 		t := kmsg.NewDescribeLogDirsRequestTopic()
 		t.Topic, t.Partitions = topic, []int32{0, 1}
