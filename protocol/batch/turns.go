@@ -12,7 +12,9 @@ import (
 // the memory that codecs take; and what expands like no data does gives its turn
 // up and waits for the one that there is for such, in which it makes way for all
 // others again and again. So no number of them keeps a normal batch waiting for
-// longer than a few milliseconds, nor takes more than one processor.
+// longer than a few milliseconds, nor takes more than one processor. What is packed
+// anew has turns of its own: at the highest levels that takes seconds, for which those
+// do not wait whose batches are only checked.
 
 const (
 	// A batch that expands to more than both, its bytes times quickRatio and
@@ -29,6 +31,7 @@ const (
 
 var (
 	quickTurns  = make(chan struct{}, runtime.GOMAXPROCS(0))
+	packTurns   = make(chan struct{}, runtime.GOMAXPROCS(0))
 	longTurn    = make(chan struct{}, 1)
 	longWaiting atomic.Int32
 	longBytes   atomic.Int64
@@ -52,16 +55,20 @@ var errLongTurn = errors.New("the batch takes a long turn")
 // inTurn calls check when it is the turn of a batch of so many packed bytes,
 // whose records may expand to limit bytes: once, or twice if the quick turn is
 // not enough. check forgets what it found the first time. With quit closed
-// nothing is waited for.
-func inTurn(packed int, limit int64, quit <-chan struct{}, check func(turn) error) error {
+// nothing is waited for. pack says that check packs what it expands.
+func inTurn(packed int, limit int64, pack bool, quit <-chan struct{}, check func(turn) error) error {
+	turns := quickTurns
+	if pack {
+		turns = packTurns
+	}
 	quick := max(quickBytes, int64(packed)*quickRatio)
 	select {
-	case quickTurns <- struct{}{}:
+	case turns <- struct{}{}:
 	case <-quit:
 		return &BusyError{}
 	}
 	err := check(turn{limit: min(quick, limit)})
-	<-quickTurns
+	<-turns
 	if !takesLonger(err) || quick >= limit && err != errLongTurn {
 		return err
 	}

@@ -58,6 +58,56 @@ func TestBombsKeepNobodyWaiting(t *testing.T) {
 	longWaiters(t, 0)
 }
 
+// Batches that are packed anew, which may take long, wait for each other alone.
+func TestPackingKeepsNobodyWaiting(t *testing.T) {
+	fill := func(turns chan struct{}) (empty func()) {
+		for range cap(turns) {
+			turns <- struct{}{}
+		}
+		return func() {
+			for range cap(turns) {
+				<-turns
+			}
+		}
+	}
+	gone := make(chan struct{})
+	close(gone)
+	waits := in(LZ4)
+	waits.Quit = gone
+	d := Downconversion{Magic: 1}
+	set, err := d.Append(nil, sample(t, None, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := fill(packTurns)
+	for _, codec := range []Codec{None, Gzip, Zstd} {
+		if _, _, err := ValidateBatch(sample(t, codec, 20), open); err != nil {
+			t.Errorf("%v is checked while others are packed anew: %v", codec, err)
+		}
+		if _, _, err := ValidateBatch(sample(t, codec, 20), waits); !errors.As(err, new(*BusyError)) {
+			t.Errorf("%v is packed anew while there is no turn: %v", codec, err)
+		}
+	}
+	if _, _, err := ValidateSet(set, waits); !errors.As(err, new(*BusyError)) {
+		t.Errorf("a set is packed while there is no turn: %v", err)
+	}
+	empty()
+	defer fill(quickTurns)()
+	patient := make(chan struct{})
+	hung := time.AfterFunc(time.Minute, func() { close(patient) })
+	defer hung.Stop()
+	packs := in(LZ4)
+	packs.Quit = patient
+	for _, codec := range []Codec{None, Gzip, Zstd} {
+		if _, _, err := ValidateBatch(sample(t, codec, 20), packs); err != nil {
+			t.Errorf("%v is packed anew while others are checked: %v", codec, err)
+		}
+	}
+	if _, _, err := ValidateSet(set, packs); err != nil {
+		t.Errorf("a set is packed while others are checked: %v", err)
+	}
+}
+
 // A zstd frame with a large window is one for the long turn too.
 func TestWideWindowsTakeTheLongTurn(t *testing.T) {
 	defer holdLongTurn()()
@@ -96,7 +146,7 @@ func TestWaitingForTheLongTurnIsBounded(t *testing.T) {
 			defer giveBack()
 			quit := make(chan struct{})
 			take := func() error {
-				return inTurn(c.packed, 1<<40, quit, func(a turn) error {
+				return inTurn(c.packed, 1<<40, false, quit, func(a turn) error {
 					if !a.long {
 						return errLongTurn
 					}

@@ -44,7 +44,7 @@ func ValidateSet(set []byte, r Rules) (one []byte, info Info, err error) {
 	if u.codec == None && u.target.Codec == None {
 		return u.convert(set, t)
 	}
-	err = inTurn(len(set), t.limit, r.Quit, func(t turn) (err error) {
+	err = inTurn(len(set), t.limit, u.target.Codec != None, r.Quit, func(t turn) (err error) {
 		again := upconversion{rules: &r, codec: u.codec, target: u.target}
 		one, info, err = again.convert(set, t)
 		return err

@@ -177,7 +177,7 @@ func expanding(b []byte, r *Rules, h *Header, pack bool, check func(turn) error)
 	if h.Codec() != None && int64(h.Count)*minRecordSize > limit {
 		return &TooLargeError{Size: int64(h.Count) * minRecordSize, Limit: limit, Expanded: true}
 	}
-	return inTurn(len(b), limit, r.Quit, check)
+	return inTurn(len(b), limit, pack, r.Quit, check)
 }
 
 // readRecords reads every record, within what its turn allows. With into, the
