@@ -47,6 +47,7 @@ func (s *Store) doubtSegments() {
 }
 
 func (s *Store) checkDirs() {
+	s.deletionMs() // so that it sees the clock jump when it does
 	for _, d := range s.online() {
 		err := d.check()
 		if err == nil && d.reserve.spent.Load() {
@@ -249,7 +250,7 @@ func (s *Store) retainLogs(compactedOnly bool) {
 	// What one Expire finds must not be deleted before its own checkpoint is written.
 	s.retaining.Lock()
 	defer s.retaining.Unlock()
-	nowMs := s.o.Clock().UnixMilli()
+	nowMs := s.deletionMs()
 	expired := map[*Log]bool{}
 	s.eachLog("retention", func(l *Log) error {
 		if !s.wanted(l.Partition()) || compactedOnly && !l.compact.Load() {
@@ -301,7 +302,7 @@ func (s *Store) flushDue() {
 
 // expireProducers forgets producers that have been silent for too long.
 func (s *Store) expireProducers() {
-	nowMs := s.o.Clock().UnixMilli()
+	nowMs := s.deletionMs()
 	s.eachLog("expiry of producers", func(l *Log) error {
 		l.ExpireProducers(nowMs)
 		return nil

@@ -152,7 +152,7 @@ func (c *cleanerCrew) run(work *cleanerWork) {
 // cleanFilthiest cleans the log with the largest dirty part and reports whether
 // it did; false when there is none to clean, or that failed.
 func (s *Store) cleanFilthiest(work *cleanerWork) bool {
-	nowMs := s.o.Clock().UnixMilli()
+	nowMs := s.deletionMs()
 	p, c := s.grabFilthiest(nowMs)
 	if p == nil {
 		return false

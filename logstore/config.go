@@ -22,6 +22,10 @@ type Config struct {
 	IndexBytes int32
 	// RetentionMs and RetentionBytes (retention.ms, retention.bytes); below 0 for no limit.
 	RetentionMs, RetentionBytes int64
+	// FutureMs is how far ahead of the clock a record's timestamp may be
+	// (message.timestamp.after.max.ms; 0 where the broker stamps). One that is further ahead was
+	// taken while the clock was wrong, and nothing waits until then.
+	FutureMs int64
 	// FlushMessages (flush.messages) is how many records may be appended before
 	// they are synced; with 1 every append waits for the disk.
 	FlushMessages int64
@@ -57,6 +61,7 @@ func DefaultConfig() Config {
 		IndexBytes:         10 << 20,
 		RetentionMs:        7 * 24 * 3600 * 1000,
 		RetentionBytes:     -1,
+		FutureMs:           math.MaxInt64,
 		FlushMessages:      math.MaxInt64,
 		FlushMs:            math.MaxInt64,
 		FileDeleteDelayMs:  60000,

@@ -205,9 +205,18 @@ func (s *producers) seen(id, nowMs int64) {
 	}
 }
 
-// expired says whether a producer has been silent for too long.
+// expired says whether a producer has been silent for too long. A time that has not come, from
+// when the clock was ahead, does not keep it for ever.
 func (p *producer) expired(nowMs, expirationMs int64) bool {
-	return p.txnFirstOffset < 0 && nowMs-max(p.lastTimestamp, p.seenMs) >= expirationMs
+	p.seenMs = min(p.seenMs, nowMs)
+	last := p.seenMs
+	switch {
+	case p.lastTimestamp <= nowMs:
+		last = max(last, p.lastTimestamp)
+	case last == 0: // from a snapshot: it counts as silent from now on
+		p.seenMs, last = nowMs, nowMs
+	}
+	return p.txnFirstOffset < 0 && nowMs-last >= expirationMs
 }
 
 func (s *producers) removeExpired(nowMs, expirationMs int64) {

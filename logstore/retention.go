@@ -118,11 +118,17 @@ func (l *Log) tooOldLocked(_ int, nowMs int64) func(int, *segment) (bool, error)
 			i++
 			s = l.view.segments[i]
 		}
-		ts, err := s.retentionTimestamp(l.config.IndexIntervalBytes)
+		ts, err := s.agedTimestamp(&l.config, nowMs)
 		if err != nil {
 			return false, l.dirError("read", s.path(logSuffix), err)
 		}
-		return nowMs-ts > l.config.RetentionMs, nil
+		if old := nowMs-ts > l.config.RetentionMs; old || s.noticedMs == 0 {
+			return old, nil
+		}
+		for _, later := range l.view.segments[i:] { // their time counts from now as well
+			later.notice(nowMs)
+		}
+		return false, nil
 	}
 }
 

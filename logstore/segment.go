@@ -33,7 +33,8 @@ type segment struct {
 	size atomic.Int64
 
 	// Guarded by Log.mu.
-	createdMs int64
+	noticedMs, noticedSize int64 // when it was first noticed to have this size; see notice
+	createdMs              int64
 	// preallocated is how large the file was made, beyond what it holds; 0 where it
 	// ends with its last batch.
 	preallocated   int64
@@ -363,6 +364,32 @@ func (s *segment) retentionTimestamp(interval int32) (int64, error) {
 	return info.ModTime().UnixMilli(), nil
 }
 
+// agedTimestamp is that too, but never a time that has not come: a segment that was
+// written while the clock was ahead would hold up all that follow. Its age counts from when its
+// file was written, or where that is to come as well, from when that was noticed.
+func (s *segment) agedTimestamp(c *Config, nowMs int64) (int64, error) {
+	ts, err := s.retentionTimestamp(c.IndexIntervalBytes)
+	if err != nil || ts-nowMs <= c.FutureMs {
+		return ts, err
+	}
+	info, err := s.fs.Stat(s.path(logSuffix))
+	if err != nil {
+		return 0, err
+	}
+	if written := info.ModTime().UnixMilli(); written <= nowMs {
+		return written, nil
+	}
+	s.notice(nowMs)
+	return s.noticedMs, nil
+}
+
+// notice notes since when at the latest the segment is what it is, with a clock that may have gone back.
+func (s *segment) notice(nowMs int64) {
+	if size := s.size.Load(); s.noticedMs == 0 || s.noticedMs > nowMs || s.noticedSize != size {
+		s.noticedMs, s.noticedSize = nowMs, size
+	}
+}
+
 // rollTimestamp gives the first batch's largest timestamp, by which segments
 // roll in time; -1 when the segment is empty or the batch has none.
 func (s *segment) rollTimestamp() (int64, error) {
@@ -378,6 +405,10 @@ func (s *segment) rollTimestamp() (int64, error) {
 	}
 	return ts, err
 }
+
+// farFutureMs is how far ahead a segment's first timestamp may lie for it to roll by
+// timestamps: later ones may never come to lie segment.ms behind it.
+const farFutureMs = 3_600_000
 
 // shouldRoll says whether a batch has to go to a new segment
 // (LogSegment.shouldRoll). An empty segment rolls only where the batch's offset
@@ -406,8 +437,9 @@ func (s *segment) shouldRoll(c *Config, h *batch.Header, staged int, stagedBytes
 	if err != nil {
 		return false, err
 	}
+	s.createdMs = min(s.createdMs, nowMs) // the clock was set back
 	waited := nowMs - s.createdMs
-	if first >= 0 {
+	if first >= 0 && first-nowMs <= min(c.FutureMs, farFutureMs) {
 		waited = h.MaxTimestamp - first
 	}
 	return waited > c.SegmentMs-s.jitterMs, nil

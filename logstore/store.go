@@ -75,6 +75,9 @@ type StoreOptions struct {
 
 	// Clock tells the time; nil is time.Now.
 	Clock func() time.Time
+	// Elapsed tells how long the process has been running, by a clock that nobody sets; nil
+	// asks Clock, whose times know that too if they are time.Now's.
+	Elapsed func() time.Duration
 	// Logger hears of what an operator should know; nil is slog.Default.
 	Logger *slog.Logger
 }
@@ -85,6 +88,10 @@ func (o *StoreOptions) setDefaults() {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Elapsed == nil {
+		begun := o.Clock()
+		o.Elapsed = func() time.Duration { return o.Clock().Sub(begun) }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -160,6 +167,7 @@ type Store struct {
 
 	altering    sync.Mutex // held while it is decided where a log is to move
 	mover       mover
+	steady      steadyTime
 	cleaner     cleaner
 	retaining   sync.Mutex    // held by who deletes old segments; before all other locks
 	stop        chan struct{} // closed to end the background

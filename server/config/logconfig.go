@@ -10,7 +10,12 @@ import (
 // Log gives the part of a topic's settings that its logs go by. v are the broker's, for what no topic
 // sets; see Dynamic.Current.
 func (t Topic) Log(v *Values) logstore.Config {
+	future := t.TimestampAfterMaxMs
+	if t.LogAppendTime {
+		future = 0
+	}
 	return logstore.Config{
+		FutureMs:     future,
 		SegmentBytes: t.SegmentBytes, Preallocate: t.Preallocate, SegmentMs: t.RollMs(), SegmentJitterMs: t.SegmentJitterMs,
 		IndexIntervalBytes: t.IndexIntervalBytes, IndexBytes: t.IndexBytes,
 		RetentionMs: t.RetentionMs, RetentionBytes: t.RetentionBytes,
