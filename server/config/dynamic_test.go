@@ -167,3 +167,41 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestThrottlesAreDynamicOnly holds that a rate that no file gives follows what the tree holds, one
+// broker's over all brokers'.
+func TestThrottlesAreDynamicOnly(t *testing.T) {
+	const rate = "replica.alter.log.dirs.io.max.bytes.per.second"
+	b, _ := mustLoad(t, Options{Sets: []string{rate + "=7"}})
+	d := NewDynamic(b, 1)
+	told := 0
+	d.OnChange(func(c Change) {
+		told++
+		if !c.Has(rate) {
+			t.Errorf("told of %v", c.Names)
+		}
+	})
+	for _, step := range []struct {
+		all, broker string
+		want        float64
+	}{{"", "", 0}, {"1000", "", 1000}, {"1000", "20", 20}, {"", "0", 1}, {"", "9223372036854775807", 0}} {
+		for _, level := range []struct {
+			value string
+			set   func(map[string]string) []error
+		}{{step.all, d.SetDefault}, {step.broker, d.SetBroker}} {
+			props := map[string]string{}
+			if level.value != "" {
+				props[rate] = level.value
+			}
+			if errs := level.set(props); len(errs) != 0 {
+				t.Error(errs)
+			}
+		}
+		if got := MoveBytesPerSecond(d.Current()); got != step.want {
+			t.Errorf("all %q, broker %q: %g, want %g", step.all, step.broker, got, step.want)
+		}
+	}
+	if told != 4 {
+		t.Errorf("told %d times", told)
+	}
+}
