@@ -318,7 +318,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		},
 		BrokerConfigChanged: func(own, defaults map[string]string) {
 			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
-				b.logger.Warn("a dynamic property has no effect", "error", err)
+				b.logger.Warn("a dynamic property has no effect", "error", printable(err.Error()))
 			}
 		},
 		Room:   b.store.Room,
