@@ -9,7 +9,7 @@ import (
 // is many times what they cost on the wire, and no client sends it.
 const (
 	maxTopics     = 100_000
-	maxPartitions = 1_000_000
+	maxPartitions = 50_000
 )
 
 // reader reads a request in place. The first failure stays, and all later reads

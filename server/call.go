@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -38,8 +39,17 @@ func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, R
 		if len(c.body) > maxTypedBytes {
 			return fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
 		}
-		if err := checkShape(c.api, c.header.Version, c.body); err != nil {
+		elements, err := checkShape(c.api, c.header.Version, c.body)
+		if err != nil {
 			return fmt.Errorf("the body cannot be read: %w", err)
+		}
+		if elements > manyElements {
+			select {
+			case s.many <- struct{}{}:
+				defer func() { <-s.many }()
+			case <-c.conn.quit:
+				return net.ErrClosed
+			}
 		}
 		req := newRequest()
 		req.SetVersion(c.header.Version)

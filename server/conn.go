@@ -25,7 +25,7 @@ const flushBytes = 64 << 10
 // maxHeld is how many bytes of answers that cannot be sent yet a connection may
 // collect, because the client does not read or an earlier answer is awaited.
 // Then it is not read from until that changes.
-const maxHeld = 1 << 20
+const maxHeld = 256 << 10
 
 // readBuffer is the size of a connection's read buffer: enough for a small
 // request and the head of a large one. Bodies are read past it, straight into

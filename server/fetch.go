@@ -35,9 +35,15 @@ package server
 // Missing on purpose: preferred read replicas, which only other replicas are; the
 // part of a batch that fills a limit to the byte, which the reference sends and
 // clients drop.
+//
+// Bounded, where the reference goes by its heap: a request names 50,000 partitions
+// at most, or it cannot be read; sessions have 100,000 together, and a fetcher beyond
+// that gets none; with 50,000 in large fetches under way, another one is held back and
+// then answered at once (begin).
 
 import (
 	"iter"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -72,6 +78,8 @@ type fetchContext struct {
 	server  *Server
 	call    *call
 	version int16
+	size    int  // how many partitions the request and its session may have
+	held    bool // it waited to be read, and does not wait for records
 	req     protocol.FetchRequest
 	resp    protocol.FetchResponse
 	meta    *cluster.Metadata
@@ -113,8 +121,23 @@ func handleFetch(s *Server, c *call) error {
 	f := fetchContexts.Get().(*fetchContext)
 	defer f.free()
 	f.server, f.call, f.version, f.meta = s, c, c.header.Version, s.broker.Metadata()
+	end, err := f.begin(len(c.body) / leastFetchPartition)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if err := f.req.Parse(c.body, c.header.Version); err != nil {
 		return err
+	}
+	if n := s.sessions.sizeOf(f.req.SessionID); n > 0 {
+		end, err := f.begin(n)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	if f.held {
+		f.req.MaxWaitMs = 0
 	}
 	f.resp.Topics, f.resp.NodeEndpoints, f.resp.SessionID = f.resp.Topics[:0], nil, 0
 	f.resp.ErrorCode = f.open(s.nowMs())
@@ -138,6 +161,42 @@ func (f *fetchContext) knowsAny() bool {
 		code, _ := f.locate(&t)
 		return code == 0
 	})
+}
+
+const (
+	// leastFetchPartition is how many bytes a partition of a request takes at least.
+	leastFetchPartition = 16
+	// maxFetching bounds the partitions of all large fetches that are served or wait:
+	// each takes some 500 bytes. A fetch beyond that waits for a while as the bytes
+	// that it came in, and then for its turn to be read and answered at once.
+	maxFetching = 50_000
+	heldFetch   = 200 * time.Millisecond
+)
+
+// begin counts size more partitions of this fetch. With too many under way it holds
+// the fetch back. end is called when the fetch is served.
+func (f *fetchContext) begin(size int) (end func(), err error) {
+	s := f.server
+	f.size += size
+	if size <= maxFetchTargets || f.held {
+		return func() {}, nil
+	}
+	if s.fetching.Add(int64(size)) <= maxFetching {
+		return func() { s.fetching.Add(-int64(size)) }, nil
+	}
+	s.fetching.Add(-int64(size))
+	conn := f.call.conn
+	s.limits.bite(s, "partitions of fetches", "a fetch of many partitions is held back", "client", conn.nc.RemoteAddr().String())
+	if err := conn.park(s.now().Add(heldFetch), nil); err != nil {
+		return nil, err
+	}
+	select {
+	case s.many <- struct{}{}:
+		f.held = true
+		return func() { <-s.many }, nil
+	case <-conn.quit:
+		return nil, net.ErrClosed
+	}
 }
 
 // refuseAll answers with nothing but an error: at the top, with the session id
@@ -167,13 +226,13 @@ const maxFetchTargets = 1000
 // free gives the context back. Files that it read from have been released, or
 // are the answer's.
 func (f *fetchContext) free() {
-	if len(f.targets) > maxFetchTargets {
+	if len(f.targets) > maxFetchTargets || f.size > maxFetchTargets {
 		return
 	}
 	clear(f.results)
 	clear(f.targets)
 	clear(f.places)
-	f.server, f.call, f.meta, f.session, f.full = nil, nil, nil, nil, false
+	f.server, f.call, f.meta, f.session, f.full, f.size, f.held = nil, nil, nil, nil, false, 0, false
 	f.targets, f.results = f.targets[:0], f.results[:0]
 	fetchContexts.Put(f)
 }
@@ -248,6 +307,14 @@ func (f *fetchContext) requested() iter.Seq[fetchTarget] {
 // collect makes the request's partitions the targets. One that is named again
 // keeps its place and is asked what was said last.
 func (f *fetchContext) collect() {
+	named := 0
+	for i := range f.req.Topics {
+		named += len(f.req.Topics[i].Partitions)
+	}
+	f.targets = slices.Grow(f.targets, named)
+	if named > maxFetchTargets {
+		f.places = make(map[sessionKey]int, named)
+	}
 	for t := range f.requested() {
 		at, again := f.places[t.key]
 		if !again {

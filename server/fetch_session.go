@@ -115,6 +115,11 @@ func nextEpoch(e int32) int32 {
 	return e + 1
 }
 
+// maxSessionPartitions bounds the partitions of all sessions together: each takes
+// some 300 bytes, named once in 16. A fetcher beyond that gets no session, and names
+// its partitions in each request.
+const maxSessionPartitions = 100_000
+
 // sessionCache holds the fetch sessions, at most max of them.
 //
 // Order of locks: the cache's mu before a session's; never the other way round.
@@ -123,6 +128,7 @@ type sessionCache struct {
 
 	mu       sync.Mutex
 	sessions map[int32]*fetchSession // guarded by mu
+	size     int                     // guarded by mu; the sum of their cachedSize
 }
 
 func newSessionCache(maxSessions int) *sessionCache {
@@ -135,17 +141,45 @@ func (sc *sessionCache) get(id int32) *fetchSession {
 	return sc.sessions[id]
 }
 
+// sizeOf is how many partitions a session has, 0 for one that is not known.
+func (sc *sessionCache) sizeOf(id int32) int {
+	if id == 0 {
+		return 0
+	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if fs := sc.sessions[id]; fs != nil {
+		return fs.cachedSize
+	}
+	return 0
+}
+
 func (sc *sessionCache) remove(id int32) {
 	sc.mu.Lock()
-	delete(sc.sessions, id)
+	sc.removeLocked(id)
 	sc.mu.Unlock()
 }
 
-// touch notes that the session was used, with so many partitions.
+func (sc *sessionCache) removeLocked(id int32) {
+	if fs := sc.sessions[id]; fs != nil {
+		sc.size -= fs.cachedSize
+		delete(sc.sessions, id)
+	}
+}
+
+// touch notes that the session was used, with so many partitions. One that grew
+// to more than all may have together is given up: its fetcher begins another.
 func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.sessions[fs.id] == fs {
+		sc.size += size - fs.cachedSize
+	}
+	grew := size > fs.cachedSize
 	fs.lastUsedMs, fs.cachedSize = nowMs, size
-	sc.mu.Unlock()
+	if grew && sc.size > maxSessionPartitions {
+		sc.removeLocked(fs.id)
+	}
 }
 
 // create makes a session for size partitions if there is room, or if one that
@@ -154,7 +188,10 @@ func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 func (sc *sessionCache) create(privileged, usesTopicIDs bool, size int, nowMs int64, fill func(*fetchSession)) *fetchSession {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	if len(sc.sessions) >= sc.max && !sc.evictLocked(privileged, size, nowMs) {
+	if sc.size+size > maxSessionPartitions {
+		sc.expireLocked(nowMs)
+	}
+	if sc.size+size > maxSessionPartitions || len(sc.sessions) >= sc.max && !sc.evictLocked(privileged, size, nowMs) {
 		return nil
 	}
 	id := int32(0)
@@ -165,7 +202,17 @@ func (sc *sessionCache) create(privileged, usesTopicIDs bool, size int, nowMs in
 	fs.cachedSize = size
 	fill(fs)
 	sc.sessions[id] = fs
+	sc.size += size
 	return fs
+}
+
+// expireLocked gives up the sessions that are long unused.
+func (sc *sessionCache) expireLocked(nowMs int64) {
+	for id, fs := range sc.sessions {
+		if nowMs-fs.lastUsedMs > sessionEvictionMs {
+			sc.removeLocked(id)
+		}
+	}
 }
 
 // evictLocked gives up one session for a new one of so many partitions: one
@@ -190,10 +237,10 @@ func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool
 	case oldest == nil:
 		return false
 	case nowMs-oldest.lastUsedMs > sessionEvictionMs:
-		delete(sc.sessions, oldest.id)
+		sc.removeLocked(oldest.id)
 		return true
 	case least != nil && lessValuable(least, privileged, size, 0):
-		delete(sc.sessions, least.id)
+		sc.removeLocked(least.id)
 		return true
 	}
 	return false

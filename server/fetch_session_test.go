@@ -53,6 +53,34 @@ func TestSessionCacheEviction(t *testing.T) {
 	}
 }
 
+// All sessions together have so many partitions at most, whether they come with a
+// new session or are added to one.
+func TestPartitionsOfAllSessionsAreBounded(t *testing.T) {
+	sc := newSessionCache(10)
+	first := sessionOf(sc, false, maxSessionPartitions-10, 0)
+	small := sessionOf(sc, false, 5, 0)
+	if first == nil || small == nil {
+		t.Fatal("no session is made within the bound")
+	}
+	if sessionOf(sc, true, 6, 0) != nil {
+		t.Error("a session is made beyond the bound")
+	}
+	sc.touch(small, 20, 1)
+	if sc.get(small.id) != nil {
+		t.Error("a session that grew beyond the bound is kept")
+	}
+	sc.touch(first, 100, 1)
+	if sessionOf(sc, false, maxSessionPartitions-100, 1) == nil {
+		t.Error("what a session gave up is not given to another")
+	}
+	if sessionOf(sc, false, maxSessionPartitions, sessionEvictionMs+2) == nil {
+		t.Error("sessions long unused are in the way")
+	}
+	if sc.size != maxSessionPartitions {
+		t.Errorf("%d partitions are counted", sc.size)
+	}
+}
+
 func TestSessionWithoutSlotsIsNotMade(t *testing.T) {
 	if sessionOf(newSessionCache(0), false, 1, 0) != nil {
 		t.Error("a cache without slots made a session")

@@ -178,3 +178,32 @@ func TestShutdownDoesNotResetUnreadRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A fetch of many partitions, while others of that kind are under way, is answered
+// all the same: after a while, and without waiting for records.
+func TestFetchOfManyPartitionsIsHeldBack(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	b.server.fetching.Store(maxFetching)
+	many := fetch("t", 0, 0, forever, 1)
+	one := many.Topics[0].Partitions[0]
+	for i := range int32(2 * maxFetchTargets) {
+		one.Partition = i + 1
+		many.Topics[0].Partitions = append(many.Topics[0].Partitions, one)
+	}
+	c := b.dial()
+	got := c.ask(many).(*kmsg.FetchResponse)
+	if n := len(got.Topics[0].Partitions); n != 2*maxFetchTargets+1 {
+		t.Errorf("%d partitions are answered", n)
+	}
+	b.logged("partitions of fetches")
+	if n := b.server.fetching.Load(); n != maxFetching || len(b.server.many) != 0 {
+		t.Errorf("%d partitions are under way, %d turns taken", n, len(b.server.many))
+	}
+	b.server.fetching.Store(0)
+	many.MaxWaitMillis = 0
+	c.ask(many)
+	if n := b.server.fetching.Load(); n != 0 {
+		t.Errorf("%d partitions are under way", n)
+	}
+}

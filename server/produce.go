@@ -26,6 +26,9 @@ package server
 // and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
 //
+// A compressed batch that expands like no data does is checked in its turn; where
+// too many wait for that, it is told to come again (REQUEST_TIMED_OUT).
+//
 // A refusal tells the log start offset when it came from the log or its rules,
 // and -1 when the request was at fault.
 //

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"klamm/cluster"
@@ -46,7 +47,9 @@ type Server struct {
 	maxIdle         time.Duration // negative keeps idle connections
 	quotas          *connectionQuotas
 	budget          *byteBudget
-	born            time.Time // where ticks count from
+	fetching        atomic.Int64  // partitions of the large fetches under way, see fetchContext.begin
+	many            chan struct{} // held while a request of more than manyElements is served
+	born            time.Time     // where ticks count from
 
 	quit context.Context // ended by Shutdown, when it stops accepting
 	stop context.CancelFunc
@@ -78,6 +81,7 @@ func New(o Options) *Server {
 		sendBufferBytes: v.Int("socket.send.buffer.bytes"),
 		maxIdle:         time.Duration(v.Long("connections.max.idle.ms")) * time.Millisecond,
 		budget:          newByteBudget(v.Long("queued.max.request.bytes")),
+		many:            make(chan struct{}, 1),
 		born:            o.Now(),
 	}
 	s.quit, s.stop = context.WithCancel(context.Background())

@@ -8,8 +8,13 @@ import (
 	"klamm/protocol"
 )
 
-// maxElements bounds how many elements the lists of one request have in all.
-const maxElements = 1 << 20
+// maxElements bounds how many elements the lists of one request have in all, and
+// manyElements those from which on requests are served one at a time: an element of
+// two bytes takes some hundreds in memory, with what is answered to it.
+const (
+	maxElements  = 100_000
+	manyElements = 10_000
+)
 
 // shapes says how the requests that kmsg decodes are built, so that a body can
 // be walked before kmsg has it. kmsg makes room for as many elements as a list
@@ -66,13 +71,14 @@ func maybe(fields ...field) field     { return field{kind: maybeField, fields: f
 func since(from int16, f field) field { f.from = from; return f }
 func until(to int16, f field) field   { f.below = to + 1; return f }
 
-// checkShape walks a body. The error says why kmsg is not to have it.
-func checkShape(api *protocol.API, version int16, body []byte) error {
+// checkShape walks a body and counts the elements of its lists. The error says
+// why kmsg is not to have it.
+func checkShape(api *protocol.API, version int16, body []byte) (elements int, err error) {
 	w := walker{rest: body, version: version, flexible: api.IsFlexible(version), elements: maxElements}
 	if err := w.message(shapes[api.Key]); err != nil {
-		return fmt.Errorf("%w, %d bytes before the end", err, len(w.rest))
+		return 0, fmt.Errorf("%w, %d bytes before the end", err, len(w.rest))
 	}
-	return nil
+	return maxElements - w.elements, nil
 }
 
 var (

@@ -43,6 +43,7 @@ type hostile struct {
 	nc    net.Conn
 	deeds *deeds
 	stop  context.Context
+	there *sync.WaitGroup // of those that stay, see visitAll
 }
 
 // kinds are the ways to behave badly, all those of the list of what must not
@@ -276,11 +277,13 @@ func (h *hostile) ask(n int, request func() []byte) {
 }
 
 // answer reads one answer, if one comes.
-func (h *hostile) answer() bool {
+func (h *hostile) answer() bool { return h.answerWithin(2 * time.Second) }
+
+func (h *hostile) answerWithin(d time.Duration) bool {
 	if h.nc == nil {
 		return false
 	}
-	_ = h.nc.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = h.nc.SetReadDeadline(time.Now().Add(d))
 	br := bufio.NewReaderSize(h.nc, 16)
 	var size [4]byte
 	if _, err := io.ReadFull(br, size[:]); err != nil {

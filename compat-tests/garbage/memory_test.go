@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"klamm/compat-tests/harness"
 )
 
 // status reads a number of kB from /proc/PID/status, in bytes; 0 if it is not there.
@@ -32,4 +34,12 @@ func (w *world) settled(below int64) int64 {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return w.rss()
+}
+
+// raced is a bound on memory, which the race detector takes many times.
+func raced(bytes int64) int64 {
+	if harness.Small() {
+		return 10 * bytes
+	}
+	return bytes
 }
