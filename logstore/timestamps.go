@@ -66,7 +66,7 @@ func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset
 		if scan.h.MaxTimestamp < ts || scan.h.LastOffset() < start {
 			continue
 		}
-		t, found, err = scan.record(func(r *batch.Record) bool { return r.Timestamp >= ts && r.Offset >= start })
+		t, found, err = scan.record(func(r batch.Stamp) bool { return r.Timestamp >= ts && r.Offset >= start })
 		if err != nil || found {
 			return t, found, err
 		}
@@ -78,24 +78,20 @@ func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset
 }
 
 // record finds the first record of the current batch that matches.
-func (s *frames) record(match func(*batch.Record) bool) (t TimestampOffset, found bool, err error) {
+func (s *frames) record(match func(batch.Stamp) bool) (t TimestampOffset, found bool, err error) {
 	if s.h.Magic < batch.Magic { // one message, or a wrapper that stands for all inside
-		r := batch.Record{Offset: s.h.BaseOffset, Timestamp: s.h.MaxTimestamp}
-		return TimestampOffset{r.Offset, r.Timestamp, -1}, match(&r), nil
+		r := batch.Stamp{Offset: s.h.BaseOffset, Timestamp: s.h.MaxTimestamp}
+		return TimestampOffset{r.Offset, r.Timestamp, -1}, match(r), nil
 	}
 	data, err := s.body()
 	if err != nil {
 		return t, false, err
 	}
-	for r, err := range batch.Records(data, lookupExpandLimit) {
-		if err != nil {
-			return t, false, err
-		}
-		if match(&r) {
-			return TimestampOffset{r.Offset, r.Timestamp, s.h.PartitionLeaderEpoch}, true, nil
-		}
+	r, found, err := batch.FindStamp(data, lookupExpandLimit, match)
+	if err != nil || !found {
+		return t, false, err
 	}
-	return t, false, nil
+	return TimestampOffset{r.Offset, r.Timestamp, s.h.PartitionLeaderEpoch}, true, nil
 }
 
 // MaxTimestampOffset finds the first record that has the largest timestamp in
@@ -159,7 +155,7 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 	defer scan.close()
 	for err = scan.next(); err == nil; err = scan.next() {
 		if scan.h.MaxTimestamp == ts && scan.h.Count != 0 {
-			return scan.record(func(r *batch.Record) bool { return r.Timestamp == ts })
+			return scan.record(func(r batch.Stamp) bool { return r.Timestamp == ts })
 		}
 	}
 	if errors.Is(err, io.EOF) {

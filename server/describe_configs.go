@@ -15,6 +15,9 @@ package server
 // (INVALID_REQUEST); client metrics (INVALID_REQUEST), which a cluster on
 // ZooKeeper does not have.
 //
+// A resource that is named more than 4 times is refused (INVALID_REQUEST); the
+// reference describes it each time, in ten thousand bytes for ten.
+//
 // A null or empty list of names asks for all. A name that there is not is left
 // out.
 //
@@ -41,6 +44,10 @@ const (
 	resourceGroup         = kmsg.ConfigResourceType(32)
 )
 
+// maxDescribed is how often one request may name a resource: that takes ten
+// bytes, and what is answered a hundred thousand.
+const maxDescribed = 4
+
 // errUnknownTopic goes to the client as a code alone.
 var errUnknownTopic = refuse(kerr.UnknownTopicOrPartition, "")
 
@@ -54,11 +61,20 @@ func serveDescribeConfigs(s *Server, _ *call, req *kmsg.DescribeConfigsRequest) 
 			whole = refuse(kerr.InvalidRequest, fmt.Sprintf("Resource type %d has no configuration here.", req.Resources[i].ResourceType))
 		}
 	}
+	type resource struct {
+		kind kmsg.ConfigResourceType
+		name string
+	}
+	described := make(map[resource]int)
 	for i := range req.Resources {
 		in := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
 		entries, err := []config.Entry(nil), whole
+		one := resource{in.ResourceType, in.ResourceName}
+		if described[one]++; err == nil && described[one] > maxDescribed {
+			err = refuse(kerr.InvalidRequest, "The resource is named too often.")
+		}
 		if err == nil {
 			entries, err = s.describeResource(in, config.DescribeOptions{
 				Names: in.ConfigNames, Synonyms: req.IncludeSynonyms, Documentation: req.IncludeDocumentation,

@@ -324,3 +324,21 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 		t.Errorf("the send buffer has %d bytes, the system's has %d", got, want)
 	}
 }
+
+// A resource that is named again and again is not described each time: the answer
+// would take ten thousand times what the request does.
+func TestDescriptionsOfOneResourceAreBounded(t *testing.T) {
+	b := runBroker(t)
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	req.Version = 4
+	for range maxDescribed + 3 {
+		one := kmsg.NewDescribeConfigsRequestResource()
+		one.ResourceType, one.ResourceName = resourceBroker, "0"
+		req.Resources = append(req.Resources, one)
+	}
+	for i, r := range b.dial().ask(req).(*kmsg.DescribeConfigsResponse).Resources {
+		if refused := r.ErrorCode != 0; refused != (i >= maxDescribed) || refused == (len(r.Configs) > 0) {
+			t.Errorf("resource %d: error %d, %d configs", i, r.ErrorCode, len(r.Configs))
+		}
+	}
+}

@@ -32,16 +32,17 @@ func TestEachCostsLittle(t *testing.T) {
 		connections int
 		visit       func(h *hostile)
 		most        int64 // in bytes; 0 for maxCost
+		stores      bool  // bombs that are what they say
 	}{
-		{"connections that say nothing", manyConnections(t), func(h *hostile) { h.stay() }, 0},
+		{"connections that say nothing", manyConnections(t), func(h *hostile) { h.stay() }, 0, false},
 		{"100 MB claimed and a few bytes sent", 1000, func(h *hostile) {
 			h.send(append(binary.BigEndian.AppendUint32(nil, 100_000_000), make([]byte, 50)...))
 			h.stay()
-		}, 0},
+		}, 0, false},
 		{"100 MB claimed and 100 KB sent", 100, func(h *hostile) {
 			h.send(append(binary.BigEndian.AppendUint32(nil, 100_000_000), make([]byte, 100_000)...))
 			h.stay()
-		}, 0},
+		}, 0, false},
 		{"answers that nobody reads", 100, func(h *hostile) {
 			r := kmsg.NewPtrDescribeConfigsRequest()
 			r.SetVersion(4)
@@ -51,7 +52,7 @@ func TestEachCostsLittle(t *testing.T) {
 				r.Resources = append(r.Resources, one)
 			}
 			h.never(r)
-		}, 0},
+		}, 0, false},
 		{"huge arrays", 100, func(h *hostile) {
 			for range 100 {
 				if h.nc == nil && !h.dial() {
@@ -59,7 +60,7 @@ func TestEachCostsLittle(t *testing.T) {
 				}
 				h.ask(1, func() []byte { return hugeArrays(h.rng, h.request(h.rng)) })
 			}
-		}, 0},
+		}, 0, false},
 		{"lists of nothing, many times", 8, func(h *hostile) {
 			for _, r := range []struct{ key, version, element int16 }{{3, 1, 2}, {20, 1, 2}, {2, 1, 6}, {32, 0, 7}} {
 				for _, n := range []int{99_000, 1_000_000} {
@@ -69,7 +70,7 @@ func TestEachCostsLittle(t *testing.T) {
 					h.askBytes(r.key, r.version, listOf(n, make([]byte, r.element)))
 				}
 			}
-		}, maxSent},
+		}, maxSent, false},
 		{"fetches of many partitions", 8, func(h *hostile) {
 			for range 4 {
 				if h.nc == nil && !h.dial() {
@@ -77,23 +78,25 @@ func TestEachCostsLittle(t *testing.T) {
 				}
 				h.askBytes(1, 7, manyPartitions(49_000))
 			}
-		}, maxSent},
+		}, maxSent, false},
 		{"batches that are bombs", 100, func(h *hostile) {
 			for range 3 {
 				h.ask(1, func() []byte { return h.produce(h.rng, 9, h.small(false)) })
 			}
-		}, 0},
+		}, 0, false},
 		{"message sets that are bombs", 100, func(h *hostile) {
 			for range 3 {
 				h.ask(1, func() []byte { return h.produce(h.rng, int16(h.rng.IntN(3)), h.small(true)) })
 			}
-		}, 0},
+		}, 0, false},
 		{"old clients that fetch bombs", 50, func(h *hostile) {
-			b := pack(gzipCodec, recordHead(pack(gzipCodec, recordHead(1<<24), 30<<10).zeros-1), 30<<10)
-			s := &batchSpec{magic: 2, producer: -1, producerEpoch: -1, sequence: -1, epoch: -1, attributes: b.codec, count: 1, records: b.packed}
-			h.ask(1, func() []byte { return h.produce(h.rng, 9, s.encode()) })
+			h.ask(1, func() []byte { return h.produce(h.rng, 9, honestBomb()) })
 			h.ask(1, func() []byte { return h.oldFetch() })
-		}, 0},
+		}, 0, true},
+		{"times looked for in bombs", 50, func(h *hostile) {
+			h.ask(1, func() []byte { return h.produce(h.rng, 9, honestBomb()) })
+			h.ask(1, func() []byte { return h.offsetsByTime() })
+		}, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := harness.Start(t, harness.Options{Broker: "klamm", Properties: map[string]string{"auto.create.topics.enable": "false"}})
@@ -114,6 +117,9 @@ func TestEachCostsLittle(t *testing.T) {
 				t.Errorf("%d MB", cost>>20)
 			} else {
 				t.Logf("%d connections: %.1f MB", c.connections, float64(cost)/(1<<20))
+			}
+			if c.stores && harness.EndOffset(t, b.Addr, "hostile-0", 0) == 0 {
+				t.Error("no bomb was stored")
 			}
 		})
 	}
@@ -232,6 +238,27 @@ func (h *hostile) oldFetch() []byte {
 	one.Topic = h.topic(h.rng)
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.PartitionMaxBytes = 50 << 20
+	one.Partitions = append(one.Partitions, p)
+	r.Topics = append(r.Topics, one)
+	return kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:]
+}
+
+// honestBomb is a batch of 30 KB that is what it says: one record of 30 MB.
+func honestBomb() []byte {
+	b := pack(gzipCodec, recordHead(pack(gzipCodec, recordHead(1<<24), 30<<10).zeros-1), 30<<10)
+	s := &batchSpec{magic: 2, producer: -1, producerEpoch: -1, sequence: -1, epoch: -1, attributes: b.codec, count: 1, records: b.packed}
+	return s.encode()
+}
+
+// offsetsByTime asks for the offset of a time, for which batches are expanded.
+func (h *hostile) offsetsByTime() []byte {
+	r := kmsg.NewPtrListOffsetsRequest()
+	r.SetVersion(5)
+	r.ReplicaID = -1
+	one := kmsg.NewListOffsetsRequestTopic()
+	one.Topic = h.topic(h.rng)
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Timestamp = time.Now().Add(-time.Minute).UnixMilli()
 	one.Partitions = append(one.Partitions, p)
 	r.Topics = append(r.Topics, one)
 	return kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:]

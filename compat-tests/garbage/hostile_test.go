@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"regexp"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type orders struct {
 	Connections int
 	Rate        int // visits a second over all connections; 0 for as many as can be
 	Topics      int
+	Kinds       string // a regular expression of those of kinds that are meant
 	APIs        []servedAPI
 }
 
@@ -187,9 +189,12 @@ func (d *deeds) add(o *deeds) {
 
 // run visits until it is told to stop.
 func (h *hostile) run(o orders) {
+	meant := regexp.MustCompile(o.Kinds)
 	weights := 0
 	for _, k := range kinds {
-		weights += k.weight
+		if meant.MatchString(k.name) {
+			weights += k.weight
+		}
 	}
 	for h.stop.Err() == nil {
 		if o.Rate > 0 { // each connection's share, spread at random
@@ -202,6 +207,9 @@ func (h *hostile) run(o orders) {
 		}
 		n := h.rng.IntN(weights)
 		for _, k := range kinds {
+			if !meant.MatchString(k.name) {
+				continue
+			}
 			if n -= k.weight; n < 0 {
 				h.deeds.Visits++
 				h.deeds.ByKind[k.name]++

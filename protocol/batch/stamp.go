@@ -1,0 +1,59 @@
+package batch
+
+// Stamp is where a record stands, and its time in ms.
+type Stamp struct{ Offset, Timestamp int64 }
+
+// FindStamp looks for the first record of the one batch that b holds which
+// matches. It passes over keys and values, so that it holds nothing of what the
+// batch expands to, and expands it in turn with those that are validated. The
+// records may expand to limit bytes. match may be asked about a record twice. The
+// CRC is not checked. Errors are those of Records, and *BusyError.
+func FindStamp(b []byte, limit int64, match func(Stamp) bool) (found Stamp, ok bool, err error) {
+	b, h, err := whole(b)
+	if err != nil || h.Count == 0 { // compaction leaves batches without records
+		return found, false, err
+	}
+	find := func(t turn) error {
+		found, ok, err = findStamp(b, &h, t, match)
+		return err
+	}
+	if h.Codec() == None {
+		err = find(turn{limit: limit})
+	} else {
+		err = inTurn(len(b), limit, false, nil, find)
+	}
+	return found, ok, err
+}
+
+func findStamp(b []byte, h *Header, t turn, match func(Stamp) bool) (found Stamp, ok bool, err error) {
+	wide := wideNone
+	if t.long {
+		wide = wideOne
+	}
+	var c cursor
+	e, err := c.start(b, h, t.limit, wide)
+	if err == errLongTurn {
+		return found, false, err
+	}
+	if err != nil {
+		return found, false, invalid(err)
+	}
+	if e != nil {
+		defer e.release()
+	}
+	c.yield = t.long
+	for range h.Count {
+		g, err := c.glance()
+		if err != nil {
+			return found, false, invalid(err)
+		}
+		found = Stamp{h.BaseOffset + int64(g.offsetDelta), h.timestampOf(&fields{timestampDelta: g.timestampDelta})}
+		if match(found) {
+			return found, true, nil
+		}
+	}
+	if err := c.mustEnd(); err != nil {
+		return found, false, invalid(err)
+	}
+	return found, false, nil
+}
