@@ -60,6 +60,7 @@ type faultRun struct {
 
 	// unsynced says that a sync failed: what was not flushed on that disk before may be lost.
 	unsynced atomic.Bool
+	made     atomic.Bool // there are logs
 }
 
 // faultLog is what was asked of one log, and answered.
@@ -130,7 +131,7 @@ func (r *faultRun) options(disk vfs.FS) StoreOptions {
 	o.Defaults.RetentionMs = -1
 	o.OnDirFailure = func(dir string, err error, _ []protocol.TopicPartition) {
 		// A full disk takes nothing offline, but a directory that is new, or one whose sync failed.
-		if dir != "/d2" || full(r.mode.err) && len(r.logs) > 0 && !r.unsynced.Load() {
+		if dir != "/d2" || full(r.mode.err) && r.made.Load() && !r.unsynced.Load() {
 			r.errorf("%s goes offline: %v", dir, err)
 		}
 	}
@@ -234,6 +235,7 @@ func (r *faultRun) create(tp protocol.TopicPartition, id byte) {
 		r.check(nil, "create "+tp.String(), err)
 		return
 	}
+	r.made.Store(true)
 	r.order = append(r.order, tp)
 	r.logs[tp] = &faultLog{id: id, dir: l.Dir()[:len("/d1")]}
 }
