@@ -361,11 +361,14 @@ func TestMoveGoesOnAfterAStart(t *testing.T) {
 
 // hold makes the move stop where its copy is synced for the first time, until
 // release is called; the store is not held up by it.
-func (m *moving) hold() (release func()) {
+func (m *moving) hold() (release func()) { return m.holdAt("-future/" + leaderEpochFile) }
+
+// holdAt is that where a file is made whose path contains this.
+func (m *moving) holdAt(path string) (release func()) {
 	held, let := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	m.disk.SetHook(func(op vfs.Op) {
-		if op.Kind == vfs.OpCreate && strings.Contains(op.Path, "-future/"+leaderEpochFile) {
+		if op.Kind == vfs.OpCreate && strings.Contains(op.Path, path) {
 			once.Do(func() { close(held); <-let })
 		}
 	})
@@ -440,6 +443,25 @@ func TestLogChangesWhileItMoves(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRecordsDeletedRightBeforeTheSwap has records deleted when the new directory's
+// checkpoint has the old start already.
+func TestRecordsDeletedRightBeforeTheSwap(t *testing.T) {
+	m := newMoving(t, nil)
+	m.write(60)
+	release := m.holdAt("/b/" + highWatermarkCheckpoint)
+	_, err := m.l.DeleteRecordsBefore(33)
+	must(t, errors.Join(err, m.s.CheckpointStartOffset(m.tp)))
+	release()
+	m.check("/b")
+	again := &moving{TB: t, tp: m.tp, seq: m.seq, all: m.all}
+	again.open(m.disk.CrashClone(1), nil)
+	if got := again.l.StartOffset(); got != 33 {
+		t.Errorf("begins at %d after a crash, want 33", got)
+	}
+	closeStore(t, again.s)
+	closeStore(t, m.s)
 }
 
 func TestMovingLogIsDeleted(t *testing.T) {
