@@ -25,7 +25,10 @@ func TestKlammAnswersAsApacheDoes(t *testing.T) {
 	p := startPair(t, properties)
 	begin := time.Now()
 	p.base()
+	compareThem := p.beside()
 	p.tables()
+	p.headers()
+	p.sessions()
 	p.sweep()
 	for _, key := range slices.Sorted(maps.Keys(p.served)) {
 		if _, changes := changers[kmsg.Key(key)]; p.asks(key) && !changes {
@@ -39,6 +42,7 @@ func TestKlammAnswersAsApacheDoes(t *testing.T) {
 			p.Logf("%s took %s", kmsg.NameForKey(key), time.Since(began).Round(time.Second/10))
 		}
 	}
+	compareThem()
 	p.settle()
 	p.tell(time.Since(begin))
 	for i, used := range p.used {

@@ -72,6 +72,21 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|LogStartOffset)`, klamm: "76|87|2|0|3", apache: "-1", when: packed,
 		asked: "a batch that says that it is compressed and cannot be expanded", says: "klamm says INVALID_RECORD, or UNSUPPORTED_COMPRESSION_TYPE where there is no such codec; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "a producer tries again after an error of the server; the batch would never be taken"},
+	{apis: []kmsg.Key{kmsg.DeleteTopics}, from: 6, path: `\.Topics.*\.ErrorCode`, klamm: "42", apache: "29", when: deletesNothing,
+		asked: "to delete a topic with neither name nor id", says: "klamm says INVALID_REQUEST, as Apache Kafka 4.3.1 does; 3.9.2 says TOPIC_AUTHORIZATION_FAILED",
+		reason: "nobody is kept from anything"},
+	{apis: []kmsg.Key{kmsg.Produce}, from: 3, path: `.*\.(ErrorCode|BaseOffset|LogStartOffset)`, klamm: "87|2|-1", apache: `\d+`, when: func(q question) bool { return q.how == "bytes behind a batch" },
+		asked: "bytes behind a batch", says: "klamm says INVALID_RECORD; Apache drops them and stores the batch",
+		reason: "what is acknowledged is stored whole"},
+	{apis: []kmsg.Key{kmsg.Produce}, from: 3, path: `.*\.(ErrorCode|BaseOffset|LogStartOffset|LogAppendTime)`, klamm: "87|2|-1|0", apache: `\d+`, when: func(q question) bool { return q.how == "offset deltas that lie" },
+		asked: "an uncompressed batch whose records do not have the offsets that its header says", says: "klamm says INVALID_RECORD; Apache stores it",
+		reason: "its records would have offsets of others"},
+	{apis: []kmsg.Key{kmsg.Produce}, path: "", apache: isSilent, when: func(q question) bool { return q.how == "null for records" },
+		asked: "null for the records of a partition", says: "klamm says INVALID_RECORD; Apache never answers",
+		reason: "a client that waits for ever is served by nobody"},
+	{apis: []kmsg.Key{kmsg.AlterConfigs}, path: "", apache: isSilent, when: func(q question) bool { return q.how == "a resource twice beside another" },
+		asked: "to alter a resource that is named twice, beside others", says: "klamm says INVALID_REQUEST of it and alters the others; Apache never answers",
+		reason: "a client that waits for ever is served by nobody"},
 	{apis: []kmsg.Key{kmsg.Produce}, to: 2, path: `.*\.(ErrorCode|BaseOffset)`, klamm: "2|87|-1", apache: `\d+`, when: tornBatch,
 		asked: "messages of which the last is cut short", says: "klamm refuses them; Apache drops that one and acknowledges the rest, or nothing at all",
 		reason: "the producer believes all of them stored"},
@@ -99,6 +114,9 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `.*\.(ErrorCode|ErrorMessage)`, apache: "-1|null", when: oddOperation,
 		asked: "to append to or to subtract from a setting that there is not, or an operation that there is not", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache stumbles: UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
+	{apis: []kmsg.Key{kmsg.CreateTopics}, path: `\.Topics\[.*`, when: oddAssignment,
+		asked: "an assignment with a partition that has no replicas, or with partition -1", says: "klamm says INVALID_REPLICA_ASSIGNMENT, as Apache Kafka 4.3.1 does; 3.9.2 makes partitions without replicas, and stumbles over partition -1: UNKNOWN_SERVER_ERROR",
+		reason: "a partition without replicas can never be led"},
 	{apis: []kmsg.Key{kmsg.CreatePartitions}, path: `\.Topics.*`, apache: `-1|null`, when: noNode,
 		asked: "a topic without a name, called . or .., or with a NUL in its name", says: "klamm says UNKNOWN_TOPIC_OR_PARTITION; Apache stumbles over it and says UNKNOWN_SERVER_ERROR of all topics in the request",
 		reason: "the other topics of the request are served"},
@@ -139,6 +157,9 @@ const absent = `"<missing>"`
 
 // isClosed matches the end of a connection in place of an answer.
 const isClosed = `"the connection is closed"`
+
+// isSilent matches the want of an answer.
+const isSilent = `"no answer"`
 
 // lengthBelowNull is a malformed request with a length below -1 in it.
 func lengthBelowNull(q question) bool {
@@ -348,4 +369,21 @@ func setsSecurity(q question) bool {
 
 func setsClasses(q question) bool {
 	return sets(q, func(name string) bool { return name == "metric.reporters" })
+}
+
+// oddAssignment is a topic whose assignment makes no sense to a broker.
+func oddAssignment(q question) bool {
+	req, ok := said[*kmsg.CreateTopicsRequest](q)
+	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.CreateTopicsRequestTopic) bool { return senseless(t.ReplicaAssignment) })
+}
+
+func senseless(assignment []kmsg.CreateTopicsRequestTopicReplicaAssignment) bool {
+	return slices.ContainsFunc(assignment, func(a kmsg.CreateTopicsRequestTopicReplicaAssignment) bool {
+		return len(a.Replicas) == 0 || a.Partition < 0
+	})
+}
+
+func deletesNothing(q question) bool {
+	req, ok := said[*kmsg.DeleteTopicsRequest](q)
+	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.DeleteTopicsRequestTopic) bool { return t.Topic == nil && t.TopicID == [16]byte{} })
 }

@@ -17,8 +17,8 @@ const thisCentury = 1_600_000_000_000
 // unordered are arrays whose order in the reference is that of a hash table,
 // by API and field.
 var unordered = map[string]bool{
-	"Metadata.Topics": true, "Metadata.Partitions": true, "DescribeConfigs.Configs": true, "CreateTopics.Configs": true, "DescribeLogDirs.Topics": true, "DescribeLogDirs.Partitions": true, "AlterReplicaLogDirs.Topics": true, "AlterReplicaLogDirs.Partitions": true,
-	"DeleteRecords.Topics": true, "DeleteRecords.Partitions": true, "Produce.Topics": true, "Produce.Partitions": true,
+	"Metadata.Topics": true, "Metadata.Partitions": true, "DescribeConfigs.Configs": true, "CreateTopics.Configs": true, "DescribeLogDirs.Topics": true, "DescribeLogDirs.Partitions": true,
+	"AlterReplicaLogDirs.Topics": true, "AlterReplicaLogDirs.Partitions": true, "DeleteRecords.Topics": true, "DeleteRecords.Partitions": true, "Produce.Topics": true, "Produce.Partitions": true,
 }
 
 // tree turns an answer into maps, slices and plain values that two brokers can

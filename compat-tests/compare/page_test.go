@@ -40,7 +40,7 @@ var leftOut = []string{
 	"what a broker chooses: ids of topics, of the cluster, of fetch sessions and producers (that there is one is compared), its port and directories",
 	"the time of now in records and answers, and the size of the disk",
 	"the wording of messages for people and of the documentation of settings (that there are any is compared)",
-	"the order of what Apache's broker keeps in hash tables: topics and partitions in Metadata and DescribeLogDirs, settings in DescribeConfigs",
+	"the order of what Apache's broker keeps in hash tables: topics and partitions in Metadata, DescribeLogDirs and the answers to changes, settings in DescribeConfigs and CreateTopics",
 	"which replacement stands in an echoed name for bytes that are not UTF-8",
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -79,6 +80,7 @@ func (p *pair) both(do func(s *side) error) {
 // ask sends a question to both and compares what comes of it.
 func (p *pair) ask(q question) (klamm, apache outcome) {
 	var outcomes [2]outcome
+	began := time.Now()
 	p.both(func(s *side) error {
 		if s == p.klamm {
 			outcomes[0] = s.ask(q)
@@ -88,6 +90,9 @@ func (p *pair) ask(q question) (klamm, apache outcome) {
 		return nil
 	})
 	p.counts[kmsg.NameForKey(q.key)]++
+	if took := time.Since(began); took > time.Second {
+		p.Logf("%s v%d %s took %s: %s", kmsg.NameForKey(q.key), q.version, q.how, took.Round(time.Second/10), clipText(q.readable(), 300))
+	}
 	if q.key == int16(kmsg.CreateTopics) { // the answer may have ids of new topics
 		p.both(func(s *side) error { _, err := s.learn(); return err })
 	}

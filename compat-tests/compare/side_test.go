@@ -194,6 +194,9 @@ func (s *side) answerTo(correlation, probe int32) (body []byte, end string) {
 // read takes an answer apart. Its bytes have to be those that kmsg makes of it.
 func (s *side) read(q question, body []byte) outcome {
 	resp := kmsg.ResponseForKey(q.key)
+	if resp == nil {
+		return outcome{end: fmt.Sprintf("an answer: %x", clip(body))}
+	}
 	resp.SetVersion(q.version)
 	if q.key == int16(kmsg.ApiVersions) {
 		if len(body) > 1 && body[1] == 35 { // UNSUPPORTED_VERSION is told in version 0

@@ -186,12 +186,38 @@ func topicsTable() []written {
 	}
 	nullArray := kmsg.NewPtrDescribeLogDirsRequest()
 	nullArray.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: "alpha"}}
-	return []written{
+	deleted := func(name *string, id [16]byte) kmsg.Request {
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		req.TimeoutMillis = 30000
+		t := kmsg.NewDeleteTopicsRequestTopic()
+		t.Topic, t.TopicID = name, id
+		req.Topics = append(req.Topics, t)
+		return req
+	}
+	none := "none"
+	var made []written
+	for _, assignment := range [][][]int32{{{0, 0}}, {{0}}, {{-1, 0}}, {{1, 0}}, {{0, 0, 0}}, {{0, -1}}, {{0, 7}}, {{0, 0}, {0, 0}}, {{0, 0}, {2, 0}}, {{0, 0}, {1}}, {{0, 0}, {1, 0}}, {{0, 0}, {-1, 0}}} {
+		for _, numbers := range [][2]int32{{-1, -1}, {1, -1}, {-1, 1}} {
+			req := kmsg.NewPtrCreateTopicsRequest()
+			req.TimeoutMillis, req.ValidateOnly = 30000, true
+			t := kmsg.NewCreateTopicsRequestTopic()
+			t.Topic, t.NumPartitions, t.ReplicationFactor = "assigned", numbers[0], int16(numbers[1])
+			for _, a := range assignment {
+				ra := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+				ra.Partition, ra.Replicas = a[0], a[1:]
+				t.ReplicaAssignment = append(t.ReplicaAssignment, ra)
+			}
+			req.Topics = append(req.Topics, t)
+			made = append(made, written{name: "assignment", from: 1, req: req})
+		}
+	}
+	return append(made, []written{
+		{name: "neither name nor id", from: 6, req: deleted(nil, [16]byte{})}, {name: "name and id", from: 6, req: deleted(&none, placeholder("alpha"))}, {name: "unknown id", from: 6, req: deleted(nil, [16]byte{9})},
 		{name: "with null for the partitions", from: 2, req: nullArray, bytes: []byte{2, 6, 'a', 'l', 'p', 'h', 'a', 0, 0, 0}},
 		{name: "all topics", from: 1, req: kmsg.NewPtrMetadataRequest()},
 		{name: "neither name nor id", from: 10, req: nameless},
 		{name: "a name that no znode can have", req: more("alpha", "nul\x00")}, {name: "a name that no znode can have", req: more(".")}, {name: "unknown topic", req: more("alpha", "none")},
-	}
+	}...)
 }
 
 func configsTable() []written {
@@ -202,6 +228,8 @@ func configsTable() []written {
 		addResource(req, kind, resource)
 		out = append(out, written{name: name, req: req})
 	}
+	out = append(out, written{name: "a length changed to -2", to: 1, req: kmsg.NewPtrDescribeConfigsRequest(),
+		bytes: []byte{0, 0, 0, 1, 2, 0, 5, 'a', 'l', 'p', 'h', 'a', 0xff, 0xff, 0xff, 0xfe}})
 	describe("every setting of a topic", kmsg.ConfigResourceTypeTopic, "beta")
 	describe("every setting of the broker", kmsg.ConfigResourceTypeBroker, "0")
 	describe("every logger", kmsg.ConfigResourceTypeBrokerLogger, "0")
@@ -237,7 +265,11 @@ func produceTable() []written {
 	twice.Topics[0].Partitions = append(twice.Topics[0].Partitions, twice.Topics[0].Partitions[0])
 	topicTwice := produce("rec", 0, batch(nil, 1000))
 	topicTwice.Topics = append(topicTwice.Topics, produce("rec", 1, batch(nil, 1000)).Topics...)
+	lying := batch(nil, 1000, 1001)
+	lying[len(lying)-11] = 10 // the offset delta of the last record
 	return []written{
+		{name: "bytes behind a batch", from: 3, req: produce("strict", 0, append(batch(nil, 1000), 0, 0, 0, 0, 0))},
+		{name: "offset deltas that lie", from: 3, req: produce("strict", 0, crced(lying))},
 		{name: "no magic, and no such partition", from: 3, req: produce("rec", 9, torn)},
 		{name: "a message cut short", to: 2, req: produce("strict", 0, append(cut, cut[:20]...))},
 		{name: "not in gzip", from: 3, req: produce("rec", 0, gzip)}, {name: "no such codec", from: 3, req: produce("rec", 0, codec7)}, {name: "no such codec, and no such partition", from: 3, req: produce("rec", 9, codec7)},

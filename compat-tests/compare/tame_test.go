@@ -13,6 +13,12 @@ func tame(req kmsg.Request) {
 	switch req := req.(type) {
 	case *kmsg.ProduceRequest:
 		tameProduce(req)
+	case *kmsg.CreateTopicsRequest:
+		for i := range req.Topics {
+			if senseless(req.Topics[i].ReplicaAssignment) {
+				req.Topics[i].ReplicaAssignment = nil // 3.9.2 makes topics of some
+			}
+		}
 	case *kmsg.CreatePartitionsRequest:
 		if !req.ValidateOnly && len(req.Topics) > 1 && noNode(question{key: req.Key(), version: 0, body: req.AppendTo(nil), req: req}) {
 			req.ValidateOnly = true // one of the topics has the reference refuse the others
