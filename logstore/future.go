@@ -49,7 +49,7 @@ type futureLog struct {
 	epochs    []byte
 
 	end    atomic.Int64 // the copy's log end offset
-	size   atomic.Int64 // bytes of its .log files
+	size   atomic.Int64 // bytes of its .log files, an interrupted copy's among them
 	synced atomic.Int64 // the copy is on the disk below this offset
 }
 
@@ -92,12 +92,12 @@ func (c *futureLog) begin(generation uint64) error {
 	c.retire()
 	c.segments, c.sealed, c.found, c.snapshots = nil, 0, map[int64]int64{}, map[int64]bool{}
 	c.end.Store(0)
-	c.size.Store(0)
 	c.synced.Store(0)
 	list, err := c.fs.ReadDir(c.dir)
 	if err != nil {
 		return c.diskError("list", c.dir, err)
 	}
+	var size int64
 	for _, e := range list {
 		base, suffix, ok := parseFileName(e.Name())
 		if !ok || suffix != logSuffix {
@@ -108,7 +108,9 @@ func (c *futureLog) begin(generation uint64) error {
 			return c.diskError("open", c.path(e.Name()), err)
 		}
 		c.found[base] = info.Size()
+		size += info.Size()
 	}
+	c.size.Store(size)
 	c.generation, c.begun, c.settled = generation, true, false
 	return nil
 }
@@ -163,7 +165,11 @@ func (c *futureLog) dropBefore(base int64) error {
 			}
 		}
 		delete(c.snapshots, s.base)
-		c.size.Add(-s.size.Load())
+		size := s.size.Load()
+		if len(c.segments) == 1 {
+			size, c.have = max(size, c.have), 0
+		}
+		c.size.Add(-size)
 		c.segments, c.sealed = c.segments[1:], max(c.sealed-1, 0)
 	}
 	return nil
@@ -246,7 +252,6 @@ func (c *futureLog) copyBatch(src, dst *segment, scan *frames) error {
 	}
 	if same {
 		dst.size.Store(scan.pos)
-		c.size.Add(int64(len(data)))
 	} else {
 		if err := c.cutRest(dst); err != nil {
 			return err
@@ -286,11 +291,12 @@ func (c *futureLog) compare(dst *segment, at int64, data []byte) (bool, error) {
 // cutRest removes from an interrupted copy's file what the log does not have.
 func (c *futureLog) cutRest(dst *segment) error {
 	keep := dst.size.Load()
-	if c.have <= keep {
-		c.have = 0
+	rest := c.have - keep
+	c.have = 0
+	if rest <= 0 {
 		return nil
 	}
-	c.have = 0
+	c.size.Add(-rest)
 	f, err := dst.log.acquire()
 	if err != nil {
 		return c.diskError("open", dst.log.path, err)
@@ -450,6 +456,9 @@ func (c *futureLog) prune() error {
 		if err := removeIfExists(c.fs, c.path(e.Name())); err != nil {
 			return c.diskError("remove", c.path(e.Name()), err)
 		}
+	}
+	for _, size := range c.found {
+		c.size.Add(-size)
 	}
 	clear(c.found)
 	c.settled = true

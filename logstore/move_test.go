@@ -327,8 +327,8 @@ func TestMoveGoesOnAfterAStart(t *testing.T) {
 		})
 	}
 	m.open(other.Clone(), slowly)
-	if dir, info := m.future(); dir != "/b" || info.SizeBytes == 0 {
-		t.Errorf("after the start: %s %+v", dir, info)
+	if dir, info := m.future(); dir != "/b" || info.SizeBytes != m.l.SizeBytes() {
+		t.Errorf("after the start: %s %+v of %d bytes", dir, info, m.l.SizeBytes())
 	}
 	must(t, m.l.TruncateTo(100, testNow))
 	m.seq, m.all = 100, m.all[:50]
