@@ -220,7 +220,8 @@ func compactedStore(t *testing.T, disk *vfs.Mem) (*Store, *Log, *logBuffer) {
 	return s, l, said
 }
 
-// dirty appends two sealed segments of the same keys, and makes them durable.
+// dirty appends two sealed segments of the same keys, and makes them durable with
+// their indexes: what is cleaned ends at the recovery point.
 func dirty(t *testing.T, l *Log) {
 	t.Helper()
 	for i := range 20 {
@@ -228,7 +229,7 @@ func dirty(t *testing.T, l *Log) {
 	}
 	must(t, l.Roll(testNow))
 	l.SetHighWatermark(l.EndOffset())
-	must(t, l.Flush(l.EndOffset()))
+	must(t, l.flushAll(false))
 }
 
 func TestStoreCleansAndRemembers(t *testing.T) {
