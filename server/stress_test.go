@@ -170,15 +170,18 @@ func (s *stress) comeAndGo(i int) {
 	}
 }
 
-// consume reads everything that there is, with sessions, as it comes and goes.
+// consume reads everything that there is, with sessions, as it comes and goes. A client's
+// context ends before it is closed: while its loops run, Close of franz-go 1.22 races with them.
 func (s *stress) consume() {
 	for !s.stop.Load() {
-		cl := s.client(kgo.ConsumeTopics(stressTopic, "comes-0", "comes-1", "comes-2"), kgo.FetchMaxWait(50*time.Millisecond))
+		life, end := context.WithCancel(s.ctx)
+		cl := s.client(kgo.WithContext(life), kgo.ConsumeTopics(stressTopic, "comes-0", "comes-1", "comes-2"), kgo.FetchMaxWait(50*time.Millisecond))
 		for range 20 {
 			ctx, cancel := context.WithTimeout(s.ctx, 50*time.Millisecond)
 			cl.PollFetches(ctx)
 			cancel()
 		}
+		end()
 		cl.Close()
 	}
 }
