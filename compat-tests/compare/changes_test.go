@@ -211,15 +211,20 @@ func addResource(req *kmsg.DescribeConfigsRequest, kind kmsg.ConfigResourceType,
 	req.Resources = append(req.Resources, r)
 }
 
+// describeChanged asks for the settings of what can be set.
+func describeChanged() *kmsg.DescribeConfigsRequest {
+	req := describeTopics("alpha", "conf")
+	addResource(req, kmsg.ConfigResourceTypeBroker, "0")
+	addResource(req, kmsg.ConfigResourceTypeBroker, "")
+	return req
+}
+
 // settleConfigs compares the settings of what can be set, and takes them back.
 func (p *pair) settleConfigs(q question) {
-	all := describeTopics("alpha", "conf")
-	addResource(all, kmsg.ConfigResourceTypeBroker, "0")
-	addResource(all, kmsg.ConfigResourceTypeBroker, "")
-	p.steadily(asked(all, 4, q))
+	p.steadily(asked(describeChanged(), 4, q))
 	p.both(func(s *side) error {
 		for {
-			left, err := s.unset(all)
+			left, err := s.unset(describeChanged())
 			if err != nil || !left {
 				return err
 			}
