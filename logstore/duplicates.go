@@ -10,33 +10,41 @@ import (
 // chooseDuplicate decides between two directories of one partition. One of them is
 // to be removed when it is superfluous; Apache's broker refuses to start with both:
 //
+//   - one whose place the other took is what was left when the disk kept a log that
+//     moved from being renamed, whatever became of the log since: see moveMark;
 //   - one without a record is what was left when a directory failed while the log
 //     was made in it, and was then made in another;
-//   - one of which the other holds everything is what was left when a crash, or the
-//     disk, kept a log that moved from being renamed: see Store.swap.
+//   - one of which the other holds everything may go in any case.
 func (s *Store) chooseDuplicate(a, b *partition) (keep *partition, err error) {
-	emptyA, err := s.isEmptyLog(a.path)
-	if err != nil {
-		return nil, &DirError{Dir: a.path, Path: a.path, Op: "list", Err: reason(err)}
+	keep, drop, err := s.chooseByMark(a, b)
+	if err == nil && keep == nil {
+		keep, drop, err = s.chooseUnmarked(a, b)
 	}
-	emptyB, err := s.isEmptyLog(b.path)
 	if err != nil {
-		return nil, &DirError{Dir: b.path, Path: b.path, Op: "list", Err: reason(err)}
-	}
-	drop := b
-	switch {
-	case emptyB:
-		keep = a
-	case emptyA:
-		keep, drop = b, a
-	default:
-		if keep, drop, err = s.chooseByContent(a, b); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	s.log.Warn("partition is in two directories; the one that has nothing more is removed", "keep", keep.path, "remove", drop.path)
 	drop.dir.drop = append(drop.dir.drop, drop)
 	return keep, nil
+}
+
+// chooseUnmarked decides by what stands in the directories.
+func (s *Store) chooseUnmarked(a, b *partition) (keep, drop *partition, err error) {
+	emptyA, err := s.isEmptyLog(a.path)
+	if err != nil {
+		return nil, nil, &DirError{Dir: a.path, Path: a.path, Op: "list", Err: reason(err)}
+	}
+	emptyB, err := s.isEmptyLog(b.path)
+	if err != nil {
+		return nil, nil, &DirError{Dir: b.path, Path: b.path, Op: "list", Err: reason(err)}
+	}
+	switch {
+	case emptyB:
+		return a, b, nil
+	case emptyA:
+		return b, a, nil
+	}
+	return s.chooseByContent(a, b)
 }
 
 // isEmptyLog says whether a partition's directory has no record.

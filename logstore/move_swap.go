@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"klamm/logstore/vfs"
@@ -17,9 +18,9 @@ const swapBytes = 1 << 20
 //
 //  1. the copy gets the rest, and is synced, as the log is;
 //  2. the checkpoints of its log directory say from where on it may be read, and
-//     whether it may have gaps;
+//     whether it may have gaps, and a file in its own whose place it takes;
 //  3. its directory gets the partition's name: from here on it counts. A crash
-//     now leaves two directories of the same content: see sameLog;
+//     now leaves two directories: see moveMark;
 //  4. the log's directory is renamed to one that marks it as deleted.
 //
 // Where the last fails for the disk, the log directory that the log has left goes
@@ -37,7 +38,8 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	}
 	l.waitFlushIdle()
 	defer l.flushDone()
-	if err := s.readySwap(m); err != nil {
+	mark, err := s.readySwap(m)
+	if err != nil {
 		if errors.Is(err, errRetired) {
 			return false, nil
 		}
@@ -45,13 +47,13 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	}
 	live, gone := filepath.Join(m.to.path, DirName(m.p.tp)), filepath.Join(m.p.dir.path, DeletedDirName(m.p.tp, uniqueName()))
 	if err := s.renameIn(c.fs, m.to, c.dir, live); err != nil {
-		return false, errors.Join(err, s.renameIn(m.to.fs, m.to, live, c.dir))
+		return false, errors.Join(err, s.unswap(m, live, mark))
 	}
 	l.leaveLocked(true)
 	left := s.renameIn(m.p.dir.fs, m.p.dir, l.Dir(), gone)
 	if _, err := s.fs.Stat(gone); left != nil && passes(left) && err != nil { // no room for the longer name
 		l.leaveLocked(false)
-		return false, errors.Join(left, s.renameIn(m.to.fs, m.to, live, c.dir))
+		return false, errors.Join(left, s.unswap(m, live, mark))
 	}
 	l.adoptLocked(c, m.to, live)
 	s.mu.Lock()
@@ -75,32 +77,48 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	return true, nil
 }
 
+// unswap gives the copy its own name back. Where that is not sure to last, the log's
+// directory says that it is the one that counts.
+func (s *Store) unswap(m *move, live string, mark moveMark) error {
+	err := s.renameIn(m.to.fs, m.to, live, m.copy.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err // it had not lost it
+	}
+	if err := writeMoveMark(m.p.dir.fs, m.copy.log.Dir(), mark.overturned()); err != nil {
+		s.logFailed(m.p.dir, err)
+	}
+	return err
+}
+
 // readySwap does what comes before the names change. The log's mu is held, and
 // nobody syncs it.
-func (s *Store) readySwap(m *move) error {
+func (s *Store) readySwap(m *move) (mark moveMark, err error) {
 	c := m.copy
 	if err := c.alive(); err != nil {
-		return err
+		return mark, err
 	}
 	spend := c.spend
 	c.spend = func(int, func() error) error { return nil }
 	defer func() { c.spend = spend }()
 	if err := c.finishLocked(); err != nil {
-		return err
+		return mark, err
 	}
-	// So that the files are equal if both directories are found: see holdsAll.
+	// So that the files are equal if both directories are found: see logState.
 	if err := c.log.view.active().trim(); err != nil {
-		return c.log.dirError("truncate", c.log.view.active().path(logSuffix), err)
+		return mark, c.log.dirError("truncate", c.log.view.active().path(logSuffix), err)
 	}
 	if err := c.log.syncFiles(false); err != nil {
-		return err
+		return mark, err
 	}
 	for _, name := range []string{startOffsetCheckpoint, cleanerCheckpoint} {
 		if err := s.writeCheckpoint(m.to, name); err != nil {
-			return err
+			return mark, err
 		}
 	}
-	return c.alive()
+	if mark, err = s.markCopy(c); err != nil {
+		return mark, err
+	}
+	return mark, c.alive()
 }
 
 // renameIn renames a partition's directory in a log directory, durably.

@@ -613,7 +613,12 @@ func TestStaleLogOfAMoveIsRemoved(t *testing.T) {
 		t.Errorf("left in /a: %s", got)
 	}
 	closeStore(t, m.s)
-	// With something else in it nobody knows which one is right.
+	// Without a mark it goes by what stands in them, and with something else in the one nobody knows which is right.
+	must(t, stale.Remove("/b/t-0/"+moveMarkName))
+	unmarked := stale.Clone()
+	m.open(unmarked, nil)
+	m.check("/b")
+	closeStore(t, m.s)
 	f, err := stale.Open("/a/t-0/" + fileName(0, logSuffix))
 	must(t, err)
 	_, err = f.WriteAt([]byte{1}, 200)

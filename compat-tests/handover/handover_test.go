@@ -87,6 +87,7 @@ func (j *journey) start(t *testing.T, broker string, i int) *harness.Broker {
 		if err := b.Znodes(j.znodes()...); err != nil {
 			t.Fatal(err)
 		}
+		j.mark(t, b.LogDir)
 	} else if i > 0 {
 		// What klamm knew of the cluster does not come back from Apache's; it has
 		// to make do with the directory.
@@ -104,6 +105,23 @@ func (j *journey) start(t *testing.T, broker string, i int) *harness.Broker {
 	}
 	harness.AwaitTopic(t, j.addr, j.topic, partitions)
 	return b
+}
+
+// mark puts into each partition's directory what klamm leaves in one that a log moved to. Apache's broker is to
+// pass over it, and klamm's to find nothing wrong with it afterwards.
+func (j *journey) mark(t *testing.T, logDir string) {
+	t.Helper()
+	for p := range partitions {
+		name := filepath.Join(logDir, fmt.Sprintf("%s-%d", j.topic, p), "klamm-moved")
+		if err := os.WriteFile(name, []byte("0\n1\n0 0 0 0 e3b0c442\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if _, err := os.Stat(name); err != nil && !t.Failed() {
+				t.Errorf("the mark of a move is gone: %v", err)
+			}
+		})
+	}
 }
 
 // znodes is the cluster as the last broker knew it, for a ZooKeeper that knows
