@@ -58,6 +58,13 @@ compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of
 garbage: ## normal clients beside a hundred connections that send garbage for GARBAGE (30m)
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/garbage -args -garbage=$(GARBAGE)
 
+.PHONY: hostile
+hostile: ## what hurts, in some minutes: hostile bytes, full disks, directories that fail, on real file systems and on doubles
+	@failed=0
+	go test -count=1 -p 1 -timeout 15m ./compat-tests/garbage ./compat-tests/disk || failed=1
+	go test -count=1 -timeout 10m -run 'Hostile|Garbage|Fault|Full|Fail|Offline|Unread|Idle' ./server ./logstore/... ./cluster/... || failed=1
+	exit $$failed
+
 .PHONY: million
 million: tools ## LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/million -args -lines=$(LINES)

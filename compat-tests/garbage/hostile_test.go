@@ -26,7 +26,8 @@ type orders struct {
 	Connections int
 	Rate        int // visits a second over all connections; 0 for as many as can be
 	Topics      int
-	Kinds       string // a regular expression of those of kinds that are meant
+	Kinds       string        // a regular expression of those of kinds that are meant
+	ByteEvery   time.Duration // between the bytes of the connections that crawl
 	APIs        []servedAPI
 }
 
@@ -71,6 +72,11 @@ var kinds = []struct {
 		f := frame(h.request(h.rng))
 		h.send(f[:h.rng.IntN(len(f))])
 		h.linger(2000)
+	}},
+	{"large frames that never end", 1, func(h *hostile) {
+		f := frame(make([]byte, 1<<20))
+		h.send(f[:len(f)-1])
+		h.linger(1500)
 	}},
 	{"byte by byte", 3, func(h *hostile) {
 		for _, b := range frame(h.request(h.rng)) {
@@ -171,6 +177,15 @@ func hostileMain(text string) {
 			total.add(h.deeds)
 		})
 	}
+	for i := range crawlers {
+		all.Go(func() {
+			h := &hostile{target: g, rng: rand.New(rand.NewPCG(o.Seed, uint64(1<<32+i))), deeds: &deeds{ByKind: map[string]int64{}}, stop: stop}
+			h.crawl(o.ByteEvery)
+			mu.Lock()
+			defer mu.Unlock()
+			total.add(h.deeds)
+		})
+	}
 	all.Wait()
 	_ = json.NewEncoder(os.Stdout).Encode(&total) // a reader that is gone needs nothing
 }
@@ -222,6 +237,30 @@ func (h *hostile) run(o orders) {
 		}
 	}
 	h.close()
+}
+
+// crawlers is how many connections send a byte now and then all the while, beside those that visit.
+const crawlers = 20
+
+// crawl sends requests, and does nothing but wait between one byte and the next.
+func (h *hostile) crawl(every time.Duration) {
+	for h.stop.Err() == nil {
+		if h.nc == nil && !h.dial() {
+			h.pause(100 * time.Millisecond)
+			continue
+		}
+		h.deeds.ByKind["crawling"]++
+		for _, b := range frame(h.request(h.rng)) {
+			if !h.send([]byte{b}) {
+				break
+			}
+			h.deeds.ByKind["bytes of those that crawl"]++
+			if h.pause(every); h.stop.Err() != nil {
+				break
+			}
+		}
+		h.close()
+	}
 }
 
 func (h *hostile) pause(d time.Duration) {
