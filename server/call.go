@@ -43,7 +43,7 @@ func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, R
 		if err != nil {
 			return fmt.Errorf("the body cannot be read: %w", err)
 		}
-		if elements > manyElements {
+		if elements > manyElementsOf(c.api.Key) {
 			select {
 			case s.many <- struct{}{}:
 				defer func() { <-s.many }()

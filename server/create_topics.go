@@ -28,6 +28,8 @@ package server
 // Missing on purpose: create.topic.policy.class.name, which names a Java class.
 
 import (
+	"maps"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -68,8 +70,9 @@ func serveCreateTopics(s *Server, _ *call, req *kmsg.CreateTopicsRequest) kmsg.R
 	}
 	ctx, cancel := s.within(req.TimeoutMillis)
 	defer cancel()
+	told := createdTopics{server: s}
 	for i, res := range s.broker.CreateTopics(ctx, wanted, req.ValidateOnly) {
-		s.answerCreated(&resp.Topics[places[i]], res, &wanted[i])
+		told.answer(&resp.Topics[places[i]], res, &wanted[i])
 		if res.Err == nil && req.TimeoutMillis <= 0 && !req.ValidateOnly {
 			timedOut(&resp.Topics[places[i]])
 		}
@@ -89,8 +92,17 @@ func newTopic(in *kmsg.CreateTopicsRequestTopic) cluster.NewTopic {
 	return t
 }
 
-// answerCreated answers one topic.
-func (s *Server) answerCreated(out *kmsg.CreateTopicsResponseTopic, res cluster.TopicResult, asked *cluster.NewTopic) {
+// createdTopics tells the configurations of the topics that a request creates.
+// Those that are created alike share one description: it takes thousands of bytes,
+// and a topic may be named in ten.
+type createdTopics struct {
+	server    *Server
+	overrides map[string]string // of what is described
+	configs   []kmsg.CreateTopicsResponseTopicConfig
+}
+
+// answer answers one topic.
+func (d *createdTopics) answer(out *kmsg.CreateTopicsResponseTopic, res cluster.TopicResult, asked *cluster.NewTopic) {
 	out.ErrorCode, out.ErrorMessage = codeOf(res.Err), messageOf(res.Err)
 	if res.Err != nil {
 		return
@@ -102,11 +114,22 @@ func (s *Server) answerCreated(out *kmsg.CreateTopicsResponseTopic, res cluster.
 			overrides[c.Name] = *c.Value
 		}
 	}
-	for _, e := range s.config.DescribeTopic(overrides, config.DescribeOptions{}) {
+	if d.configs == nil || !maps.Equal(overrides, d.overrides) {
+		d.overrides, d.configs = overrides, d.server.describedConfigs(overrides)
+	}
+	out.Configs = d.configs
+}
+
+// describedConfigs puts a topic's configuration into the form of the answer.
+func (s *Server) describedConfigs(overrides map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
+	entries := s.config.DescribeTopic(overrides, config.DescribeOptions{})
+	configs := make([]kmsg.CreateTopicsResponseTopicConfig, len(entries))
+	for i, e := range entries {
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.Source, c.ReadOnly, c.IsSensitive = e.Name, e.Value, int8(e.Source), e.ReadOnly, e.Sensitive
-		out.Configs = append(out.Configs, c)
+		configs[i] = c
 	}
+	return configs
 }
 
 // timedOut answers a topic that nobody waited for.

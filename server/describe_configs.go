@@ -73,7 +73,7 @@ func serveDescribeConfigs(s *Server, _ *call, req *kmsg.DescribeConfigsRequest) 
 		entries, err := []config.Entry(nil), whole
 		one := resource{in.ResourceType, in.ResourceName}
 		if described[one]++; err == nil && described[one] > maxDescribed {
-			err = refuse(kerr.InvalidRequest, "The resource is named too often.")
+			err = errNamedTooOften
 		}
 		if err == nil {
 			entries, err = s.describeResource(in, config.DescribeOptions{

@@ -8,6 +8,9 @@ package server
 // by partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION) or is led
 // elsewhere (NOT_LEADER_OR_FOLLOWER).
 //
+// A partition that is named more than 4 times is refused (INVALID_REQUEST); the
+// reference tells its producers each time, thousands of bytes for four.
+//
 // Nothing is missing.
 
 import (
@@ -21,6 +24,7 @@ import (
 func serveDescribeProducers(s *Server, _ *call, req *kmsg.DescribeProducersRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeProducersResponse()
 	meta := s.broker.Metadata()
+	described := make(timesNamed)
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := kmsg.NewDescribeProducersResponseTopic()
@@ -30,25 +34,42 @@ func serveDescribeProducers(s *Server, _ *call, req *kmsg.DescribeProducersReque
 			err = kerr.UnknownTopicOrPartition
 		}
 		for _, partition := range in.Partitions {
-			out.Partitions = append(out.Partitions, s.describeProducers(in.Topic, partition, err))
+			out.Partitions = append(out.Partitions, s.describeProducers(in.Topic, partition, err, described))
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp
 }
 
+// errNamedTooOften refuses what a request asks again and again.
+var errNamedTooOften = refuse(kerr.InvalidRequest, "It is named too often.")
+
+// timesNamed counts how often a request names each partition.
+type timesNamed map[protocol.TopicPartition]int
+
+// tooOften counts one more time, and reports whether that is more than is answered.
+func (n timesNamed) tooOften(tp protocol.TopicPartition) bool {
+	n[tp]++
+	return n[tp] > maxDescribed
+}
+
 // describeProducers answers one partition. refused is what its topic is
-// refused for; only that comes with a message.
-func (s *Server) describeProducers(topic string, partition int32, refused error) kmsg.DescribeProducersResponseTopicPartition {
+// refused for.
+func (s *Server) describeProducers(topic string, partition int32, refused error, described timesNamed) kmsg.DescribeProducersResponseTopicPartition {
 	out := kmsg.NewDescribeProducersResponseTopicPartition()
 	out.Partition = partition
 	if refused != nil {
 		out.ErrorCode, out.ErrorMessage = codeOf(refused), messageOf(refused)
 		return out
 	}
-	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: partition})
+	tp := protocol.TopicPartition{Topic: topic, Partition: partition}
+	p, err := s.partition(tp)
 	if err != nil {
 		out.ErrorCode = codeOf(err)
+		return out
+	}
+	if described.tooOften(tp) {
+		out.ErrorCode, out.ErrorMessage = codeOf(errNamedTooOften), messageOf(errNamedTooOften)
 		return out
 	}
 	for _, known := range p.Log().ActiveProducers() {

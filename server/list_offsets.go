@@ -53,14 +53,14 @@ const consumerReplicaID = -1
 
 func serveListOffsets(s *Server, _ *call, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := kmsg.NewPtrListOffsetsResponse()
-	twice := listedTwice(req)
+	twice, listed := listedTwice(req), make(timesNamed)
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := kmsg.NewListOffsetsResponseTopic()
 		out.Topic = in.Topic
 		for j := range in.Partitions {
 			if req.Version == 0 {
-				out.Partitions = append(out.Partitions, s.oldOffset(req, in.Topic, &in.Partitions[j]))
+				out.Partitions = append(out.Partitions, s.oldOffset(req, in.Topic, &in.Partitions[j], listed))
 				continue
 			}
 			out.Partitions = append(out.Partitions, s.listOffset(req, in.Topic, &in.Partitions[j], twice))

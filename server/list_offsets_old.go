@@ -13,19 +13,24 @@ import (
 // oldOffset answers one partition in the form of version 0: a list of offsets at
 // which the log can be read, from before there were timestamps in records (see
 // logstore.Log.OffsetsBefore). A consumer is told the high watermark in place of
-// what lies behind it. Nothing is refused that has to do with a partition being
-// named twice. A number of offsets below zero is UNKNOWN_SERVER_ERROR, as with the
+// what lies behind it. A partition that is named more than 4 times is refused
+// (INVALID_REQUEST): the reference lists its offsets each time. A number of offsets below zero is UNKNOWN_SERVER_ERROR, as with the
 // reference.
-func (s *Server) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
+func (s *Server) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.ListOffsetsRequestTopicPartition, listed timesNamed) kmsg.ListOffsetsResponseTopicPartition {
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.OldStyleOffsets = in.Partition, []int64{}
 	if in.Timestamp < timestampEarliest {
 		out.ErrorCode = kerr.UnsupportedVersion.Code
 		return out
 	}
-	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: in.Partition})
+	tp := protocol.TopicPartition{Topic: topic, Partition: in.Partition}
+	p, err := s.partition(tp)
 	if err != nil {
 		out.ErrorCode = codeOf(err)
+		return out
+	}
+	if listed.tooOften(tp) {
+		out.ErrorCode = codeOf(errNamedTooOften)
 		return out
 	}
 	if in.MaxNumOffsets < 0 {

@@ -16,6 +16,19 @@ const (
 	manyElements = 10_000
 )
 
+// manyTopics counts in place of manyElements where topics are created: each is
+// answered with its configuration, a hundred times what names it.
+const manyTopics = 1000
+
+// manyElementsOf is the number of elements from which on requests of an API are
+// served one at a time.
+func manyElementsOf(key int16) int {
+	if key == protocol.KeyCreateTopics {
+		return manyTopics
+	}
+	return manyElements
+}
+
 // shapes says how the requests that kmsg decodes are built, so that a body can
 // be walked before kmsg has it. kmsg makes room for as many elements as a list
 // claims, and counts down as many tagged fields as a message claims, four

@@ -2,6 +2,7 @@ package garbage
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -79,6 +80,14 @@ func TestEachCostsLittle(t *testing.T) {
 				h.askBytes(1, 7, manyPartitions(49_000))
 			}
 		}, maxSent, false},
+		{"topics created by the thousand", 3, func(h *hostile) { h.asks(h.creations(9_990, false)) }, 0, false},
+		{"topics created with a configuration each", 3, func(h *hostile) { h.asks(h.creations(4_900, true)) }, 0, false},
+		{"producers of one partition told many times", 4, func(h *hostile) {
+			for range 50 {
+				h.ask(1, func() []byte { return h.firstOf(h.rng.Int64()) })
+			}
+			h.asks(h.producersOf(9_980))
+		}, 0, true},
 		{"batches that are bombs", 100, func(h *hostile) {
 			for range 3 {
 				h.ask(1, func() []byte { return h.produce(h.rng, 9, h.small(false)) })
@@ -180,12 +189,17 @@ func (h *hostile) never(r kmsg.Request) {
 	h.stay()
 }
 
-// askBytes asks with a body of any bytes, and reads the answer if one comes.
+// askBytes asks with a body of any bytes.
 func (h *hostile) askBytes(key, version int16, body []byte) {
 	header := binary.BigEndian.AppendUint16(nil, uint16(key))
 	header = binary.BigEndian.AppendUint16(header, uint16(version))
 	header = append(header, 0, 0, 0, 1, 0xff, 0xff)
-	if h.send(frame(append(header, body...))) {
+	h.asks(append(header, body...))
+}
+
+// asks sends a request and reads the answer if one comes.
+func (h *hostile) asks(request []byte) {
+	if h.send(frame(request)) {
 		h.answerWithin(time.Minute)
 	}
 }
@@ -211,6 +225,53 @@ func manyPartitions(n int) []byte {
 		b = append(b, make([]byte, 8+8+4)...) // offset, log start, bytes
 	}
 	return append(b, make([]byte, 4)...) // nothing is forgotten
+}
+
+// creations asks what would become of so many topics, with something configured for
+// each or not.
+func (h *hostile) creations(n int, configured bool) []byte {
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.SetVersion(7)
+	r.ValidateOnly, r.TimeoutMillis = true, 30_000
+	for i := range n {
+		one := kmsg.NewCreateTopicsRequestTopic()
+		one.Topic, one.NumPartitions, one.ReplicationFactor = fmt.Sprint("t", i), 1, 1
+		if configured {
+			c := kmsg.NewCreateTopicsRequestTopicConfig()
+			c.Name, c.Value = "retention.ms", kmsg.StringPtr(fmt.Sprint(i))
+			one.Configs = append(one.Configs, c)
+		}
+		r.Topics = append(r.Topics, one)
+	}
+	return h.format(r)
+}
+
+func (h *hostile) format(r kmsg.Request) []byte {
+	return kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:]
+}
+
+// firstOf stores the first batch of an idempotent producer.
+func (h *hostile) firstOf(id int64) []byte {
+	s := &batchSpec{magic: 2, producer: id, epoch: -1, count: 1, records: append(recordHead(1), 'x', 0)}
+	r := kmsg.NewPtrProduceRequest()
+	r.SetVersion(9)
+	r.Acks, r.TimeoutMillis = 1, 1000
+	one := kmsg.NewProduceRequestTopic()
+	one.Topic = h.topic(h.rng)
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Records = s.encode()
+	one.Partitions = append(one.Partitions, p)
+	r.Topics = append(r.Topics, one)
+	return h.format(r)
+}
+
+// producersOf asks for the producers of one partition n times.
+func (h *hostile) producersOf(n int) []byte {
+	r := kmsg.NewPtrDescribeProducersRequest()
+	one := kmsg.NewDescribeProducersRequestTopic()
+	one.Topic, one.Partitions = h.topic(h.rng), make([]int32, n)
+	r.Topics = append(r.Topics, one)
+	return h.format(r)
 }
 
 // small is a batch or a message set of about 30 KB that expands to much more.
