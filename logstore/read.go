@@ -53,12 +53,15 @@ func (r *Region) OSFile() *os.File {
 	return r.file.OSFile()
 }
 
-// ReadFailed is told by who sends the region that the file could not be read. An error
-// of the disk takes the log's directory offline, as one of Read does.
-func (r *Region) ReadFailed(err error) {
+// ReadFailed is told by who reads the region that the file could not be read. An error
+// of the disk takes the log's directory offline, as one of Read does; it is given as
+// what Read would fail with, a *DirError.
+func (r *Region) ReadFailed(err error) error {
 	if r.log != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		r.log.readFailed(r.log.dirError("read", r.cached.path, err))
+		err = r.log.dirError("read", r.cached.path, err)
+		r.log.readFailed(err)
 	}
+	return err
 }
 
 // Release lets the file be closed. Calling it again does nothing.

@@ -471,6 +471,7 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	if f.version < firstBatchFetch {
 		if err := f.convert(t, r, log, upTo); err != nil {
 			r.hw, r.lso, r.logStart = -1, -1, -1
+			p.ReadFailed(err)
 			r.format = is[*batch.CodecError](err)
 			return codeOf(err)
 		}

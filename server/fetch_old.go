@@ -127,7 +127,7 @@ func (c *conversion) convert(region *logstore.Region) error {
 		}
 		buf = buf[:size]
 		if _, err := region.ReadAt(buf, int64(at)); err != nil {
-			return err
+			return region.ReadFailed(err)
 		}
 		if c.out, err = c.Append(c.out, buf); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (c *conversion) convert(region *logstore.Region) error {
 func headAt(region *logstore.Region, at int) (size int, next int64, err error) {
 	head := make([]byte, min(batch.HeaderSize, region.Size()-at))
 	if _, err := region.ReadAt(head, int64(at)); err != nil {
-		return 0, 0, err
+		return 0, 0, region.ReadFailed(err)
 	}
 	size, next, err = batch.Bounds(head)
 	if err == nil && size > region.Size()-at {

@@ -139,8 +139,12 @@ func (s *Server) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicParti
 	} else {
 		found, ok, err = log.OffsetForTimestamp(in.Timestamp)
 	}
-	if err != nil || !ok || found.Offset >= bound {
+	if err != nil {
+		p.ReadFailed(err)
 		return noOffset, err
+	}
+	if !ok || found.Offset >= bound {
+		return noOffset, nil
 	}
 	return found, nil
 }

@@ -39,6 +39,7 @@ func (s *Server) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.
 	}
 	offsets, err := p.Log().OffsetsBefore(in.Timestamp, int(in.MaxNumOffsets), s.nowMs())
 	if err != nil {
+		p.ReadFailed(err)
 		out.ErrorCode = codeOf(err)
 		return out
 	}

@@ -169,7 +169,7 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 					return true
 				case err != nil:
 					if errors.Is(err, unix.EIO) { // no socket's
-						r.ReadFailed(err)
+						err = r.ReadFailed(err)
 					}
 					failed = err
 					return true
@@ -196,8 +196,7 @@ func (s *sender) copyRegion(r *logstore.Region) error {
 	for off := 0; off < r.Size(); {
 		n := min(cap(buf), r.Size()-off)
 		if _, err := r.ReadAt(buf[:n], int64(off)); err != nil {
-			r.ReadFailed(err)
-			return err
+			return r.ReadFailed(err)
 		}
 		if _, err := s.nc.Write(buf[:n]); err != nil {
 			return err
