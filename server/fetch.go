@@ -140,7 +140,7 @@ func handleFetch(s *Server, c *call) error {
 		f.req.MaxWaitMs = 0
 	}
 	f.resp.Topics, f.resp.NodeEndpoints, f.resp.SessionID = f.resp.Topics[:0], nil, 0
-	f.resp.ErrorCode = f.open(s.nowMs())
+	f.resp.ErrorCode = f.open(s.ticksMs())
 	switch {
 	case f.resp.ErrorCode != 0:
 	case f.req.Isolation != readUncommitted && f.req.Isolation != readCommitted && f.knowsAny():
@@ -150,7 +150,7 @@ func handleFetch(s *Server, c *call) error {
 			f.release()
 			return err
 		}
-		f.respond(s.nowMs())
+		f.respond(s.ticksMs())
 	}
 	return f.reply(c)
 }

@@ -120,7 +120,8 @@ func nextEpoch(e int32) int32 {
 // its partitions in each request.
 const maxSessionPartitions = 100_000
 
-// sessionCache holds the fetch sessions, at most max of them.
+// sessionCache holds the fetch sessions, at most max of them. Its time is
+// Server.ticksMs: a clock that somebody sets back makes no session young for years.
 //
 // Order of locks: the cache's mu before a session's; never the other way round.
 type sessionCache struct {

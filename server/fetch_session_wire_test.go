@@ -218,3 +218,30 @@ func TestSteadyRequestsAllocateLittle(t *testing.T) {
 		})
 	}
 }
+
+// Sessions do not go by the wall clock: when that went back a year, those there were
+// kept all others out for as long.
+func TestFetchSessionsAgeWithTheServer(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	c := b.dial()
+	req := fetch("t", 0, 0, 0, 1)
+	req.SessionEpoch = initialEpoch
+	id := c.ask(req).(*kmsg.FetchResponse).SessionID
+	fs := b.server.sessions.get(id)
+	if fs == nil {
+		t.Fatal("no session was made")
+	}
+	aged := func() {
+		t.Helper()
+		b.server.sessions.mu.Lock()
+		defer b.server.sessions.mu.Unlock()
+		if now := b.server.ticksMs(); fs.createdMs > now || fs.lastUsedMs > now {
+			t.Errorf("a session of %d ms, used at %d ms, in a server of %d ms", fs.createdMs, fs.lastUsedMs, now)
+		}
+	}
+	aged()
+	req.SessionID, req.SessionEpoch = id, 1
+	c.ask(req)
+	aged()
+}

@@ -220,3 +220,6 @@ func (s *Server) nowMs() int64 { return s.now().UnixMilli() }
 // ticks is the time since the server was made, in ns. It does not jump when
 // somebody sets the clock.
 func (s *Server) ticks() int64 { return int64(s.now().Sub(s.born)) }
+
+// ticksMs is ticks in ms.
+func (s *Server) ticksMs() int64 { return s.ticks() / int64(time.Millisecond) }
