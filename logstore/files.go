@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"errors"
+	"io/fs"
 	"sync"
 
 	"klamm/logstore/vfs"
@@ -65,7 +66,7 @@ func (c *cachedFile) acquire() (vfs.File, error) {
 	b := c.budget
 	b.mu.Lock()
 	if err != nil {
-		if c.retired || c.leaving { // meanwhile, and its file renamed
+		if c.retired || c.leaving && errors.Is(err, fs.ErrNotExist) { // meanwhile, and its file renamed
 			err = errors.Join(errRetired, err)
 		}
 		b.mu.Unlock()

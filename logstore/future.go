@@ -81,8 +81,11 @@ func (c *futureLog) follow() error {
 		}
 		v := c.log.snapshot()
 		err := c.copyView(&v)
-		if err == nil || !c.log.movedSince(generation, err) {
-			return err
+		if err == nil {
+			return nil
+		}
+		if c.begun && !c.log.movedSince(generation, v, err) {
+			return c.log.goneError(err)
 		}
 	}
 }

@@ -16,8 +16,7 @@ const (
 // the log. This is how ListOffsets found offsets before records had timestamps
 // (UnifiedLog.legacyFetchOffsetsBefore).
 func (l *Log) OffsetsBefore(timestampMs int64, most int, nowMs int64) (offsets []int64, err error) {
-	err = l.retryMoved(func() error {
-		v := l.snapshot()
+	err = l.retryMoved(func(v view) error {
 		offsets = make([]int64, 0, len(v.segments)+1)
 		for _, s := range v.segments {
 			offsets = append(offsets, max(s.base, v.start))

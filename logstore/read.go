@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"klamm/logstore/vfs"
@@ -137,17 +138,19 @@ func (h *readHints) clear() {
 // *OffsetOutOfRangeError otherwise. upTo beyond the end counts as the end.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
 	for {
-		epoch := l.hints.generation()
-		region, err := l.readOnce(from, maxBytes, upTo, atLeastOne)
-		if err == nil || !l.movedSince(epoch, err) {
-			return region, l.closedError(err)
+		epoch, v := l.hints.generation(), l.snapshot()
+		region, err := l.readOnce(v, from, maxBytes, upTo, atLeastOne)
+		if err == nil || !l.movedSince(epoch, v, err) {
+			return region, l.goneError(err)
 		}
 	}
 }
 
 // movedSince says whether an error of a reader came from the log changing under
-// it: a segment was deleted, or the log truncated. Then it is to look again.
-func (l *Log) movedSince(epoch uint64, err error) bool {
+// it: a segment was deleted, or the log truncated. Then it is to look again. A file
+// that is not there although the log is as the reader saw it is another matter: somebody
+// took it away, and whoever looked again would do so for ever.
+func (l *Log) movedSince(epoch uint64, was view, err error) bool {
 	if !errors.Is(err, errRetired) && !errors.Is(err, errBadFrame) && !errors.Is(err, io.EOF) {
 		return false
 	}
@@ -156,19 +159,29 @@ func (l *Log) movedSince(epoch uint64, err error) bool {
 	if l.closed || l.Err() != nil {
 		return false // it does not change any more
 	}
-	return errors.Is(err, errRetired) || l.hints.generation() != epoch
-}
-
-// closedError says of a reader's error on a closed log that it is that.
-func (l *Log) closedError(err error) error {
-	if errors.Is(err, errRetired) {
-		return ErrClosed
+	if l.hints.generation() != epoch {
+		return true
 	}
-	return err
+	n := len(was.segments) // a roll adds to them, all else changes them
+	same := n <= len(l.view.segments) && slices.Equal(was.segments, l.view.segments[:n])
+	return errors.Is(err, errRetired) && !same
 }
 
-func (l *Log) readOnce(from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
-	v := l.snapshot()
+// goneError says of a file that a reader did not find what that means: of a closed log,
+// that it is closed; else that the disk has lost it.
+func (l *Log) goneError(err error) error {
+	if !errors.Is(err, errRetired) {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if missing := (*fs.PathError)(nil); !l.closed && errors.As(err, &missing) {
+		return l.dirError("open", missing.Path, missing.Err)
+	}
+	return ErrClosed
+}
+
+func (l *Log) readOnce(v view, from int64, maxBytes int, upTo int64, atLeastOne bool) (Region, error) {
 	if from < v.start || from > v.end {
 		return Region{}, &OffsetOutOfRangeError{Partition: l.name, Requested: from, Start: v.start, End: v.end}
 	}
@@ -245,7 +258,8 @@ func (r *reader) segment(i int) (region Region, found bool, err error) {
 	return Region{log: r.log, cached: &s.log, file: f, Pos: pos, Len: int(end - pos), More: more}, true, nil
 }
 
-// goneIsRetired takes a missing file for one that retention has just renamed.
+// goneIsRetired takes a missing file for one that retention has just renamed; whether
+// it has is for movedSince to say.
 func goneIsRetired(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(errRetired, err)

@@ -23,8 +23,7 @@ const lookupExpandLimit = 1 << 31
 // timestamp is at least ts (in ms). found is false when there is none. The
 // caller ignores an answer at or past what it may show.
 func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err error) {
-	err = l.retryMoved(func() error {
-		v := l.snapshot()
+	err = l.retryMoved(func(v view) error {
 		for i, s := range v.segments {
 			largest, _, err := s.largestTimestamp(l.interval.Load())
 			if err != nil {
@@ -97,8 +96,7 @@ func (s *frames) record(match func(batch.Stamp) bool) (t TimestampOffset, found 
 // MaxTimestampOffset finds the first record that has the largest timestamp in
 // the log (KIP-734). found is false for a log without timestamps.
 func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
-	err = l.retryMoved(func() error {
-		v := l.snapshot()
+	err = l.retryMoved(func(v view) error {
 		best, bestTs, bestOffset := -1, int64(batch.NoTimestamp), int64(0)
 		for i, s := range v.segments {
 			ts, offset, err := s.largestTimestamp(l.interval.Load())
@@ -165,12 +163,12 @@ func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, foun
 }
 
 // retryMoved repeats a lookup under which the log changed.
-func (l *Log) retryMoved(lookup func() error) error {
+func (l *Log) retryMoved(lookup func(view) error) error {
 	for {
-		epoch := l.hints.generation()
-		err := lookup()
-		if err == nil || !l.movedSince(epoch, err) {
-			return l.dirError("read", l.Dir(), l.closedError(err))
+		epoch, v := l.hints.generation(), l.snapshot()
+		err := lookup(v)
+		if err == nil || !l.movedSince(epoch, v, err) {
+			return l.dirError("read", l.Dir(), l.goneError(err))
 		}
 	}
 }
