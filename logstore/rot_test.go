@@ -27,13 +27,19 @@ type rotWorld struct {
 
 func newRotWorld(t *testing.T, clean bool) *rotWorld {
 	t.Helper()
+	return newRotWorldAt(t, clean, func(i int) int64 { return testNow + int64(10*i) })
+}
+
+// newRotWorldAt has batch i stamped with times.
+func newRotWorldAt(t *testing.T, clean bool, at func(i int) int64) *rotWorld {
+	t.Helper()
 	c := DefaultConfig()
 	c.SegmentBytes, c.IndexIntervalBytes = 1000, 300
 	w := &rotWorld{disk: newMemDisk(t)}
 	w.o = testOptions(w.disk, c)
 	l := mustOpen(t, w.o)
 	for i := range 24 {
-		data := build(t, spec{count: 2, size: 40, ts: testNow + int64(10*i), idem: true, pid: 1, seq: int32(2 * i), payload: fmt.Sprintf("value %d", i)})
+		data := build(t, spec{count: 2, size: 40, ts: at(i), idem: true, pid: 1, seq: int32(2 * i), payload: fmt.Sprintf("value %d", i)})
 		a := []Append{toAppend(t, data)}
 		l.Append(a, 0, testNow)
 		ok(t, a[0].Result.Err)
@@ -134,6 +140,88 @@ func (w *rotWorld) readsAllElse(t *testing.T, l *Log) {
 				got = got[len(w.all[at].data):]
 			}
 		}
+	}
+}
+
+// TestLookupByTimeGetsPastRot looks for all times in a log with a rotten batch: each lookup that met it wrote the indexes
+// anew, and failed or gave an offset that rotted.
+func TestLookupByTimeGetsPastRot(t *testing.T) {
+	for name, change := range rots {
+		for _, index := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, index %t", name, index), func(t *testing.T) {
+				w := newRotWorld(t, true)
+				w.rot(t, change)
+				if !index {
+					ok(t, w.disk.Remove(strings.TrimSuffix(w.path, logSuffix)+indexSuffix))
+					ok(t, w.disk.Remove(strings.TrimSuffix(w.path, logSuffix)+timeIndexSuffix))
+				}
+				l := mustOpen(t, w.o)
+				for range 5 {
+					for i, b := range w.all {
+						want := b.h.BaseOffset
+						if i == rottenBatch {
+							want = w.all[i+1].h.BaseOffset
+						}
+						got, found, err := l.OffsetForTimestamp(testNow + int64(10*i))
+						if err != nil || !found || got.Offset != want {
+							t.Fatalf("the time of batch %d: %+v, found %t, %v, want offset %d", i, got, found, err, want)
+						}
+					}
+					if got, found, err := l.MaxTimestampOffset(); err != nil || !found || got.Offset != 47 {
+						t.Fatalf("the largest time: %+v, found %t, %v", got, found, err)
+					}
+				}
+				w.saidOnce(t)
+			})
+		}
+	}
+}
+
+// TestLookupOfWhatRottedIsAnError looks for a time that no other batch reaches. Of a batch whose header rotted it need
+// not be known that it had one; no other record's offset may be given.
+func TestLookupOfWhatRottedIsAnError(t *testing.T) {
+	for name, change := range rots {
+		t.Run(name, func(t *testing.T) {
+			w := newRotWorldAt(t, true, func(i int) int64 {
+				if i == rottenBatch {
+					return testNow + 1_000_000
+				}
+				return testNow + int64(10*i)
+			})
+			w.rot(t, change)
+			l := mustOpen(t, w.o)
+			headerIsWell := name == "a value" || name == "the CRC"
+			for range 5 {
+				for what, look := range map[string]func() (TimestampOffset, bool, error){
+					"its time":         func() (TimestampOffset, bool, error) { return l.OffsetForTimestamp(testNow + 500_000) },
+					"the largest time": l.MaxTimestampOffset,
+				} {
+					var corrupt *CorruptError
+					got, found, err := look()
+					switch {
+					case errors.As(err, &corrupt) && corrupt.Path == w.path && corrupt.Position == w.pos:
+					case headerIsWell || err != nil: // else indexes that were written anew know nothing of it
+						t.Fatalf("%s: %+v, %v", what, got, err)
+					case what == "its time" && found, what != "its time" && got.Offset != 47:
+						t.Fatalf("%s: %+v", what, got)
+					}
+				}
+			}
+			if headerIsWell {
+				w.saidOnce(t)
+			} else if n := strings.Count(w.said.String(), "led astray"); n > 1 {
+				t.Errorf("indexes are written anew %d times", n)
+			}
+		})
+	}
+}
+
+// saidOnce holds that it was said once where the rot is, and that indexes were written anew no more than once.
+func (w *rotWorld) saidOnce(t *testing.T) {
+	t.Helper()
+	said := w.said.String()
+	if n := strings.Count(said, "corrupt batch"); n != 1 || !strings.Contains(said, w.path) || strings.Count(said, "led astray") > 1 {
+		t.Errorf("it is said %d times where it is:\n%s", n, said)
 	}
 }
 

@@ -24,6 +24,7 @@ const lookupExpandLimit = 1 << 31
 // caller ignores an answer at or past what it may show.
 func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err error) {
 	err = l.retryMoved(func(v view) error {
+		var rot *CorruptError
 		for i, s := range v.segments {
 			largest, _, err := s.largestTimestamp(l.interval.Load())
 			if err != nil {
@@ -32,16 +33,22 @@ func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err e
 			if largest < ts {
 				continue
 			}
-			err = l.lookInSegment(&v, i, func() (bool, error) {
+			err = l.lookInSegment(v, i, func(overRot bool) (bool, error) {
 				from, err := s.timeFloor(ts)
 				if err == nil {
-					t, found, err = s.firstAtOrAfter(ts, max(from, v.start), v.start, v.size(i))
+					t, found, err = l.firstAtOrAfter(s, ts, max(from, v.start), v.start, v.size(i), overRot)
 				}
 				return found, err
 			})
+			if errors.As(err, &rot) {
+				continue // what follows may have one
+			}
 			if err != nil || found {
 				return err
 			}
+		}
+		if rot != nil {
+			return rot
 		}
 		return nil
 	})
@@ -49,31 +56,104 @@ func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err e
 }
 
 // firstAtOrAfter looks from the batch that holds offset from on.
-func (s *segment) firstAtOrAfter(ts, from, start, size int64) (t TimestampOffset, found bool, err error) {
-	f, err := s.log.acquire()
-	if err != nil {
-		return t, false, goneIsRetired(err)
-	}
-	defer s.log.release()
-	pos, err := s.position(from)
-	if err != nil {
+func (l *Log) firstAtOrAfter(s *segment, ts, from, start, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
+	scan := stampScan{log: l, s: s, overRot: overRot}
+	if err := scan.open(from, size); err != nil {
 		return t, false, err
 	}
-	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
-	for err = scan.next(); err == nil; err = scan.next() {
-		if scan.h.MaxTimestamp < ts || scan.h.LastOffset() < start {
-			continue
+	for {
+		err := scan.next(func(h *batch.Header) bool { return h.MaxTimestamp >= ts && h.LastOffset() >= start })
+		if err != nil {
+			return t, false, scan.end(err)
 		}
 		t, found, err = scan.record(func(r batch.Stamp) bool { return r.Timestamp >= ts && r.Offset >= start })
 		if err != nil || found {
 			return t, found, err
 		}
 	}
-	if errors.Is(err, io.EOF) {
-		err = nil
+}
+
+// stampScan walks over the batches of a segment for a lookup by time.
+type stampScan struct {
+	frames
+	log     *Log
+	s       *segment
+	overRot bool          // go on behind what is corrupt
+	rot     *CorruptError // the first such place
+}
+
+// open begins at the batch that holds an offset. Call close.
+func (x *stampScan) open(from, size int64) error {
+	f, err := x.s.log.acquire()
+	if err != nil {
+		return goneIsRetired(err)
 	}
-	return t, false, err
+	pos, err := x.s.position(from)
+	if err != nil {
+		x.s.log.release()
+		return err
+	}
+	x.frames = openFrames(f, pos, size, &lookupBuffers)
+	x.within(x.s.base)
+	return nil
+}
+
+func (x *stampScan) close() {
+	x.frames.close()
+	x.s.log.release()
+}
+
+// next goes to the next batch that is wanted by its header, and compares it with its CRC.
+func (x *stampScan) next(wanted func(*batch.Header) bool) error {
+	for {
+		if err := x.step(); err != nil {
+			return err
+		}
+		if !wanted(&x.h) {
+			continue
+		}
+		err := x.check()
+		if err == nil || !x.overRot || !errors.Is(err, errBadFrame) {
+			return err
+		}
+		x.pass(x.at, x.h.BaseOffset, err)
+	}
+}
+
+func (x *stampScan) step() error {
+	if !x.overRot {
+		return x.frames.next()
+	}
+	lo := x.lo
+	rotten, err := x.skipRot()
+	if rotten >= 0 {
+		x.pass(rotten, lo, errBadFrame)
+	}
+	if errors.Is(err, errBadFrame) { // and no batch follows
+		err = io.EOF
+	}
+	return err
+}
+
+// pass notes that the batch at pos is corrupt.
+func (x *stampScan) pass(pos, offset int64, err error) {
+	x.log.tellRot(x.s, pos, offset, err)
+	if x.rot == nil {
+		x.rot = &CorruptError{Path: x.s.log.path, Position: pos, Offset: offset, Err: err}
+	}
+}
+
+// end says what it means that next gave an error: at the end of the segment none, unless what
+// was looked for may be corrupt.
+func (x *stampScan) end(err error) error {
+	switch {
+	case !errors.Is(err, io.EOF):
+		return err
+	case x.rot != nil:
+		return x.rot
+	}
+	return nil
 }
 
 // record finds the first record of the current batch that matches.
@@ -110,9 +190,9 @@ func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
 		if best < 0 {
 			return nil
 		}
-		return l.lookInSegment(&v, best, func() (bool, error) {
+		return l.lookInSegment(v, best, func(overRot bool) (bool, error) {
 			var err error
-			t, found, err = v.segments[best].firstWith(bestTs, bestOffset, v.size(best))
+			t, found, err = l.firstWith(v.segments[best], bestTs, bestOffset, v.size(best), overRot)
 			return found, err
 		})
 	})
@@ -120,46 +200,42 @@ func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
 }
 
 // lookInSegment looks for a record that segment i has. When it is not found, or
-// no batch is where the index says, the indexes led astray: those of a sealed
-// segment are written anew, and it is looked for once more.
-func (l *Log) lookInSegment(v *view, i int, look func() (found bool, err error)) error {
-	found, err := look()
-	astray := errors.Is(err, errBadFrame) || err == nil && !found && v.segments[i].base >= v.start
-	if !astray || i == len(v.segments)-1 {
-		return err
-	}
+// no batch is where the index says, the indexes of a sealed segment may have led astray: they
+// are written anew, once. If that does not help the segment is corrupt, and the record
+// is looked for in what of it is not: *CorruptError if it is not there.
+func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, err error)) error {
 	s := v.segments[i]
-	l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
-	if err := s.rebuildIndexes(l.interval.Load()); err != nil {
+	found, err := look(false)
+	astray := errors.Is(err, errBadFrame) || err == nil && !found && s.base >= v.start
+	// A segment that was sealed and is not now was truncated: there will be another look.
+	if now := l.snapshot(); !astray || i == len(v.segments)-1 || s == now.active() {
 		return err
 	}
-	_, err = look()
+	if !s.rebuilt.Load() {
+		l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
+		if err := s.rebuildIndexes(l.interval.Load()); err != nil {
+			return err
+		}
+		_, err = look(false)
+	}
+	if errors.Is(err, errBadFrame) {
+		_, err = look(true)
+	}
 	return err
 }
 
 // firstWith finds the record with exactly this timestamp in the batch that ends
 // at lastOffset, or a later one.
-func (s *segment) firstWith(ts, lastOffset, size int64) (t TimestampOffset, found bool, err error) {
-	f, err := s.log.acquire()
-	if err != nil {
-		return t, false, goneIsRetired(err)
-	}
-	defer s.log.release()
-	pos, err := s.position(lastOffset)
-	if err != nil {
+func (l *Log) firstWith(s *segment, ts, lastOffset, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
+	scan := stampScan{log: l, s: s, overRot: overRot}
+	if err := scan.open(lastOffset, size); err != nil {
 		return t, false, err
 	}
-	scan := openFrames(f, pos, size, &lookupBuffers)
 	defer scan.close()
-	for err = scan.next(); err == nil; err = scan.next() {
-		if scan.h.MaxTimestamp == ts && scan.h.Count != 0 {
-			return scan.record(func(r batch.Stamp) bool { return r.Timestamp == ts })
-		}
+	if err := scan.next(func(h *batch.Header) bool { return h.MaxTimestamp == ts && h.Count != 0 }); err != nil {
+		return t, false, scan.end(err)
 	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return t, false, err
+	return scan.record(func(r batch.Stamp) bool { return r.Timestamp == ts })
 }
 
 // retryMoved repeats a lookup under which the log changed.
