@@ -340,8 +340,8 @@ func (s *Store) failDir(d *logDir, err error) {
 				p.dropMoveLocked()
 			}
 		}
-		if p.dir != d {
-			continue
+		if p.dir != d || p.move != nil && p.move.swapping {
+			continue // one that is leaving right now fails if it stays after all: see endSwap
 		}
 		gone = append(gone, tp)
 		if p.isReady() && p.log != nil {

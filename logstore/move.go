@@ -27,6 +27,7 @@ type move struct {
 	stopping chan struct{} // closed when it is to end early
 	done     chan struct{} // closed when nobody works on it any more, if it was begun
 	queued   bool          // guarded by Store.mu; it was given to the movers
+	swapping bool          // guarded by Store.mu; the log is leaving its directory, whatever becomes of that
 }
 
 // mover copies the logs that are to move, a few at a time. Store.mu guards it.

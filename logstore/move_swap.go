@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -45,6 +46,9 @@ func (s *Store) swap(m *move) (done bool, err error) {
 		}
 		return false, err
 	}
+	if err := s.beginSwap(m); err != nil {
+		return false, err
+	}
 	live, gone := filepath.Join(m.to.path, DirName(m.p.tp)), filepath.Join(m.p.dir.path, DeletedDirName(m.p.tp, uniqueName()))
 	if err := s.renameIn(c.fs, m.to, c.dir, live); err != nil {
 		return false, errors.Join(err, s.unswap(m, live, mark))
@@ -65,11 +69,8 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	}
 	offline := m.to.err
 	s.mu.Unlock()
-	if offline != nil { // meanwhile, when the log was not in there yet
-		l.failWith(offline)
-		if s.o.OnDirFailure != nil {
-			go s.o.OnDirFailure(m.to.path, offline, []protocol.TopicPartition{p.tp})
-		}
+	if offline != nil {
+		s.failLate(p.tp, l, m.to, offline)
 	}
 	if left != nil {
 		s.logFailed(m.p.dir, left)
@@ -77,9 +78,19 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	return true, nil
 }
 
+// beginSwap has the directory that the log leaves fail without it from here on: see failDir.
+func (s *Store) beginSwap(m *move) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := cmp.Or(m.p.dir.err, m.to.err)
+	m.swapping = err == nil
+	return err
+}
+
 // unswap gives the copy its own name back. Where that is not sure to last, the log's
 // directory says that it is the one that counts.
 func (s *Store) unswap(m *move, live string, mark moveMark) error {
+	defer s.endSwap(m)
 	err := s.renameIn(m.to.fs, m.to, live, m.copy.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return err // it had not lost it
@@ -88,6 +99,25 @@ func (s *Store) unswap(m *move, live string, mark moveMark) error {
 		s.logFailed(m.p.dir, err)
 	}
 	return err
+}
+
+// endSwap has a log that stays fail with its directory, also if that failed meanwhile.
+func (s *Store) endSwap(m *move) {
+	s.mu.Lock()
+	m.swapping = false
+	err := m.p.dir.err
+	s.mu.Unlock()
+	if err != nil {
+		s.failLate(m.p.tp, m.copy.log, m.p.dir, err)
+	}
+}
+
+// failLate fails a log that was not in a directory yet, or was about to leave it, when that went offline.
+func (s *Store) failLate(tp protocol.TopicPartition, l *Log, d *logDir, err error) {
+	l.failWith(err)
+	if s.o.OnDirFailure != nil {
+		go s.o.OnDirFailure(d.path, err, []protocol.TopicPartition{tp})
+	}
 }
 
 // readySwap does what comes before the names change. The log's mu is held, and
