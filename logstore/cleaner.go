@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type CleanerOptions struct {
 	// written; 0 for no bound.
 	MaxBytesPerSecond float64
 	// BackoffMs (log.cleaner.backoff.ms) is how long a thread sleeps when there was
-	// nothing to do.
+	// nothing to do, and for how long a log is left alone that could not be cleaned.
 	BackoffMs int64
 }
 
@@ -60,8 +61,9 @@ func (o *CleanerOptions) mapBytes() int64 {
 type cleaner struct {
 	s *Store
 
-	mu   sync.Mutex
-	busy map[*Log]bool // guarded by mu; those that are being cleaned
+	mu    sync.Mutex
+	busy  map[*Log]bool      // guarded by mu; those that are being cleaned
+	later map[*Log]time.Time // guarded by mu; those that could not be, and until when they are left alone
 
 	set     sync.Mutex // orders SetCleaner
 	stop    chan struct{}
@@ -122,15 +124,19 @@ func (c *cleanerCrew) newWork() *cleanerWork {
 		mapBytes: c.o.mapBytes(), loadFactor: min(c.o.LoadFactor, 0.999),
 		ioBytes: max(c.o.IOBufferBytes/c.o.Threads/2, recordHeaderRoom),
 		spend:   c.throttle.spend,
+		backoff: c.backoff(), stop: c.stop,
 	}
 }
 
 // recordHeaderRoom is the least buffer that reading batches' headers takes.
 const recordHeaderRoom = 4 << 10
 
+func (c *cleanerCrew) backoff() time.Duration {
+	return time.Duration(min(max(c.o.BackoffMs, 1), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
 // run cleans one log after the other, and sleeps when there is none.
 func (c *cleanerCrew) run(work *cleanerWork) {
-	backoff := time.Duration(min(max(c.o.BackoffMs, 1), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -142,39 +148,57 @@ func (c *cleanerCrew) run(work *cleanerWork) {
 		wait := time.Duration(0)
 		if !c.s.cleanFilthiest(work) {
 			work.keys.slots, work.read, work.out = nil, nil, nil
-			wait = backoff
+			wait = work.backoff
 		}
 		c.s.retainLogs(true) // as Apache's cleaner does at each round
 		timer.Reset(wait)
 	}
 }
 
-// cleanFilthiest cleans the log with the largest dirty part and reports whether
-// it did; false when there is none to clean, or that failed.
+// cleanFilthiest cleans the log with the largest dirty part, or where that fails the one
+// that comes next, and reports whether it did. A log that could not be cleaned is put off:
+// it must not keep the others from it.
 func (s *Store) cleanFilthiest(work *cleanerWork) bool {
 	nowMs := s.deletionMs()
-	p, c := s.grabFilthiest(nowMs)
-	if p == nil {
-		return false
+	tried := map[*Log]bool{}
+	for {
+		p, c := s.grabFilthiest(s.compacted(), nowMs, tried)
+		if p == nil {
+			return false
+		}
+		err := s.cleanGrabbed(work, p, c, nowMs)
+		s.cleaner.letGo(c.log)
+		if err == nil {
+			return true
+		}
+		s.cleaningFailed(p, c.log, err)
+		select {
+		case <-work.stop: // which is why it failed
+			return false
+		default:
+		}
+		tried[c.log] = true
+		s.cleaner.putOff(c.log, s.o.Clock().Add(work.backoff))
 	}
-	defer s.cleaner.letGo(c.log)
+}
+
+// cleanGrabbed cleans a log that was grabbed.
+func (s *Store) cleanGrabbed(work *cleanerWork, p *partition, c *cleanable, nowMs int64) error {
 	if len(work.read) != work.ioBytes {
 		work.read = make([]byte, work.ioBytes)
 	}
 	// A log that may have gaps is in the checkpoint before it has one: opening it after
 	// a crash must not take them for a loss.
 	c.log.mayHaveGaps(c)
-	err := s.writeCheckpoint(p.dir, cleanerCheckpoint)
-	var stats CleanStats
-	if err == nil {
-		stats, err = c.log.clean(c, work, nowMs)
+	if err := s.writeCheckpoint(p.dir, cleanerCheckpoint); err != nil {
+		return err
 	}
-	if err == nil {
-		err = s.writeCheckpoint(p.dir, cleanerCheckpoint)
-	}
+	stats, err := c.log.clean(c, work, nowMs)
 	if err != nil {
-		s.cleaningFailed(p, c.log, err)
-		return false
+		return err
+	}
+	if err := s.writeCheckpoint(p.dir, cleanerCheckpoint); err != nil {
+		return err
 	}
 	s.log.Info("log compacted", "partition", p.tp.String(), "from", stats.From, "to", stats.To,
 		"bytes_before", stats.BytesRead, "bytes_after", stats.BytesWritten,
@@ -182,13 +206,15 @@ func (s *Store) cleanFilthiest(work *cleanerWork) bool {
 	if stats.NoKey > 0 {
 		s.log.Warn("records without a key dropped from a compacted log", "partition", p.tp.String(), "records", stats.NoKey)
 	}
-	return true
+	return nil
 }
 
 // cleaningFailed does what an error of a cleaning asks for.
 func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 	var dirErr *DirError
 	switch {
+	case errors.As(err, &dirErr) && passes(err):
+		s.warnOfCleaning(p, err)
 	case errors.As(err, &dirErr):
 		s.log.Warn("compaction failed", "partition", p.tp.String(), "error", err)
 		s.logFailed(p.dir, err)
@@ -201,15 +227,25 @@ func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 	}
 }
 
-// grabFilthiest chooses a log and keeps the other threads from it until letGo.
-func (s *Store) grabFilthiest(nowMs int64) (*partition, *cleanable) {
+// warnOfCleaning says now and then that a log waits for room, or for descriptors.
+func (s *Store) warnOfCleaning(p *partition, err error) {
+	if s.dueToSay(&p.dir.cleaningSaid) {
+		s.log.Warn("compaction failed and is tried again; other logs are compacted meanwhile", "partition", p.tp.String(), "error", err)
+	}
+}
+
+// grabFilthiest chooses one of these logs, other than those that were tried or put off, and
+// keeps the other threads from it until letGo.
+func (s *Store) grabFilthiest(logs []*partition, nowMs int64, tried map[*Log]bool) (*partition, *cleanable) {
+	now := s.o.Clock()
 	c := &s.cleaner
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	maps.DeleteFunc(c.later, func(_ *Log, until time.Time) bool { return !now.Before(until) })
 	var best *partition
 	var what cleanable
-	for _, p := range s.compacted() {
-		if c.busy[p.log] {
+	for _, p := range logs {
+		if _, later := c.later[p.log]; later || c.busy[p.log] || tried[p.log] {
 			continue
 		}
 		x, err := p.log.cleanable(nowMs)
@@ -226,6 +262,16 @@ func (s *Store) grabFilthiest(nowMs int64) (*partition, *cleanable) {
 	}
 	c.busy[what.log] = true
 	return best, &what
+}
+
+// putOff keeps all threads from a log for some time.
+func (c *cleaner) putOff(l *Log, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.later == nil {
+		c.later = map[*Log]time.Time{}
+	}
+	c.later[l] = until
 }
 
 func (c *cleaner) letGo(l *Log) {

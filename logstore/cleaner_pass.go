@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"klamm/logstore/vfs"
 	"klamm/protocol/batch"
@@ -48,6 +49,9 @@ type cleanerWork struct {
 	// spend is told of every byte read and written, and takes its time where the
 	// rate is bounded. It fails when the work is to end, or alive does.
 	spend func(bytes int, alive func() error) error
+
+	backoff time.Duration   // for how long a log is left alone that could not be cleaned
+	stop    <-chan struct{} // closed when the thread is to end
 }
 
 // CleanStats says what a cleaning did. From and To are offsets: the dirty part

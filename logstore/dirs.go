@@ -30,6 +30,8 @@ type logDir struct {
 	starts  sharedSync    // of the start offsets' checkpoint
 
 	wantSaid time.Time // when it was last said that there is no room; guarded by Store.mu
+	// cleaningSaid is when it was last said that a log in here could not be compacted; guarded by Store.mu.
+	cleaningSaid time.Time
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
 	// the first error, and it stays so until the broker starts again.
 	err error
@@ -401,17 +403,21 @@ const wantInterval = time.Minute
 // warnOfWant says that the disk refuses to write, which clients are told each
 // time, and the operator now and then.
 func (s *Store) warnOfWant(d *logDir, err error) {
-	now := s.o.Clock()
-	s.mu.Lock()
-	since := now.Sub(d.wantSaid)
-	said := since >= 0 && since < wantInterval
-	if !said {
-		d.wantSaid = now
-	}
-	s.mu.Unlock()
-	if !said {
+	if s.dueToSay(&d.wantSaid) {
 		s.log.Error("records are refused until there is room; everything else goes on", "dir", d.path, "error", err)
 	}
+}
+
+// dueToSay says whether something was not said within wantInterval, and notes that it is now.
+func (s *Store) dueToSay(said *time.Time) bool {
+	now := s.o.Clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if since := now.Sub(*said); since >= 0 && since < wantInterval {
+		return false
+	}
+	*said = now
+	return true
 }
 
 // LogInfo is one log in DirInfo.
