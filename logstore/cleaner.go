@@ -190,6 +190,12 @@ func (s *Store) cleanGrabbed(work *cleanerWork, p *partition, c *cleanable, nowM
 	// A log that may have gaps is in the checkpoint before it has one: opening it after
 	// a crash must not take them for a loss.
 	c.log.mayHaveGaps(c)
+	s.mu.Lock()
+	here := s.logs[p.tp] == p
+	s.mu.Unlock()
+	if !here { // it has moved since it was listed, and belongs into another directory's checkpoint
+		return errCleaningAborted
+	}
 	if err := s.writeCheckpoint(p.dir, cleanerCheckpoint); err != nil {
 		return err
 	}

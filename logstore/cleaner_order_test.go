@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -101,6 +102,33 @@ func TestThreadThatEndsPutsNothingOff(t *testing.T) {
 	}
 	if !w.cleanFilthiest(testWork(1<<20, 4096)) || w.x.CleanedTo() != 20 {
 		t.Errorf("x is cleaned up to %d", w.x.CleanedTo())
+	}
+	closeStore(t, w.Store)
+}
+
+// TestCleanedLogIsInTheCheckpointOfItsDirectory has a log move between being listed and being cleaned: what says that it may
+// have gaps was written into the directory that it had left, and a crash took them for a loss.
+func TestCleanedLogIsInTheCheckpointOfItsDirectory(t *testing.T) {
+	w := newTwoDirty(t)
+	listed := w.compacted()
+	must(t, w.MoveTo(tpOf("x", 0), "/b"))
+	awaitMove(w.Store, tpOf("x", 0))
+	if !strings.HasPrefix(w.x.Dir(), "/b/") {
+		t.Fatalf("x is in %s", w.x.Dir())
+	}
+	p, c := w.grabFilthiest(listed, testNow, nil)
+	if p == nil || c.log != w.x {
+		t.Fatal("x was not chosen")
+	}
+	if err := w.cleanGrabbed(testWork(1<<20, 4096), p, c, testNow); !errors.Is(err, errCleaningAborted) {
+		t.Errorf("it was cleaned for the directory that it had left: %v", err)
+	}
+	w.cleaner.letGo(w.x)
+	if !w.cleanFilthiest(testWork(1<<20, 4096)) || w.x.CleanedTo() != 20 {
+		t.Errorf("x is cleaned up to %d", w.x.CleanedTo())
+	}
+	if got, _ := w.disk.ReadFile("/b/" + cleanerCheckpoint); !strings.Contains(string(got), "x 0 20\n") {
+		t.Errorf("checkpoint %q", got)
 	}
 	closeStore(t, w.Store)
 }
