@@ -123,7 +123,7 @@ func (l *Log) clean(c *cleanable, work *cleanerWork, nowMs int64) (CleanStats, e
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := p.alive(); err != nil {
+	if err := p.unchanged(); err != nil {
 		return p.stats, err
 	}
 	l.cleanedTo.Store(p.stats.To)
@@ -175,8 +175,11 @@ func (l *Log) replaceSegments(p *cleaningPass, at, next int, w *cleanedSegment) 
 	old := p.view.segments[at:next]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.usableLocked() != nil || p.alive() != nil {
+	if l.usableLocked() != nil {
 		return errCleaningAborted
+	}
+	if err := p.alive(); err != nil {
+		return err
 	}
 	first := slices.Index(l.view.segments, old[0])
 	if first < 0 || first+len(old) >= len(l.view.segments) || !slices.Equal(l.view.segments[first:first+len(old)], old) {

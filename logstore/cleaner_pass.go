@@ -76,6 +76,13 @@ type lastOfProducer struct {
 // run does the pass. stats.To is where the next one begins.
 func (p *cleaningPass) run() error {
 	p.stats.From, p.stats.To = p.from, p.from
+	if err := p.alive(); err != nil {
+		return err
+	}
+	if err := p.roomLacks(); err != nil {
+		return err
+	}
+	p.log.lacked = lackedRoom{}
 	if err := p.mapKeys(); err != nil {
 		return err
 	}
@@ -106,9 +113,18 @@ func (p *cleaningPass) below(offset int64) int {
 	return n
 }
 
-// alive fails when the log is not to be cleaned any more: it is being closed or deleted, was
-// cut, moves, or its topic is not to be compacted now.
+// alive fails when the log is not to be cleaned any more: it changed, or the disk is full: what is
+// kept there is for other things.
 func (p *cleaningPass) alive() error {
+	if p.log.full.Load() {
+		return p.log.dirError("compact", p.log.Dir(), errNoRoom)
+	}
+	return p.unchanged()
+}
+
+// unchanged fails when the log is being closed or deleted, was cut, moves, or its topic is not to be
+// compacted now.
+func (p *cleaningPass) unchanged() error {
 	if p.log.ending.Load() || p.log.moving.Load() || !p.log.compact.Load() || p.log.hints.generation() != p.generation {
 		return errCleaningAborted
 	}
@@ -162,7 +178,7 @@ func (p *cleaningPass) readError(s *segment, err error) error {
 	p.log.mu.Lock() // a change that is under way ends first
 	defer p.log.mu.Unlock()
 	switch {
-	case p.alive() != nil || errors.Is(goneIsRetired(err), errRetired):
+	case p.unchanged() != nil || errors.Is(goneIsRetired(err), errRetired):
 		return errCleaningAborted
 	case errors.Is(err, errBadFrame):
 		return &uncleanableError{s.path(logSuffix), err.Error()}
@@ -368,13 +384,17 @@ func saturatingAdd(a, b int64) int64 {
 // names end in .cleaned.
 type cleanedSegment struct {
 	p    *cleaningPass
-	disk vfs.FS
+	disk vfs.FS   // without what is kept on it for a full one: a copy must not take that
 	s    *segment // with the names of the .cleaned files
 	pos  int64    // where the bytes in work.out belong
 }
 
 func newCleanedSegment(p *cleaningPass, base int64) *cleanedSegment {
-	w := &cleanedSegment{p: p, disk: p.log.fs, s: newSegment(p.log.fs, p.log.files, p.log.Dir(), base, 0)}
+	disk := p.log.fs
+	if roomy, ok := disk.(roomyFS); ok {
+		disk = roomy.FS
+	}
+	w := &cleanedSegment{p: p, disk: disk, s: newSegment(disk, p.log.files, p.log.Dir(), base, 0)}
 	for _, c := range []*cachedFile{&w.s.log, &w.s.offsets.file, &w.s.times.file} {
 		c.path += cleanedSuffix
 	}
@@ -384,6 +404,9 @@ func newCleanedSegment(p *cleaningPass, base int64) *cleanedSegment {
 // create makes the files, empty.
 func (w *cleanedSegment) create() error {
 	w.p.work.out = w.p.work.out[:0]
+	if err := w.room(0); err != nil {
+		return err
+	}
 	for _, path := range []string{w.s.log.path, w.s.offsets.file.path, w.s.times.file.path} {
 		if err := createFile(w.disk, path, 0); err != nil {
 			return w.p.log.dirError("create", path, err)
@@ -391,6 +414,34 @@ func (w *cleanedSegment) create() error {
 	}
 	w.s.ready.Store(true)
 	return nil
+}
+
+// room fails where so many bytes would leave less room on the disk than is kept there for a full one.
+// Else producers would be refused for a copy that may not even fit.
+func (w *cleanedSegment) room(bytes int64) error {
+	roomy, ok := w.p.log.fs.(roomyFS)
+	if !ok {
+		return nil
+	}
+	err := roomy.spare(w.p.log.Dir(), bytes)
+	if full(err) && w.pos+bytes > 0 {
+		w.p.log.lacked = lackedRoom{w.s.base, w.pos + bytes}
+	}
+	return w.p.log.dirError("compact", w.p.log.Dir(), err)
+}
+
+// lackedRoom is what the copy that begins at base needed at least when there was no room for it. Until there is so
+// much, the next cleaning does not even begin.
+type lackedRoom struct{ base, bytes int64 }
+
+// roomLacks fails where a copy did not fit the last time, and would not now.
+func (p *cleaningPass) roomLacks() error {
+	roomy, ok := p.log.fs.(roomyFS)
+	lacked := p.log.lacked
+	if !ok || lacked.bytes == 0 || p.view.segments[p.view.floor(lacked.base)].base != lacked.base {
+		return nil
+	}
+	return p.log.dirError("compact", p.log.Dir(), roomy.spare(p.log.Dir(), lacked.bytes))
 }
 
 // take copies what is to stay of a batch.
@@ -448,6 +499,9 @@ func (w *cleanedSegment) flush() error {
 		return nil
 	}
 	if err := w.p.work.spend(len(out), w.p.alive); err != nil {
+		return err
+	}
+	if err := w.room(int64(len(out))); err != nil {
 		return err
 	}
 	f, err := w.s.log.acquire()

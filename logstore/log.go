@@ -39,7 +39,7 @@ type Log struct {
 	remove     func(paths []string, delayMs int64)
 	logger     *slog.Logger
 	readFailed func(error)
-	full       *atomic.Bool // Options.Full, never nil; guarded by mu, as the log may move
+	full       *atomic.Bool // Options.Full, never nil; changed with mu and cleaning held, when the log moves
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
 
@@ -75,6 +75,7 @@ type Log struct {
 	moving         atomic.Bool              // it is to be copied to another directory: cleaning ends and waits
 
 	cleaning sync.Mutex // held while the log is cleaned or copied; taken before mu
+	lacked   lackedRoom // guarded by cleaning
 
 	flush flushState
 	hints readHints

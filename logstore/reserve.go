@@ -133,6 +133,22 @@ func (d roomyFS) twice(op func() error) error {
 	return err
 }
 
+// spare fails where so many bytes more would leave less room on the disk than the reserve has. What may as well be done
+// later asks before it writes.
+func (d roomyFS) spare(dir string, bytes int64) error {
+	_, usable, err := d.FS.Space(dir)
+	if err != nil {
+		return err
+	}
+	d.reserve.mu.Lock()
+	keep := d.reserve.size
+	d.reserve.mu.Unlock()
+	if usable < bytes+keep {
+		return fmt.Errorf("%d bytes are free, and %d more are to stay so: %w", usable, keep, syscall.ENOSPC)
+	}
+	return nil
+}
+
 func (d roomyFS) open(open func(string) (vfs.File, error), path string) (f vfs.File, err error) {
 	err = d.twice(func() (err error) { f, err = open(path); return err })
 	if err != nil {
