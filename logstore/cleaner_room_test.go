@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"klamm/logstore/vfs"
@@ -113,4 +114,34 @@ func TestCompactionEndsWhenTheDiskIsFull(t *testing.T) {
 		t.Errorf("%d records, there were %d; or it is not cleaned with room", len(after), len(before))
 	}
 	closeStore(t, s)
+}
+
+// TestShortWriteIsCutOffOnAFullDisk has a write end half-way on a disk where cutting it off takes room too: the
+// log took nothing more until the next start.
+func TestShortWriteIsCutOffOnAFullDisk(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/a"))
+	l := create(t, s, tpOf("t", 0), 1)
+	ok(t, appendTo(l, 1))
+	disk.Fail(vfs.Rule{Kind: vfs.OpWrite, Path: "*.log", Nth: 1, Err: syscall.ENOSPC, Short: true})
+	disk.Fail(vfs.Rule{Kind: vfs.OpTruncate, Path: "*.log", Nth: 1, Err: syscall.ENOSPC})
+	if err := appendTo(l, 1); err == nil {
+		t.Fatal("the write did not fail")
+	}
+	s.checkDirs() // there is room again
+	ok(t, l.Err())
+	ok(t, appendTo(l, 1))
+	s.flushDue()
+	if s.Dirs()[0].Err != nil || l.EndOffset() != 2 {
+		t.Errorf("%v, the log ends at %d", s.Dirs()[0].Err, l.EndOffset())
+	}
+	ok(t, checkIndexes(l))
+	closeStore(t, s)
+	wantSize := int64(0)
+	for _, seg := range l.snapshot().segments {
+		wantSize += seg.size.Load()
+	}
+	if info, err := disk.Stat("/a/t-0/" + fileName(0, logSuffix)); err != nil || info.Size() != wantSize {
+		t.Errorf("the file has %d bytes, %d count: %v", info.Size(), wantSize, err)
+	}
 }

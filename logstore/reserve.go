@@ -178,3 +178,9 @@ func (f *roomyFile) WriteAt(p []byte, off int64) (n int, err error) {
 	err = f.disk.twice(func() (err error) { n, err = f.File.WriteAt(p, off); return err })
 	return n, err
 }
+
+// Truncate cuts off what a write left that failed, among others. Some file systems need room for it, as those that
+// never write in place.
+func (f *roomyFile) Truncate(size int64) error {
+	return f.disk.twice(func() error { return f.File.Truncate(size) })
+}
