@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -140,10 +141,34 @@ func (b *Broker) AlterTopicConfig(_ context.Context, topic string, edit Edit, va
 	if err != nil || validateOnly {
 		return err
 	}
+	changed := changedNames(b.TopicConfig(topic), config)
 	b.setTopicConfig(topic, config)
-	b.o.Logger.Info("topic configuration changed", "topic", topic, "config", config, "path", path)
+	b.o.Logger.Info("topic configuration changed", "topic", topic, "properties", changed, "path", path)
 	b.o.Replicas.Configure(topic, config)
 	return nil
+}
+
+// maxChangedNames bounds the properties that a line of the log names.
+const maxChangedNames = 10
+
+// changedNames are the names of the properties that differ, in order, for the log: values may be megabytes.
+func changedNames(before, after map[string]string) []string {
+	var names []string
+	for name, value := range after {
+		if was, had := before[name]; !had || was != value {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, has := after[name]; !has {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if more := len(names) - maxChangedNames; more > 0 {
+		names = append(names[:maxChangedNames:maxChangedNames], fmt.Sprintf("and %d more", more))
+	}
+	return names
 }
 
 // AlterBrokerConfig changes the dynamic properties of this broker, or with perBroker false the defaults of all brokers, and applies

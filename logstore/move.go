@@ -175,7 +175,7 @@ func (s *Store) beginMove(p *partition, to *logDir) error {
 		_ = s.fs.RemoveAll(m.copy.dir) // empty; what is left of it is the copy of a log that is gone
 		return err
 	}
-	s.log.Info("partition moves to another log directory", "partition", p.tp.String(), "from", p.dir.path, "to", to.path)
+	s.o.RequestLogger.Info("partition moves to another log directory", "partition", p.tp.String(), "from", p.dir.path, "to", to.path)
 	return nil
 }
 
@@ -263,7 +263,7 @@ func (s *Store) moveFailed(m *move, err error) {
 	if !s.takeMove(m) {
 		return
 	}
-	s.log.Error("partition does not move, it stays where it is", "partition", m.p.tp.String(), "to", m.to.path, "error", err)
+	s.o.RequestLogger.Error("partition does not move, it stays where it is", "partition", m.p.tp.String(), "to", m.to.path, "error", err)
 	if dirErr != nil && !passes(err) {
 		s.logFailed(m.to, err)
 	}
@@ -305,7 +305,7 @@ func (s *Store) cancelMove(m *move) error {
 	if !s.takeMove(m) {
 		return nil
 	}
-	s.log.Info("partition's move to another log directory is given up", "partition", m.p.tp.String(), "to", m.to.path)
+	s.o.RequestLogger.Info("partition's move to another log directory is given up", "partition", m.p.tp.String(), "to", m.to.path)
 	return s.discardCopy(m)
 }
 
@@ -331,7 +331,7 @@ func (s *Store) discardFuture(tp protocol.TopicPartition, d *logDir, path string
 	}
 	if err != nil {
 		err = &DirError{Dir: path, Path: path, Op: "rename", Err: reason(err)}
-		s.log.Warn("copy of a partition is not removed", "path", path, "error", err)
+		s.o.RequestLogger.Warn("copy of a partition is not removed", "path", path, "error", err)
 		s.logFailed(d, err)
 		return err
 	}
@@ -449,7 +449,7 @@ func (s *Store) runMove(m *move) error {
 			return err
 		}
 		if done {
-			s.log.Info("partition moved to another log directory", "partition", m.p.tp.String(), "from", m.p.dir.path, "to", m.to.path,
+			s.o.RequestLogger.Info("partition moved to another log directory", "partition", m.p.tp.String(), "from", m.p.dir.path, "to", m.to.path,
 				"bytes", c.size.Load(), "took", s.o.Clock().Sub(begun).Round(time.Millisecond).String())
 			return nil
 		}

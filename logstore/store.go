@@ -80,6 +80,8 @@ type StoreOptions struct {
 	Elapsed func() time.Duration
 	// Logger hears of what an operator should know; nil is slog.Default.
 	Logger *slog.Logger
+	// RequestLogger hears of what is done because a client asked, as often as it asks; nil is Logger.
+	RequestLogger *slog.Logger
 }
 
 func (o *StoreOptions) setDefaults() {
@@ -95,6 +97,9 @@ func (o *StoreOptions) setDefaults() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.RequestLogger == nil {
+		o.RequestLogger = o.Logger
 	}
 	if o.ConfigFor == nil {
 		defaults := o.Defaults

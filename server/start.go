@@ -35,6 +35,7 @@ type Broker struct {
 	store   *logstore.Store
 	tree    *tree
 	logger  *slog.Logger
+	lines   *slog.Logger                   // logger, at a bounded rate: for what clients ask for
 	joined  atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
 }
 
@@ -66,7 +67,7 @@ func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broke
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{logger: logger}
+	b := &Broker{logger: logger, lines: limitLines(logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
 		CloseAll(listeners)
 		return nil, errors.Join(err, b.release(ctx))
@@ -241,7 +242,8 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 				c.SetOffline(partitions)
 			}
 		},
-		Logger: b.logger,
+		Logger:        b.logger,
+		RequestLogger: b.lines,
 	}
 }
 
@@ -318,11 +320,11 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		},
 		BrokerConfigChanged: func(own, defaults map[string]string) {
 			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
-				b.logger.Warn("a dynamic property has no effect", "error", printable(err.Error()))
+				b.lines.Warn("a dynamic property has no effect", "error", printable(err.Error()))
 			}
 		},
 		Room:   b.store.Room,
-		Logger: b.logger,
+		Logger: b.lines,
 	}
 	if rack := v.String("broker.rack"); rack != "" {
 		o.Rack = &rack
