@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -11,9 +12,19 @@ import (
 	"klamm/logstore/vfs"
 )
 
-// reserveName is a file at the top of a log directory that holds nothing but room.
-// Apache's broker passes over it.
-const reserveName = "klamm-reserve"
+// ReserveName is a file at the top of a log directory that holds nothing but room.
+// Apache's broker passes over it. It also tells a directory that klamm has run on from
+// one that only Apache's broker has.
+const ReserveName = "klamm-reserve"
+
+// HasReserve says whether a log directory is one that klamm has run on; it need not be there.
+func HasReserve(fsys vfs.FS, dir string) (bool, error) {
+	_, err := fsys.Stat(filepath.Join(dir, ReserveName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // How large the reserve is: maxReserve, but no more than a reserveShare-th of the file system.
 const (
@@ -38,7 +49,7 @@ type reserve struct {
 
 // newReserve gives one of size bytes, 0 for what suits the disk, which takes no room yet.
 func newReserve(disk vfs.FS, dir string, size int64) *reserve {
-	return &reserve{fs: disk, path: filepath.Join(dir, reserveName), size: size}
+	return &reserve{fs: disk, path: filepath.Join(dir, ReserveName), size: size}
 }
 
 // fill makes the reserve whole, and says why it is not. It may be called at any time.

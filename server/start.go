@@ -139,6 +139,9 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 	nodes, err := local.Peek(id.treePath, znode.ClusterID, znode.BrokerSeqID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if err := lostTree(dirs); err != nil {
+			return id, err
+		}
 	case err != nil:
 		return id, err
 	default:
