@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 )
 
 var everyFaultStep = flag.Int("everyfault.step", 0, "fail every n-th operation of the script; 0 takes some of them, 1 all")
+var everyFaultSeed = flag.Uint64("everyfault.seed", 0, "which of the operations are taken where some are; 0 takes others each time")
 
 // faultMode is one way in which the disk under /d2 fails.
 type faultMode struct {
@@ -80,14 +83,19 @@ type faultLog struct {
 // directory goes on without an error; errors name a path; a full disk takes nothing offline; and what is opened again on a disk that is
 // well takes records.
 func TestEveryFault(t *testing.T) {
+	seed := *everyFaultSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-everyfault.seed=%d", seed)
 	for _, mode := range faultModes {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
-			step := max(*everyFaultStep, 1)
+			step, first := max(*everyFaultStep, 1), 1
 			if *everyFaultStep == 0 {
-				step = 13
+				step, first = 13, 1+int(seed%13)
 			}
-			for k := 1; ; k += step {
+			for k := first; ; k += step {
 				r := &faultRun{t: t, name: fmt.Sprintf("%s, operation %d", mode.name, k), mode: mode, disk: vfs.NewMem(), logs: map[protocol.TopicPartition]*faultLog{}}
 				var failed vfs.Op
 				seen := 0
@@ -107,7 +115,7 @@ func TestEveryFault(t *testing.T) {
 				}})
 				r.script(stop)
 				if failed.Kind == "" {
-					if k == 1 {
+					if k == first {
 						t.Fatal("nothing failed")
 					}
 					return // the script is over
@@ -156,6 +164,7 @@ func (r *faultRun) script(stop func()) {
 	r.retention()
 	r.s.Checkpoint()
 	r.compaction()
+	r.move("b")
 	for _, tp := range r.order {
 		if tp.Topic == "gone" {
 			r.deleteLog(tp)
@@ -337,6 +346,20 @@ func (r *faultRun) compaction() {
 	for range 4 {
 		r.s.cleanFilthiest(testWork(1<<20, 4096))
 	}
+}
+
+// move has the logs of a topic move to the other directory, as far as that goes.
+func (r *faultRun) move(topic string) {
+	r.each("move", func(l *Log, of *faultLog) error {
+		if l.Partition().Topic != topic {
+			return nil
+		}
+		to := map[string]string{"/d1": "/d2", "/d2": "/d1"}[of.dir]
+		r.check(nil, "move to "+to, r.s.MoveTo(l.Partition(), to))
+		awaitMove(r.s, l.Partition())
+		of.dir = filepath.Dir(l.Dir())
+		return nil
+	})
 }
 
 func (r *faultRun) deleteLog(tp protocol.TopicPartition) {

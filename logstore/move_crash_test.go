@@ -143,24 +143,26 @@ func TestCrashAtEachPointOfAMove(t *testing.T) {
 }
 
 // TestDiskFailsWhileALogMoves lets each operation fail, in the directory that the
-// log leaves and in the one that it goes to.
+// log leaves and in the one that it goes to, once and from then on.
 func TestDiskFailsWhileALogMoves(t *testing.T) {
 	for _, dir := range []string{"/a", "/b"} {
-		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+		for _, cause := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
 			for _, kind := range []vfs.OpKind{vfs.OpOpen, vfs.OpCreate, vfs.OpRead, vfs.OpWrite, vfs.OpTruncate, vfs.OpSync, vfs.OpSyncDir,
 				vfs.OpRename, vfs.OpRemove, vfs.OpMkdir, vfs.OpReadDir, vfs.OpStat} {
-				occurrences := 1
-				for nth := 1; nth <= occurrences; nth++ {
-					occurrences = max(occurrences, failMove(t, dir, kind, cause, nth))
+				for _, on := range []bool{false, true} {
+					occurrences := 1
+					for nth := 1; nth <= occurrences; nth++ {
+						occurrences = max(occurrences, failMove(t, dir, kind, cause, nth, on))
+					}
 				}
 			}
 		}
 	}
 }
 
-func failMove(t *testing.T, dir string, kind vfs.OpKind, cause error, nth int) int {
+func failMove(t *testing.T, dir string, kind vfs.OpKind, cause error, nth int, on bool) int {
 	t.Helper()
-	what := fmt.Sprintf("%s %s nth %d: %v", dir, kind, nth, cause)
+	what := fmt.Sprintf("%s %s nth %d (from then on: %v): %v", dir, kind, nth, on, cause)
 	var offline atomic.Pointer[string]
 	m := newMoving(t, func(o *StoreOptions) {
 		o.OnDirFailure = func(dir string, err error, _ []protocol.TopicPartition) { offline.Store(&dir) }
@@ -173,7 +175,7 @@ func failMove(t *testing.T, dir string, kind vfs.OpKind, cause error, nth int) i
 			seen.Add(1)
 		}
 	})
-	stop := m.disk.Fail(vfs.Rule{Kind: kind, Path: dir + "/...", Nth: nth, Err: cause})
+	stop := m.disk.Fail(vfs.Rule{Kind: kind, Path: dir + "/...", Nth: nth, On: on, Err: cause})
 	err := m.s.MoveTo(m.tp, "/b")
 	awaitMove(m.s, m.tp)
 	stop()
