@@ -41,6 +41,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -201,6 +202,11 @@ func (p *produceCall) emptySet(records []byte) bool {
 	return p.call.header.Version < firstBatchProduce && records != nil && len(records) == 0
 }
 
+// pauseExpanding takes a thread off its processor while it checks what expands like
+// no data does. One that only lets goroutines through keeps other processes waiting for
+// some milliseconds, and with them the connections that wait for those.
+func pauseExpanding() { time.Sleep(time.Millisecond) }
+
 // validate checks a batch by its topic's rules, and makes one of the messages
 // that versions before 3 send. It is packed anew where compression.type asks for that.
 func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
@@ -213,6 +219,7 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
 		Compression:          cfg.Compression,
 		Quit:                 p.call.conn.quit,
+		Pause:                pauseExpanding,
 	}
 	if p.call.header.Version < firstBatchProduce {
 		rules.NoZstd = true

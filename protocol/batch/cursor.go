@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"runtime"
 )
 
 var (
@@ -22,7 +21,8 @@ type cursor struct {
 	pulled int64  // bytes that were ever in win
 	limit  int64  // of pulled
 	most   int64  // of pulled, by what the codec can make of the packed bytes; 0 for what is not known
-	yield  bool   // others go first, again and again
+	pause  func() // others go first, again and again; nil if they need not
+	paused int64  // pulled when they last did
 	// largest bounds a record that is read whole out of a stream; 0 for no bound.
 	largest int64
 	// copied is what win was when copying began; see copyFrom.
@@ -39,8 +39,9 @@ func (c *cursor) fill() error {
 		return errEnds
 	}
 	c.copyRead()
-	if c.yield {
-		runtime.Gosched()
+	if c.pause != nil && c.pulled-c.paused >= longPiece {
+		c.paused = c.pulled
+		c.pause()
 	}
 	n := copy(c.buf, c.win)
 	for tries := 0; tries < 100; tries++ {

@@ -1,5 +1,7 @@
 package batch
 
+import "runtime"
+
 // Stamp is where a record stands, and its time in ms.
 type Stamp struct{ Offset, Timestamp int64 }
 
@@ -41,7 +43,9 @@ func findStamp(b []byte, h *Header, t turn, match func(Stamp) bool) (found Stamp
 	if e != nil {
 		defer e.release()
 	}
-	c.yield = t.long
+	if t.long {
+		c.pause = runtime.Gosched
+	}
 	for range h.Count {
 		g, err := c.glance()
 		if err != nil {

@@ -58,6 +58,31 @@ func TestBombsKeepNobodyWaiting(t *testing.T) {
 	longWaiters(t, 0)
 }
 
+// What takes the long turn makes a pause after each piece, and nothing else does.
+func TestBombsMakePauses(t *testing.T) {
+	pauses := 0
+	rules := open
+	rules.Pause = func() { pauses++ }
+	if _, err := Validate(zeros(t, Gzip, 4<<20), rules); err != nil || pauses < 4<<20/longPiece-1 {
+		t.Errorf("%d pauses, %v", pauses, err)
+	}
+	d := Downconversion{Magic: 1}
+	set, err := d.Append(nil, zeros(t, Gzip, 4<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses = 0
+	if _, _, err := ValidateSet(set, rules); err != nil || pauses < 4<<20/longPiece-1 {
+		t.Errorf("an old set: %d pauses, %v", pauses, err)
+	}
+	pauses = 0
+	for _, codec := range Codecs() {
+		if _, err := Validate(sample(t, codec, 20), rules); err != nil || pauses > 0 {
+			t.Errorf("%v: %d pauses, %v", codec, pauses, err)
+		}
+	}
+}
+
 // Batches that are packed anew, which may take long, wait for each other alone.
 func TestPackingKeepsNobodyWaiting(t *testing.T) {
 	fill := func(turns chan struct{}) (empty func()) {

@@ -196,7 +196,9 @@ func (u *upconversion) unwrap(m *message) error {
 		return err
 	}
 	defer w.close()
-	w.yield = u.turn.long
+	if u.turn.long {
+		w.pause = u.rules.pauser()
+	}
 	last := int64(-1)
 	write := func(piece []byte) error {
 		_, err := u.pack.Write(piece)

@@ -34,6 +34,10 @@ type Rules struct {
 	// Quit, when closed, ends the waiting for a turn to expand a compressed batch,
 	// see BusyError; nil waits on.
 	Quit <-chan struct{}
+	// Pause is called again and again while a batch is expanded that expands like no
+	// data does. One that sleeps gives the processor up to other processes too; nil
+	// lets this one's goroutines go first.
+	Pause func()
 }
 
 // Info is what Validate found out about a batch.
@@ -198,7 +202,9 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 	if e != nil {
 		defer e.release()
 	}
-	c.yield = t.long
+	if t.long {
+		c.pause = r.pauser()
+	}
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
 	for i := range h.Count {
