@@ -40,9 +40,14 @@ func javaPath() (string, error) {
 // with the tests.
 var cheap = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"}
 
-// kafkas are the JVM options of Kafka's kafka-run-class.sh.
-var kafkas = []string{"-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-	"-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15"}
+// kafkas are the JVM options of Kafka's kafka-server-start.sh and kafka-run-class.sh,
+// with the log of its garbage collector in dir.
+func kafkas(dir string) []string {
+	return []string{"-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+		"-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15",
+		"-Xlog:gc*:file=" + filepath.Join(dir, "kafkaServer-gc.log") + ":time,tags:filecount=10,filesize=100M",
+		"-Dcom.sun.management.jmxremote=true", "-Dcom.sun.management.jmxremote.authenticate=false", "-Dcom.sun.management.jmxremote.ssl=false"}
+}
 
 // jvmArgs are the arguments before the main class.
 func jvmArgs(version, heap, logLevel string, options []string) ([]string, error) {
@@ -61,21 +66,29 @@ func jvmArgs(version, heap, logLevel string, options []string) ([]string, error)
 	}, options...), nil
 }
 
-// brokerJVM is the command line of the reference broker.
-func brokerJVM(measured bool, conf string) (string, []string, error) {
+// jvm is the command line of the reference broker.
+func (b *Broker) jvm(conf string) (string, []string, error) {
 	java, err := javaPath()
 	if err != nil {
 		return "", nil, err
 	}
 	heap, options := "768m", cheap
-	if measured {
-		heap, options = "1g", kafkas
+	if b.opts.Measured {
+		heap, options = "1g", kafkas(b.dir)
 	}
-	args, err := jvmArgs(Kafka39, heap, "INFO", options)
+	args, err := jvmArgs(b.release(), heap, "INFO", options)
 	if err != nil {
 		return "", nil, err
 	}
 	return java, append(args, "kafka.Kafka", conf), nil
+}
+
+// release is the version of the reference broker.
+func (b *Broker) release() string {
+	if b.opts.Release == "" {
+		return Kafka39
+	}
+	return b.opts.Release
 }
 
 // zookeeper is the one-node ZooKeeper behind a reference broker.

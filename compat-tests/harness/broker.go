@@ -18,6 +18,8 @@ import (
 const (
 	readyWithin = 90 * time.Second
 	stopWithin  = 60 * time.Second
+	// A JVM that has thousands of partitions takes its time.
+	measuredStopWithin = 10 * time.Minute
 )
 
 // Options says how a broker is started. The zero value is a broker with
@@ -31,6 +33,9 @@ type Options struct {
 	// Broker is "klamm" or "apache" for a test that needs that one. Empty: the one
 	// that the tests run against, see Reference.
 	Broker string
+	// Release is the reference broker's: Kafka39, which is the empty one's too, or
+	// Kafka43, a single KRaft node without ZooKeeper.
+	Release string
 	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1,
 	// all of the compiler) instead of with what starts fast and takes little.
 	Measured bool
@@ -49,7 +54,8 @@ type Broker struct {
 	dir       string // everything of this broker: properties, logs, data
 	logPath   string
 	proc      *process
-	zookeeper *zookeeper
+	zookeeper *zookeeper // of Kafka39
+	quorum    string     // of Kafka43: where its controller listens
 }
 
 // Reference says whether the tests run against Apache Kafka instead of klamm.
@@ -149,11 +155,15 @@ func prepare(addr string, o Options) (*Broker, error) {
 		}
 		b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	if b.apache {
-		if b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper")); err != nil {
-			b.Remove()
-			return nil, err
-		}
+	switch {
+	case b.apache && o.Release == Kafka43:
+		err = b.format()
+	case b.apache:
+		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"))
+	}
+	if err != nil {
+		b.Remove()
+		return nil, err
 	}
 	return b, nil
 }
@@ -194,7 +204,7 @@ func (b *Broker) Launch() error {
 		return err
 	}
 	if b.apache {
-		name, args, err = brokerJVM(b.opts.Measured, conf)
+		name, args, err = b.jvm(conf)
 	} else {
 		name, err = KlammBinary()
 		args = []string{"--config", conf}
@@ -216,6 +226,9 @@ func (b *Broker) Settle() error {
 		_, err := KlammBinary()
 		return err
 	}
+	if b.zookeeper == nil {
+		return nil
+	}
 	return b.zookeeper.awaitNoBroker(stopWithin)
 }
 
@@ -235,7 +248,11 @@ func (b *Broker) Stop() error {
 	p := b.proc
 	b.proc = nil
 	p.signal(syscall.SIGTERM)
-	code, err := p.wait(stopWithin)
+	within := stopWithin
+	if b.opts.Measured {
+		within = measuredStopWithin
+	}
+	code, err := p.wait(within)
 	if err != nil {
 		p.kill()
 		return fmt.Errorf("harness: the broker does not stop on SIGTERM: %w", err)
@@ -323,7 +340,10 @@ func (b *Broker) properties() string {
 		// half a minute after the start.
 		"log.initial.task.delay.ms": "86400000",
 	}
-	if b.apache {
+	switch {
+	case b.quorum != "":
+		b.kraft(props)
+	case b.apache:
 		props["zookeeper.connect"] = b.zookeeper.addr
 		props["zookeeper.session.timeout.ms"] = "6000"
 	}
