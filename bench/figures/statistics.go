@@ -1,0 +1,42 @@
+package figures
+
+import "slices"
+
+// Summary is what several rounds gave of one figure.
+type Summary struct {
+	Median float64   `json:"median"`
+	Min    float64   `json:"min"`
+	Max    float64   `json:"max"`
+	Values []float64 `json:"values"` // in the order of the rounds
+}
+
+// Summarize gives the summary of at least one value. The median of an even number
+// is the mean of the two in the middle.
+func Summarize(values []float64) Summary {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return Summary{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1], Values: slices.Clone(values)}
+}
+
+// Spread is how far the rounds lie apart, as a part of the median: 0.1 for values
+// from 95 to 105.
+func (s Summary) Spread() float64 {
+	if s.Median == 0 {
+		return 0
+	}
+	return (s.Max - s.Min) / s.Median
+}
+
+// Percentile is the smallest of the values that at least this part of them, from 0
+// to 1, does not exceed (nearest rank). The values are sorted already; of none it
+// is 0.
+func Percentile(sorted []int64, part float64) int64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(part * float64(len(sorted)))
+	if float64(rank) < part*float64(len(sorted)) {
+		rank++
+	}
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
