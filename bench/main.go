@@ -2,83 +2,107 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
+	"os/signal"
+	"strings"
+	"syscall"
 	"time"
-
-	"klamm/compat-tests/harness"
 )
-
-var (
-	seconds    = flag.Int("seconds", 10, "how long each load runs")
-	partitions = flag.Int("partitions", 2000, "partitions that are there at the kill -9")
-	rounds     = flag.Int("rounds", 3, "how often a start on an empty directory is measured; the median counts")
-)
-
-// result is what was measured of one broker.
-type result struct {
-	startEmpty   time.Duration // exec to the first Metadata answer
-	startCrashed time.Duration // the same with partitions, after kill -9
-	leading      time.Duration // until every partition of those has a leader
-	idle, loaded int64         // resident bytes; loaded is the peak
-	produced     rate
-	consumed     rate
-}
-
-// rate is a throughput.
-type rate struct{ records, bytes float64 }
 
 func main() {
-	flag.Parse()
-	results := map[string]*result{}
-	for _, broker := range []string{"klamm", "apache"} {
-		os.Setenv("KLAMM_BROKER", broker)
-		fmt.Fprintf(os.Stderr, "bench: measuring %s\n", broker)
-		r, err := measure()
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", broker, err)
+	if len(os.Args) == 4 && os.Args[1] == limitArgument {
+		if err := serveLimit(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: limit: %v\n", err)
 			os.Exit(1)
 		}
-		results[broker] = r
+		return
 	}
-	print(results["klamm"], results["apache"])
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
 }
 
-// measure runs all measurements against one broker.
-func measure() (*result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	r := &result{}
-	var err error
-	if r.startEmpty, r.idle, err = empty(ctx); err != nil {
-		return nil, fmt.Errorf("start on an empty directory: %w", err)
-	}
-	if r.startCrashed, r.leading, err = crashed(ctx); err != nil {
-		return nil, fmt.Errorf("start after kill -9: %w", err)
-	}
-	if err := load(ctx, r); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
-	}
-	return r, nil
+// options are what the command line says. The zero value of none is of use.
+type options struct {
+	loads   []string // names, or what they begin with up to a slash; empty: all
+	brokers []string
+	media   []string
+	rounds  int
+	scale
+	json string // file, or empty
+	disk string // directory for what is to be on the disk
 }
 
-func print(klamm, apache *result) {
-	fmt.Printf("%d cores, client and broker on the same machine, %s %s; Apache Kafka %s\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, harness.Kafka39)
-	fmt.Printf("%-66s %10s %10s\n", "", "klamm", "Kafka "+harness.Kafka39[:3])
-	row := func(name, unit string, of func(*result) float64) {
-		fmt.Printf("%-66s %10.1f %10.1f\n", name+", "+unit, of(klamm), of(apache))
+// scale is how much work each load is.
+type scale struct {
+	volume     int64         // bytes that a round of a load moves
+	requests   int           // of a load whose requests are small
+	warm       int64         // bytes that a JVM has taken before it is measured
+	during     time.Duration // of a round of a load that has a rate instead of a volume
+	clients    int           // of crowd
+	partitions int           // of topics and start
+	settle     time.Duration // for what a broker does behind a start or many requests, before it counts as idle
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	loads := f.String("loads", "", "the loads to run, by name (big/acks=1) or all of a kind (big); empty: all")
+	brokers := f.String("brokers", strings.Join(brokerNames, ","), "the brokers, in the order in which they are measured; ratios are of the first one")
+	media := f.String("media", "tmpfs,disk", "where the data is")
+	f.IntVar(&o.rounds, "rounds", 3, "how often each load is measured; the median counts")
+	volume := f.Int64("volume", 2048, "MB that a round of a load moves")
+	warm := f.Int64("warm", 4096, "MB that a JVM has taken before it is measured")
+	f.IntVar(&o.requests, "requests", 200_000, "requests of a round of a load whose requests are small")
+	f.DurationVar(&o.during, "during", 10*time.Second, "how long a round takes of a load that has a rate")
+	f.IntVar(&o.clients, "clients", 5000, "connections of crowd")
+	f.IntVar(&o.partitions, "partitions", 10_000, "partitions of topics/idle; a tenth of topics/1000, a fifth at the starts with data")
+	f.DurationVar(&o.settle, "settle", 3*time.Second, "how long a broker is left alone before it counts as idle")
+	f.StringVar(&o.json, "json", "", "also write the figures to this file")
+	f.StringVar(&o.disk, "disk", "build", "a directory on the disk")
+	if err := f.Parse(args); err != nil {
+		return nil, err
 	}
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	const mb = 1e6
-	row("start to first Metadata, empty directory", "ms", func(r *result) float64 { return ms(r.startEmpty) })
-	row(fmt.Sprintf("start to first Metadata, %d partitions, after kill -9", *partitions), "ms", func(r *result) float64 { return ms(r.startCrashed) })
-	row("... until each of them has a leader", "ms", func(r *result) float64 { return ms(r.leading) })
-	row("resident memory, idle", "MB", func(r *result) float64 { return float64(r.idle) / mb })
-	row("resident memory, 4 connections at full speed, peak", "MB", func(r *result) float64 { return float64(r.loaded) / mb })
-	row("produce, 4 connections, 1 kB records, acks=all", "records/s", func(r *result) float64 { return r.produced.records })
-	row("the same", "MB/s", func(r *result) float64 { return r.produced.bytes / mb })
-	row("consume, 4 connections", "records/s", func(r *result) float64 { return r.consumed.records })
-	row("the same", "MB/s", func(r *result) float64 { return r.consumed.bytes / mb })
+	o.loads, o.brokers, o.media = split(*loads), split(*brokers), split(*media)
+	o.volume, o.warm = *volume*1e6, *warm*1e6
+	if f.NArg() > 0 || o.rounds < 1 || o.volume <= 0 || o.requests < 1 || o.during <= 0 || o.clients < 2 || o.partitions < 10 {
+		return nil, errors.New("want no argument but flags, and each number above zero")
+	}
+	return o, o.check()
+}
+
+func split(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// command measures what the arguments ask for and prints it as it comes.
+func command(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r, err := newRun(o, os.Stdout, os.Stderr)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(r.all(ctx), r.close())
+	if ctx.Err() != nil {
+		// What else went wrong comes of it: a terminal interrupts the brokers as well.
+		return errors.New("interrupted")
+	}
+	return err
 }

@@ -2,58 +2,121 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"slices"
+	"os"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/bench/figures"
 	"klamm/compat-tests/harness"
 )
 
-// empty gives the median time of a start on an empty directory, and the memory
-// that the broker then stands at when nobody asks it anything.
-func empty(ctx context.Context) (time.Duration, int64, error) {
-	var times []time.Duration
-	var idle int64
-	for range *rounds {
-		took, rss, err := emptyOnce(ctx)
-		if err != nil {
-			return 0, 0, err
+// startEmpty starts a broker on an empty directory, in each round another.
+func startEmpty(_ context.Context, s *subject) (*session, error) {
+	return &session{close: nothing, round: func(ctx context.Context) (_ figures.Sample, err error) {
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return nil, err
 		}
-		times, idle = append(times, took), rss
-	}
-	slices.Sort(times)
-	return times[len(times)/2], idle, nil
+		b, err := harness.Prepare(brokerOptions(s.name, s.dir))
+		if err != nil {
+			return nil, err
+		}
+		defer func() {
+			err = errors.Join(err, b.Close())
+			b.Remove()
+			os.RemoveAll(s.dir)
+		}()
+		took, err := launch(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if err := pause(ctx, s.settle); err != nil {
+			return nil, err
+		}
+		rss, err := figures.Resident(b.PID())
+		return figures.Sample{started: milliseconds(took), figures.Idle: float64(rss) / mega}, err
+	}}, nil
 }
 
-func emptyOnce(ctx context.Context) (took time.Duration, rss int64, err error) {
-	b, err := harness.Prepare(harness.Options{Measured: true})
+// startWithData starts a broker that has partitions with records, after a clean
+// stop and after kill -9.
+func startWithData(ctx context.Context, s *subject) (*session, error) {
+	b, err := startBroker(s.name, s.dir)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	defer done(b, &err)
-	if took, err = timedStart(ctx, b); err != nil {
-		return 0, 0, err
+	total, err := fillTopics(ctx, b, max(1, s.partitions/5))
+	if err != nil {
+		return nil, errors.Join(err, b.close())
 	}
-	time.Sleep(3 * time.Second) // what a start does behind the first answer
-	rss, err = resident(b.PID())
-	return took, rss, err
+	return &session{
+		close: func(context.Context) error { return b.close() },
+		round: func(ctx context.Context) (figures.Sample, error) {
+			sample := figures.Sample{}
+			if err := b.Stop(); err != nil {
+				return nil, err
+			}
+			if err := timedStart(ctx, b, total, sample, started, leading); err != nil {
+				return nil, err
+			}
+			b.Kill()
+			return sample, timedStart(ctx, b, total, sample, startedAfterKill, leadingAfterKill)
+		},
+	}, nil
 }
 
-// done stops a broker and removes its files.
-func done(b *harness.Broker, err *error) {
-	*err = errors.Join(*err, b.Close())
-	b.Remove()
+// fillTopics makes about so many partitions with ten records of 500 bytes each, and
+// gives their number.
+func fillTopics(ctx context.Context, b *broker, partitions int) (int, error) {
+	topics := min(20, partitions)
+	each := partitions / topics
+	names := topicNames(topics)
+	if err := makeTopics(ctx, b.admin, names, each); err != nil {
+		return 0, err
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return 0, err
+	}
+	defer cl.Close()
+	var records []*kgo.Record
+	for _, name := range names {
+		for p := range each {
+			for range 10 {
+				records = append(records, &kgo.Record{Topic: name, Partition: int32(p), Value: make([]byte, 500)})
+			}
+		}
+	}
+	return topics * each, cl.ProduceSync(ctx, records...).FirstErr()
 }
 
-// timedStart starts the broker's process and gives the time until it answers
-// Metadata with itself in it.
-func timedStart(ctx context.Context, b *harness.Broker) (time.Duration, error) {
+// timedStart starts a stopped broker and notes the milliseconds until its first
+// answer and until that many partitions have a leader.
+func timedStart(ctx context.Context, b *broker, partitions int, into figures.Sample, first, all figures.Figure) error {
+	took, err := launch(ctx, b.Broker)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	into[first] = milliseconds(took)
+	err = poll(ctx, func() (bool, error) {
+		// A client's connections are those of the broker before; its errors go away.
+		n, err := leaders(ctx, b.admin)
+		return err == nil && n >= partitions, ctx.Err()
+	})
+	into[all] = milliseconds(took + time.Since(begun))
+	return err
+}
+
+// launch starts the broker's process and gives the time until it answers Metadata
+// with itself in it.
+func launch(ctx context.Context, b *harness.Broker) (time.Duration, error) {
 	if err := b.Settle(); err != nil {
 		return 0, err
 	}
@@ -65,10 +128,12 @@ func timedStart(ctx context.Context, b *harness.Broker) (time.Duration, error) {
 		if err := metadata(b.Addr); err == nil {
 			return time.Since(begun), nil
 		}
-		if err := ctx.Err(); err != nil {
+		if err := pause(ctx, time.Millisecond); err != nil {
 			return 0, err
 		}
-		time.Sleep(time.Millisecond)
+		if time.Since(begun) > pollWithin {
+			return 0, fmt.Errorf("no answer after %s; the log is kept: %s", pollWithin, b.KeepLog())
+		}
 	}
 }
 
@@ -90,8 +155,16 @@ func metadata(addr string) error {
 	if _, err := c.Write(frame); err != nil {
 		return err
 	}
-	answer, err := readFrame(c)
-	if err != nil {
+	var length [4]byte
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		return err
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n < 4 || n > 1<<20 {
+		return fmt.Errorf("an answer of %d bytes", n)
+	}
+	answer := make([]byte, n)
+	if _, err := io.ReadFull(c, answer); err != nil {
 		return err
 	}
 	resp := kmsg.NewPtrMetadataResponse()
@@ -103,79 +176,4 @@ func metadata(addr string) error {
 		return errors.New("no broker in Metadata")
 	}
 	return nil
-}
-
-// crashed fills a broker with partitions, each with records, kills it, and
-// gives the times of the next start: to the first answer, and until each
-// partition has a leader again.
-func crashed(ctx context.Context) (first, leading time.Duration, err error) {
-	b, err := harness.New(harness.Options{Measured: true})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer done(b, &err)
-	const topics = 20
-	each := int32(*partitions / topics)
-	if err := fill(ctx, b.Addr, topics, each); err != nil {
-		return 0, 0, err
-	}
-	b.Kill()
-	begun := time.Now()
-	if first, err = timedStart(ctx, b); err != nil {
-		return 0, 0, err
-	}
-	before := time.Since(begun) - first // what went by before the process was started
-	for {
-		n, err := leaders(ctx, b.Addr)
-		if err == nil && n == topics*int(each) {
-			return first, time.Since(begun) - before, nil
-		}
-		if ctx.Err() != nil {
-			return 0, 0, fmt.Errorf("%d of %d partitions have a leader: %w", n, topics*each, errors.Join(ctx.Err(), err))
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// fill makes topics and writes records to each of their partitions.
-func fill(ctx context.Context, addr string, topics int, each int32) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	adm := kadm.NewClient(cl)
-	var records []*kgo.Record
-	for i := range topics {
-		name := fmt.Sprintf("topic-%02d", i)
-		if _, err := adm.CreateTopic(ctx, each, 1, nil, name); err != nil {
-			return err
-		}
-		for p := range each {
-			for range 10 {
-				records = append(records, &kgo.Record{Topic: name, Partition: p, Value: make([]byte, 500)})
-			}
-		}
-	}
-	return cl.ProduceSync(ctx, records...).FirstErr()
-}
-
-// leaders counts the partitions that have a leader.
-func leaders(ctx context.Context, addr string) (int, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
-	if err != nil {
-		return 0, err
-	}
-	defer cl.Close()
-	m, err := kadm.NewClient(cl).Metadata(ctx)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	m.Topics.EachPartition(func(p kadm.PartitionDetail) {
-		if p.Err == nil && p.Leader >= 0 {
-			n++
-		}
-	})
-	return n, nil
 }

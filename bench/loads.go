@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"klamm/bench/figures"
+	"klamm/bench/replay"
+)
+
+// load is a row of the table.
+type load struct {
+	name    string // kind, or kind/variant
+	about   string // a line
+	media   []string
+	columns []figures.Figure
+	limited bool // the limit can do it
+	own     bool // it starts brokers of its own
+	// open makes a broker ready for rounds.
+	open func(ctx context.Context, s *subject) (*session, error)
+}
+
+// subject is what a load is run against.
+type subject struct {
+	scale
+	name   string
+	dir    string // for the data of a broker of its own
+	target target // nil for such a load
+}
+
+// session is a load that is ready. Both functions are set.
+type session struct {
+	round func(ctx context.Context) (figures.Sample, error)
+	close func(ctx context.Context) error
+}
+
+func nothing(context.Context) error { return nil }
+
+var (
+	both   = []string{tmpfs, disk}
+	onDisk = []string{disk}
+
+	moving = []figures.Figure{figures.Throughput, figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUPerGB, figures.CPUPerMillion, figures.Peak}
+	paced  = []figures.Figure{figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUShare, figures.CPUPerMillion, figures.Peak}
+)
+
+// big is what others differ from.
+var big = producing{records: 64, valueBytes: 1000, connections: 4, inFlight: 8, partitions: 6, acks: 1}
+
+// packed moves a quarter, which is a half or more of it when unpacked.
+var packed = bigWith(func(p *producing) { p.codec, p.part = replay.Zstd, 4 })
+
+// recompressed has the broker pack anew what it is sent.
+var recompressed = bigWith(func(p *producing) {
+	p.codec, p.part, p.configs = replay.Zstd, 4, map[string]string{"compression.type": "lz4"}
+})
+
+func bigWith(change func(p *producing)) producing {
+	p := big
+	change(&p)
+	return p
+}
+
+// loads is the table.
+var loads = []load{
+	{name: "big/acks=1", about: "batches of 64 records of 1 KB, 4 connections, 8 in flight each, 6 partitions", media: both, columns: moving, limited: true, open: big.open},
+	{name: "big/acks=all", about: "the same with acks=all", media: both, columns: moving, limited: true,
+		open: bigWith(func(p *producing) { p.acks = -1 }).open},
+	{name: "small", about: "one record of 100 bytes a request, 4 connections, 32 in flight, 6 partitions", media: both, columns: moving, limited: true,
+		open: producing{records: 1, valueBytes: 100, connections: 4, inFlight: 32, partitions: 6, acks: 1, counted: true}.open},
+	{name: "many", about: "batches of 1,024 records of 100 bytes, 16 connections, 8 in flight, 6 partitions", media: both, columns: moving, limited: true,
+		open: producing{records: 1024, valueBytes: 100, connections: 16, inFlight: 8, partitions: 6, acks: 1}.open},
+	{name: "packed/zstd", about: "as big, the batches packed with zstd; MB and GB are packed ones", media: both, columns: moving, limited: true,
+		open: packed.open},
+	{name: "packed/lz4", about: "the same, and the topic wants lz4", media: both, columns: moving, limited: true,
+		open: recompressed.open},
+	{name: "level/partitions=1", about: "as big, 1 partition", media: []string{tmpfs}, columns: moving, limited: true,
+		open: bigWith(func(p *producing) { p.partitions = 1 }).open},
+	{name: "level/partitions=1000", about: "as big, 1,000 partitions", media: []string{tmpfs}, columns: moving, limited: true,
+		open: bigWith(func(p *producing) { p.partitions = 1000 }).open},
+	{name: "level/connections=1000", about: "as big, 1,000 connections, 1 in flight each", media: []string{tmpfs}, columns: moving, limited: true,
+		open: bigWith(func(p *producing) { p.connections, p.inFlight = 1000, 1 }).open},
+	{name: "catch-up/plain", about: "fetch from the start, up to 1 MB a partition, 4 connections", media: both, columns: moving, limited: true,
+		open: catchUp{partitions: 4}.open},
+	{name: "catch-up/segments", about: "the same over one partition in segments of 1 MiB, 2,000 of them at 2 GB", media: both, columns: moving, limited: true,
+		open: catchUp{partitions: 1, segmentBytes: 1 << 20}.open},
+	{name: "catch-up/random", about: "the same from offsets at random", media: both, columns: moving, limited: true,
+		open: catchUp{partitions: 4, random: true}.open},
+	{name: "tail/consumers=1", about: "2,000 records a second of 1 KB, acks=all, franz-go, from when a record was due until it was received", media: both, columns: paced, open: tail(1)},
+	{name: "tail/consumers=50", about: "the same, 50 consumers that each receive every record", media: both, columns: paced, open: tail(50)},
+	{name: "crowd", about: "5,000 connections, each one record every 5 s, every other one in a waiting fetch meanwhile", media: []string{tmpfs}, columns: paced, open: crowd},
+	{name: "durable/producers=1", about: "flush.messages=1, one record of 100 bytes in flight, 1 partition", media: onDisk, columns: moving, open: durable(1)},
+	{name: "durable/producers=16", about: "the same, 16 producers", media: onDisk, columns: moving, open: durable(16)},
+	{name: "durable/producers=256", about: "the same, 256 producers", media: onDisk, columns: moving, open: durable(256)},
+	{name: "topics/1000", about: "1,000 partitions, ten to a topic: made, described, deleted", media: onDisk, columns: []figures.Figure{made, described, deleted, figures.Peak}, open: manyTopics},
+	{name: "topics/idle", about: "10,000 partitions that nobody uses, then a clean stop and a start", media: onDisk, own: true,
+		columns: []figures.Figure{made, figures.Idle, figures.CPUShare, stopped, started, leading}, open: idleTopics},
+	{name: "start/empty", about: "exec to the first Metadata answer, empty directory; memory 3 s later", media: onDisk, own: true,
+		columns: []figures.Figure{started, figures.Idle}, open: startEmpty},
+	{name: "start/data", about: "the same with 2,000 partitions with records, and until each has a leader", media: onDisk, own: true,
+		columns: []figures.Figure{started, leading, startedAfterKill, leadingAfterKill}, open: startWithData},
+	{name: "clients", about: "4 franz-go producers, acks=all, then 4 consumers, 1 KB records, as fast as they can; not warmed", media: onDisk, own: true,
+		columns: []figures.Figure{produced, producedMB, consumed, consumedMB, figures.Peak}, open: clients},
+}
+
+// Figures that only some loads have, in milliseconds where a time is not said otherwise.
+const (
+	made             figures.Figure = "made ms"
+	described        figures.Figure = "described ms"
+	deleted          figures.Figure = "deleted ms"
+	stopped          figures.Figure = "SIGTERM to end ms"
+	started          figures.Figure = "to first answer ms"
+	leading          figures.Figure = "to all leaders ms"
+	startedAfterKill figures.Figure = "after kill -9 ms"
+	leadingAfterKill figures.Figure = "to all leaders after kill -9 ms"
+	produced         figures.Figure = "produced/s"
+	producedMB       figures.Figure = "produced MB/s"
+	consumed         figures.Figure = "consumed/s"
+	consumedMB       figures.Figure = "consumed MB/s"
+)
+
+// named says whether a name of the command line means the load: its own, or its kind.
+func (l load) named(name string) bool { return l.name == name || strings.HasPrefix(l.name, name+"/") }
+
+func (l load) wanted(names []string) bool {
+	return len(names) == 0 || slices.ContainsFunc(names, l.named)
+}
+
+func loadNames() (names []string) {
+	for _, l := range loads {
+		names = append(names, l.name)
+	}
+	return names
+}

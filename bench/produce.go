@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"klamm/bench/figures"
+	"klamm/bench/replay"
+)
+
+// producing is a load that replays Produce. Each round has a topic of its own.
+type producing struct {
+	records, valueBytes   int // of a batch
+	codec                 replay.Codec
+	connections, inFlight int
+	partitions            int
+	acks                  int16
+	configs               map[string]string
+	part                  int64 // of the volume a round moves this part: 4 for a quarter; 0: all of it
+	counted               bool  // a round is so many requests instead of so many bytes
+	timed                 bool  // a round is so long
+}
+
+// number makes the topics' names differ.
+var number atomic.Int64
+
+func topicName() string { return fmt.Sprintf("load%d", number.Add(1)) }
+
+func (p producing) open(_ context.Context, s *subject) (*session, error) {
+	batch, err := replay.Batch(p.records, p.valueBytes, p.codec, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &session{close: nothing, round: func(ctx context.Context) (figures.Sample, error) {
+		topic := topicName()
+		if err := s.target.makeTopic(ctx, topic, p.partitions, p.configs); err != nil {
+			return nil, err
+		}
+		r := replay.Producing{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, p.partitions, p.inFlight, p.acks, batch), BatchBytes: len(batch),
+			Connections: p.connections, InFlight: p.inFlight}
+		switch {
+		case p.timed:
+			r.Requests, r.During = math.MaxInt32, s.during
+		case p.counted:
+			r.Requests = s.requests
+		default:
+			r.Requests = max(1, int(s.volume/max(1, p.part)/int64(len(batch))))
+		}
+		var done replay.Done
+		u, err := metered(s.target.pid(), func() (err error) {
+			done, err = replay.Produce(ctx, r)
+			return err
+		})
+		if err := errors.Join(err, s.target.dropTopic(ctx, topic)); err != nil {
+			return nil, err
+		}
+		return sample(done, u), nil
+	}}, nil
+}
+
+// durable is so many producers that each wait for the disk.
+func durable(producers int) func(context.Context, *subject) (*session, error) {
+	return producing{records: 1, valueBytes: 100, connections: producers, inFlight: 1, partitions: 1, acks: -1, timed: true,
+		configs: map[string]string{"flush.messages": "1"}}.open
+}

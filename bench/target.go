@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/compat-tests/harness"
+)
+
+// target is a broker that runs, or the limit in its place.
+type target interface {
+	addr() string
+	pid() int
+	// makeTopic returns once every partition has a leader that knows it.
+	makeTopic(ctx context.Context, name string, partitions int, configs map[string]string) error
+	// dropTopic returns once the topic's files are gone.
+	dropTopic(ctx context.Context, name string) error
+	close() error
+}
+
+// The brokers' names.
+const (
+	klamm   = "klamm"
+	kafka39 = "Kafka " + harness.Kafka39
+	kafka43 = "Kafka " + harness.Kafka43
+	limits  = "limit"
+)
+
+// flagNames are the brokers as the command line names them, in the order of the table.
+var (
+	brokerNames = []string{"klamm", harness.Kafka43, harness.Kafka39, "limit"}
+	flagNames   = map[string]string{"klamm": klamm, harness.Kafka39: kafka39, harness.Kafka43: kafka43, "limit": limits}
+)
+
+// brokerOptions are how a broker is started, with its data below dir.
+func brokerOptions(name, dir string) harness.Options {
+	o := harness.Options{Broker: "klamm", Measured: true, DataDir: dir, Properties: map[string]string{
+		// What is deleted is to go at once, so that a load does not meet the last one's. The
+		// thread that sees to it begins with the other chores.
+		"log.initial.task.delay.ms":   "1000",
+		"log.segment.delete.delay.ms": "100",
+		// Connections come one after the other as fast as they can. Behind the default of 50
+		// the kernel drops them, and the client waits a second.
+		"socket.listen.backlog.size": "4096",
+	}}
+	switch name {
+	case kafka39:
+		o.Broker, o.Release = "apache", harness.Kafka39
+	case kafka43:
+		o.Broker, o.Release = "apache", harness.Kafka43
+	}
+	return o
+}
+
+// broker is klamm or Apache Kafka.
+type broker struct {
+	*harness.Broker
+	client *kgo.Client
+	admin  *kadm.Client
+}
+
+func startBroker(name, dir string) (*broker, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	b, err := harness.New(brokerOptions(name, dir))
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.MetadataMinAge(10*time.Millisecond))
+	if err != nil {
+		_ = b.Close()
+		b.Remove()
+		return nil, err
+	}
+	admin := kadm.NewClient(client)
+	admin.SetTimeoutMillis(int32(pollWithin.Milliseconds())) // a thousand partitions take a cold JVM its time
+	return &broker{b, client, admin}, nil
+}
+
+func (b *broker) addr() string { return b.Addr }
+
+func (b *broker) pid() int { return b.PID() }
+
+func (b *broker) close() error {
+	b.client.Close()
+	err := b.Close()
+	b.Remove()
+	os.RemoveAll(filepath.Dir(b.LogDir))
+	return err
+}
+
+func (b *broker) makeTopic(ctx context.Context, name string, partitions int, configs map[string]string) error {
+	pointers := map[string]*string{}
+	for k, v := range configs {
+		pointers[k] = &v
+	}
+	if _, err := b.admin.CreateTopic(ctx, int32(partitions), 1, pointers, name); err != nil {
+		return fmt.Errorf("creating %s: %w", name, err)
+	}
+	return awaitLeaders(ctx, b.admin, partitions, name)
+}
+
+// awaitLeaders waits until the topics have so many partitions that are led.
+func awaitLeaders(ctx context.Context, admin *kadm.Client, partitions int, names ...string) error {
+	return poll(ctx, func() (bool, error) {
+		if n, err := leaders(ctx, admin, names...); n != partitions {
+			return false, err
+		}
+		// Metadata tells of a leader a moment before it knows that it is one.
+		ends, err := admin.ListEndOffsets(ctx, names...)
+		return err == nil && ends.Error() == nil, ctx.Err()
+	})
+}
+
+// leaders counts the partitions that have a leader; no name stands for all topics.
+func leaders(ctx context.Context, admin *kadm.Client, names ...string) (n int, err error) {
+	m, err := admin.Metadata(ctx, names...)
+	if err != nil {
+		return 0, err
+	}
+	m.Topics.EachPartition(func(p kadm.PartitionDetail) {
+		if p.Err == nil && p.Leader >= 0 {
+			n++
+		}
+	})
+	return n, nil
+}
+
+func (b *broker) dropTopic(ctx context.Context, name string) error {
+	if _, err := b.admin.DeleteTopic(ctx, name); err != nil {
+		return fmt.Errorf("deleting %s: %w", name, err)
+	}
+	return b.gone(ctx, name+"-*")
+}
+
+// gone waits until no partition's directory has such a name.
+func (b *broker) gone(ctx context.Context, pattern string) error {
+	return poll(ctx, func() (bool, error) {
+		left, err := filepath.Glob(filepath.Join(b.LogDir, pattern))
+		return len(left) == 0, err
+	})
+}
+
+// pollWithin bounds what is waited for.
+const pollWithin = 10 * time.Minute
+
+// poll asks until it is so: another process has no event that could be waited for.
+func poll(ctx context.Context, ask func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, pollWithin)
+	defer cancel()
+	for {
+		so, err := ask()
+		if so || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
