@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -47,11 +48,13 @@ func failDuring(t *testing.T, kind vfs.OpKind, path string, rule *vfs.Rule) (*mo
 	if rule != nil {
 		defer m.disk.Fail(*rule)()
 	}
-	renaming := false // the names change one after the other
+	var renaming atomic.Bool // the names change one after the other
 	var once sync.Once
 	m.disk.SetHook(func(op vfs.Op) {
-		renaming = renaming || op.Kind == vfs.OpRename && strings.HasSuffix(op.Path, "-future")
-		if renaming && op.Kind == kind && (op.Path == path || strings.HasSuffix(op.Path, "-future") && path == "-future") {
+		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Path, "-future") {
+			renaming.Store(true)
+		}
+		if renaming.Load() && op.Kind == kind && (op.Path == path || strings.HasSuffix(op.Path, "-future") && path == "-future") {
 			once.Do(func() {
 				m.s.failDir(m.s.dirs[0], &DirError{Dir: "/a", Path: "/a", Op: "use", Err: syscall.EIO})
 			})
