@@ -1,11 +1,12 @@
 package garbage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -167,7 +168,9 @@ func (w *world) keep(t *testing.T, n int) (end func()) {
 			}
 		}
 	})
-	return func() { cancel(); done.Wait() }
+	end = func() { cancel(); done.Wait() }
+	t.Cleanup(end)
+	return end
 }
 
 // cleanUp deletes all topics but those of the normal clients: what is stored is
@@ -206,10 +209,12 @@ func servedBy(t *testing.T, addr string) (apis []servedAPI) {
 // hostileProcess is the other process, which ends when its input does.
 type hostileProcess struct {
 	cmd *exec.Cmd
-	in  interface{ Close() error }
-	out bytes.Buffer
+	in  io.Closer
+	out *json.Decoder
 }
 
+// startHostile starts the other process and waits until it has made what it sends:
+// that takes a while on a busy machine.
 func startHostile(t *testing.T, o orders) *hostileProcess {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -218,25 +223,31 @@ func startHostile(t *testing.T, o orders) *hostileProcess {
 	}
 	h := &hostileProcess{cmd: exec.Command("nice", "-n", "10", os.Args[0])}
 	h.cmd.Env = append(os.Environ(), ordersOf+"="+string(text))
-	h.cmd.Stdout, h.cmd.Stderr = &h.out, os.Stderr
+	h.cmd.Stderr = os.Stderr
 	if h.in, err = h.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.cmd.StdoutPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.in.Close() })
+	h.out = json.NewDecoder(out)
+	var ready bool
+	if err := h.out.Decode(&ready); err != nil {
+		t.Fatalf("the hostile process: %v", err)
+	}
 	return h
 }
 
 func (h *hostileProcess) end(t *testing.T) (did deeds) {
 	t.Helper()
 	h.in.Close()
-	if err := h.cmd.Wait(); err != nil {
+	if err := errors.Join(h.out.Decode(&did), h.cmd.Wait()); err != nil {
 		t.Fatalf("the hostile process: %v", err)
-	}
-	if err := json.Unmarshal(h.out.Bytes(), &did); err != nil {
-		t.Fatalf("the hostile process wrote %q: %v", h.out.String(), err)
 	}
 	if did.Visits == 0 || *only == "" && (did.Answers == 0 || did.Refused == 0) {
 		t.Fatalf("the hostile process did nothing: %+v", did)

@@ -165,6 +165,8 @@ func hostileMain(text string) {
 	}
 	bombs()
 	oldBombs()
+	answers := json.NewEncoder(os.Stdout) // a reader that is gone needs nothing
+	_ = answers.Encode(true)              // it begins
 	total := deeds{ByKind: map[string]int64{}}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -187,7 +189,7 @@ func hostileMain(text string) {
 		})
 	}
 	all.Wait()
-	_ = json.NewEncoder(os.Stdout).Encode(&total) // a reader that is gone needs nothing
+	_ = answers.Encode(&total)
 }
 
 func (d *deeds) add(o *deeds) {
