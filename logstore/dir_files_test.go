@@ -181,6 +181,28 @@ func TestPartitionMetadataAsApacheWritesIt(t *testing.T) {
 	}
 }
 
+func TestPartitionMetadataCutShortByACrash(t *testing.T) {
+	const whole = "version: 0\ntopic_id: _bADVol4SVuEDMSvTgxcNQ"
+	cut := []string{strings.Repeat("\x00", len(whole))}
+	for n := range len(whole) {
+		cut = append(cut, whole[:n])
+	}
+	for _, left := range cut {
+		disk := vfs.NewMem()
+		ok(t, disk.MkdirAll("/t-0"))
+		ok(t, writeFile(disk, "/t-0/"+partitionMetadataName, []byte(left), false))
+		if id, err := readPartitionMetadata(disk, "/t-0"); err != nil || !id.IsZero() {
+			t.Errorf("%q reads as %v, %v", left, id, err)
+		}
+	}
+	disk := vfs.NewMem()
+	ok(t, disk.MkdirAll("/t-0"))
+	ok(t, writeFile(disk, "/t-0/"+partitionMetadataName, []byte("version: 0\ntopic_id: short\n"), false))
+	if id, err := readPartitionMetadata(disk, "/t-0"); err == nil {
+		t.Errorf("an id that is too short, in a line that is whole, reads as %v", id)
+	}
+}
+
 func TestCleanShutdownMark(t *testing.T) {
 	if want := golden(t, cleanShutdownName); cleanShutdownContent != want {
 		t.Fatalf("%q, want %q", cleanShutdownContent, want)

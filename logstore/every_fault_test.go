@@ -398,7 +398,7 @@ func (r *faultRun) takesRecords(s *Store) {
 
 // killed opens what a kill of the process leaves, on a disk that is well.
 func (r *faultRun) killed() {
-	r.reopen(r.disk.Clone(), func(of *faultLog) int64 {
+	r.reopen(r.disk.Clone(), false, func(of *faultLog) int64 {
 		if of.dir == "/d2" && r.unsynced.Load() {
 			return of.flushed
 		}
@@ -408,11 +408,12 @@ func (r *faultRun) killed() {
 
 // crashed opens what a crash of the machine leaves.
 func (r *faultRun) crashed() {
-	r.reopen(r.disk.CrashClone(uint64(len(r.name))), func(of *faultLog) int64 { return of.flushed })
+	r.reopen(r.disk.CrashClone(uint64(len(r.name))), true, func(of *faultLog) int64 { return of.flushed })
 }
 
-// reopen holds that every log has all that lies below an offset, and takes records.
-func (r *faultRun) reopen(disk *vfs.Mem, kept func(*faultLog) int64) {
+// reopen holds that every log has all that lies below an offset, and takes records. After a crash
+// of the machine one that was never synced may be gone.
+func (r *faultRun) reopen(disk *vfs.Mem, crash bool, kept func(*faultLog) int64) {
 	r.t.Helper()
 	s, err := OpenStore(r.options(disk))
 	if err != nil {
@@ -425,6 +426,9 @@ func (r *faultRun) reopen(disk *vfs.Mem, kept func(*faultLog) int64) {
 			continue
 		}
 		l, err := s.Get(tp)
+		if crash && of.flushed == 0 && errors.Is(err, ErrNoLog) {
+			continue
+		}
 		if err != nil {
 			r.errorf("%s, reopened: %v", tp, err)
 			continue

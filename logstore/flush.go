@@ -119,6 +119,12 @@ func (l *Log) syncFiles(closing bool) error {
 			s.named.Store(true)
 		}
 	}
+	if l.settle != nil {
+		if err := l.settle(); err != nil {
+			return l.fail("sync", l.Dir(), &syncError{err})
+		}
+		l.settle = nil
+	}
 	// A segment sealed meanwhile is not in v as sealed and keeps its mark.
 	if len(v.segments) > 1 && sealed >= 0 && sealed < v.active().base {
 		l.markSealedSynced(sealed, v.active())
@@ -168,10 +174,16 @@ func (l *Log) syncSegment(s *segment, indexes bool) error {
 
 // syncSnapshot syncs the producers' snapshot that was written at a roll.
 func (l *Log) syncSnapshot(offset int64) error {
-	f, err := l.fs.Open(filepath.Join(l.Dir(), fileName(offset, snapshotSuffix)))
+	err := syncFile(l.fs, filepath.Join(l.Dir(), fileName(offset, snapshotSuffix)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	return err
+}
+
+// syncFile syncs a file that nobody has open.
+func syncFile(disk vfs.FS, path string) error {
+	f, err := disk.Open(path)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type Log struct {
 	full       *atomic.Bool // Options.Full, never nil; changed with mu and cleaning held, when the log moves
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
+	// settle is Options.Settle until it was called, by who syncs.
+	settle func() error
 
 	queue appendQueue
 
@@ -147,6 +149,9 @@ type Options struct {
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
+	// Settle makes durable that the directory is there, with what else than segments is in it. It is
+	// called once, by the first sync, which counts for nothing without it, but not of a log that is Clean. nil for nothing.
+	Settle func() error
 	// CleanedTo says of a log that is Compacted up to which offset; it comes from
 	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
 	CleanedTo int64
@@ -163,6 +168,9 @@ func newLog(o Options) *Log {
 		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
 		cleanedToLowered: o.CleanedToLowered, full: o.Full,
+	}
+	if !o.Clean {
+		l.settle = o.Settle
 	}
 	if l.readFailed = o.ReadFailed; l.readFailed == nil {
 		l.readFailed = func(error) {}

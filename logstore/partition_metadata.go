@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,14 +51,14 @@ func parsePartitionMetadata(data []byte) (protocol.UUID, error) {
 
 // readPartitionMetadata gives the topic id of a partition's directory, zero
 // when it has none: it was made by a broker older than 2.8, or a crash came
-// before the file was written or emptied it.
+// before the file was on the disk.
 func readPartitionMetadata(disk vfs.FS, dir string) (protocol.UUID, error) {
 	path := filepath.Join(dir, partitionMetadataName)
 	data, err := disk.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return protocol.UUID{}, nil
 	}
-	if err != nil || len(data) == 0 {
+	if err != nil || isCutShort(data) {
 		return protocol.UUID{}, err
 	}
 	id, err := parsePartitionMetadata(data)
@@ -65,6 +66,15 @@ func readPartitionMetadata(disk vfs.FS, dir string) (protocol.UUID, error) {
 		return id, &malformedError{path, err}
 	}
 	return id, nil
+}
+
+// isCutShort tells what a crash may leave of the file from one that somebody wrote otherwise.
+func isCutShort(data []byte) bool {
+	whole := encodePartitionMetadata(protocol.UUID{})
+	id := len(whole) - len(protocol.UUID{}.String())
+	n := min(len(data), id)
+	cut := len(data) < len(whole) && bytes.Equal(data[:n], whole[:n]) && !bytes.ContainsRune(data[n:], '\n')
+	return cut || len(bytes.Trim(data, "\x00")) == 0
 }
 
 // writePartitionMetadata writes the file, durably.

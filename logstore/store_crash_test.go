@@ -19,6 +19,7 @@ import (
 // promise is what was answered about a partition and has to hold after a crash.
 type promise struct {
 	id      protocol.UUID
+	settled bool  // synced since it was made: until then it may be gone, or without its id
 	flushed int64 // records acknowledged as durable
 	start   int64 // log start offset acknowledged
 }
@@ -40,10 +41,13 @@ func (p *promises) clone() *promises { return &promises{maps.Clone(p.must), maps
 func (p *promises) hold(s *Store) error {
 	for tp, want := range p.must {
 		l, err := s.Get(tp)
+		if !want.settled && errors.Is(err, ErrNoLog) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", tp, err)
 		}
-		if id, _ := s.TopicID(tp); id != want.id {
+		if id, _ := s.TopicID(tp); id != want.id && (want.settled || !id.IsZero()) {
 			return fmt.Errorf("%s has id %s, want %s", tp, id, want.id)
 		}
 		start, end := l.Offsets()
@@ -91,6 +95,9 @@ func (l *life) create(tp protocol.TopicPartition, n byte) error {
 
 func (l *life) append(tp protocol.TopicPartition, n int) error {
 	log, err := l.s.Get(tp)
+	if err == nil {
+		log, err = l.s.GetOrCreate(tp, l.p.must[tp].id, l.o.Defaults) // as its leader, who knows the id
+	}
 	if err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func (l *life) append(tp protocol.TopicPartition, n int) error {
 		return err
 	}
 	if p, promised := l.p.must[tp]; promised {
-		p.flushed = end
+		p.flushed, p.settled = end, true
 		l.p.must[tp] = p
 	}
 	return nil
@@ -119,7 +126,16 @@ func (l *life) delete(tp protocol.TopicPartition) error {
 }
 
 func (l *life) close() error {
-	return l.s.Close(context.Background())
+	well := map[protocol.TopicPartition]bool{}
+	for tp, log := range l.s.All() {
+		well[tp] = log.Err() == nil
+	}
+	err := l.s.Close(context.Background())
+	for tp, p := range l.p.must {
+		p.settled = p.settled || err == nil && well[tp]
+		l.p.must[tp] = p
+	}
+	return err
 }
 
 // steps is a life with everything in it that changes the directories.

@@ -1,9 +1,11 @@
 package logstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"klamm/protocol"
 )
@@ -77,9 +79,12 @@ func asDirError(path string, err error) error {
 }
 
 // Create makes the log of a partition that is new to this broker, in the online
-// directory with the fewest logs, and answers when it would survive a crash. A
-// log that is already here is given back with this configuration; it gets the
-// topic id if it has none.
+// directory with the fewest logs. A log that is already here is given back with
+// this configuration; it gets the topic id if it has none.
+//
+// What is made survives a kill. A crash of the machine it survives from the first
+// sync of the log on, or its Close, as its records do: before that it may be gone,
+// and be made again, empty, when its leader is told so.
 //
 // Errors: *TopicIDError when the log here is of another topic, *DirError when
 // no directory takes it (a full one stays online), ErrStoreClosed.
@@ -163,6 +168,24 @@ func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried
 // with the fewest logs, those included that are on their way there; the first of
 // several (LogManager.nextLogDirs).
 func (s *Store) chooseDirLocked(tp protocol.TopicPartition, tried map[*logDir]bool, known bool) (*logDir, error) {
+	preferred := s.mover.preferred[tp]
+	var fit []*logDir
+	for _, d := range s.dirs {
+		switch {
+		case d.err != nil && known:
+			return nil, d.err
+		case d.err != nil || tried[d] || preferred != nil && preferred != d:
+		default:
+			fit = append(fit, d)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, &DirError{Dir: s.dirs[0].path, Path: s.dirs[0].path, Op: "create log in",
+			Err: fmt.Errorf("none of %d log directories takes it", len(s.dirs))}
+	}
+	if len(fit) == 1 {
+		return fit[0], nil // without a look at each log, for each of thousands that are made
+	}
 	count := map[*logDir]int{}
 	for _, p := range s.logs {
 		count[p.dir]++
@@ -170,22 +193,7 @@ func (s *Store) chooseDirLocked(tp protocol.TopicPartition, tried map[*logDir]bo
 			count[p.move.to]++
 		}
 	}
-	preferred := s.mover.preferred[tp]
-	var best *logDir
-	for _, d := range s.dirs {
-		switch {
-		case d.err != nil && known:
-			return nil, d.err
-		case d.err != nil || tried[d] || preferred != nil && preferred != d:
-		case best == nil || count[d] < count[best]:
-			best = d
-		}
-	}
-	if best == nil {
-		return nil, &DirError{Dir: s.dirs[0].path, Path: s.dirs[0].path, Op: "create log in",
-			Err: fmt.Errorf("none of %d log directories takes it", len(s.dirs))}
-	}
-	return best, nil
+	return slices.MinFunc(fit, func(a, b *logDir) int { return cmp.Compare(count[a], count[b]) }), nil
 }
 
 // want notes that somebody asked for the partition, whose log is ready.
@@ -220,22 +228,28 @@ func (s *Store) makeLog(p *partition, c Config) (*Log, error) {
 	if err := s.fs.MkdirAll(p.path); err != nil {
 		return nil, err
 	}
-	log, err := s.openLog(p, c, false)
-	if err != nil {
-		return nil, err
-	}
 	if !p.topicID.IsZero() {
-		err = writePartitionMetadata(s.fs, p.path, p.topicID)
-	} else {
-		err = s.fs.SyncDir(p.path)
+		if err := writeFile(s.fs, filepath.Join(p.path, partitionMetadataName), encodePartitionMetadata(p.topicID), false); err != nil {
+			return nil, err
+		}
 	}
-	if err == nil {
-		err = p.dir.syncs.do(func() error { return s.fs.SyncDir(p.dir.path) })
+	return s.openLog(p, c, false)
+}
+
+// settle makes the directory of a partition's log durable, with its topic's id.
+func (s *Store) settle(p *partition) error {
+	s.mu.Lock()
+	topicID := p.topicID
+	s.mu.Unlock()
+	if !topicID.IsZero() {
+		if err := syncFile(s.fs, filepath.Join(p.path, partitionMetadataName)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
+	if err := s.fs.SyncDir(p.path); err != nil {
+		return err
 	}
-	return log, nil
+	return p.dir.syncs.do(func() error { return s.fs.SyncDir(p.dir.path) })
 }
 
 // existing waits for a log that is here and holds the topic id against it.
@@ -281,7 +295,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	cleanedTo, compacted := d.checkpoints[cleanerCheckpoint].entries[p.tp]
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
-		FS: d.fs, Full: &d.reserve.spent, Dir: p.path, Partition: p.tp, Config: c,
+		FS: d.fs, Full: &d.reserve.spent, Dir: p.path, Partition: p.tp, Config: c, Settle: func() error { return s.settle(p) },
 		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
 		CleanedToLowered: func() error {
 			s.mu.Lock()

@@ -24,8 +24,8 @@ type Config struct {
 	Compression          batch.Compression
 }
 
-// maxParallel bounds how many logs are made or deleted at a time: each waits
-// for the disk several times.
+// maxParallel bounds how many logs are made or deleted at a time: one that is
+// deleted waits for the disk.
 const maxParallel = 16
 
 // Manager holds this broker's partitions, and carries out what the controller
