@@ -119,20 +119,28 @@ func (d *database) restart(t *testing.T) {
 }
 
 // awaitCompacted waits until a good part of what was sent is not there any more, which
-// takes compactions that come to their end.
-func (d *database) awaitCompacted(t *testing.T) (records, sent int) {
+// takes compactions that come to their end, and records to compact.
+func (d *database) awaitCompacted(t *testing.T) {
 	t.Helper()
-	for _, b := range d.tables {
-		sent += len(b.sent)
-	}
 	for ctx := harness.Context(t); ; time.Sleep(50 * time.Millisecond) {
-		if records = d.check(t); records < sent*2/3 {
-			return records, sent
+		sent := d.sent()
+		records := d.check(t)
+		if records < sent*2/3 {
+			return
 		}
 		if ctx.Err() != nil {
 			t.Fatalf("%d of %d records are left", records, sent)
 		}
 	}
+}
+
+func (d *database) sent() (records int) {
+	for _, b := range d.tables {
+		b.mu.Lock()
+		records += len(b.sent)
+		b.mu.Unlock()
+	}
+	return records
 }
 
 // TestKill9AmidCompaction counts the kills that met a compaction, until they are enough.
@@ -166,16 +174,16 @@ func TestKill9AmidCompaction(t *testing.T) {
 			d.check(t)
 		}
 	}
+	d.awaitCompacted(t)
 	close(d.stop)
 	d.writing.Wait()
 	d.b.Kill()
 	if err := d.b.Run(); err != nil {
 		t.Fatal(err)
 	}
-	records, sent := d.awaitCompacted(t)
-	d.restart(t)
 	d.check(t)
-	t.Logf("%d kills, %d of them amid a compaction; %d records sent, %d left", all, amid, sent, records)
+	d.restart(t)
+	t.Logf("%d kills, %d of them amid a compaction; %d records sent, %d left", all, amid, d.sent(), d.check(t))
 	for _, what := range []string{copying, renaming, swapping, betweenTwo} {
 		t.Logf("%5d %s", tally[what], what)
 	}

@@ -42,7 +42,7 @@ type table struct {
 	begun time.Time
 
 	mu    sync.Mutex
-	sent  []*kgo.Record // by number
+	sent  []*kgo.Record // by number; guarded by mu
 	acked int64         // how many are, from the first on; guarded by mu
 	fault error         // the first; guarded by mu
 }
