@@ -150,7 +150,8 @@ type Options struct {
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
 	// Settle makes durable that the directory is there, with what else than segments is in it. It is
-	// called once, by the first sync, which counts for nothing without it, but not of a log that is Clean. nil for nothing.
+	// called once, by the first sync, which counts for nothing without it, but not of a log that is Clean and has records.
+	// nil for nothing.
 	Settle func() error
 	// CleanedTo says of a log that is Compacted up to which offset; it comes from
 	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
@@ -167,10 +168,7 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
-		cleanedToLowered: o.CleanedToLowered, full: o.Full,
-	}
-	if !o.Clean {
-		l.settle = o.Settle
+		cleanedToLowered: o.CleanedToLowered, full: o.Full, settle: o.Settle,
 	}
 	if l.readFailed = o.ReadFailed; l.readFailed == nil {
 		l.readFailed = func(error) {}
@@ -409,7 +407,8 @@ func (l *Log) fail(op, path string, err error) error {
 }
 
 // Close writes what a clean stop writes (a snapshot of the producers, trimmed
-// indexes, leader epochs), makes everything durable and closes the files.
+// indexes, leader epochs), makes everything durable and closes the files. Of a log
+// that never had a record nothing is written: see Options.Settle.
 // Regions that are still read stay readable. After an error the log counts as
 // not cleanly closed.
 func (l *Log) Close() error {
@@ -435,6 +434,9 @@ func (l *Log) Close() error {
 
 func (l *Log) closeLocked() error {
 	active := l.view.active()
+	if l.neverHadRecords() {
+		return l.dirError("truncate", active.path(logSuffix), active.trim()) // nothing is lost with it
+	}
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", active.path(indexSuffix), err)
 	}
@@ -455,6 +457,12 @@ func (l *Log) closeLocked() error {
 		return err
 	}
 	return l.dirError("sync", l.Dir(), l.fs.SyncDir(l.Dir()))
+}
+
+// neverHadRecords tells a log that was not written to since it was made. What is on the
+// disk of it a crash of the machine may take: see Options.Settle.
+func (l *Log) neverHadRecords() bool {
+	return l.settle != nil && l.view.end == 0 && l.bytesAppended.Load() == 0
 }
 
 // Discard closes the files of a log whose directory is to be deleted, and writes

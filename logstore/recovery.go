@@ -39,6 +39,9 @@ func OpenLog(o Options) (*Log, error) {
 		}
 		return nil, l.dirError("open", l.Dir(), err)
 	}
+	if o.Clean && l.view.end > 0 {
+		l.settle = nil
+	}
 	if l.unsyncedSealed.Load() >= 0 {
 		// Compaction waits for it, and nobody may ever write to the log again and have it roll.
 		l.syncSealed()
@@ -259,7 +262,7 @@ func (r *recoverer) findSegments() error {
 		}
 		s.size.Store(info.Size())
 		s.trusted.Store(info.Size())
-		s.named.Store(r.o.Clean)
+		s.named.Store(r.o.Clean && info.Size() > 0) // an empty log may not have been synced ever
 		r.segments = append(r.segments, s)
 	}
 	return nil

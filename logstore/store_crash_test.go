@@ -128,7 +128,7 @@ func (l *life) delete(tp protocol.TopicPartition) error {
 func (l *life) close() error {
 	well := map[protocol.TopicPartition]bool{}
 	for tp, log := range l.s.All() {
-		well[tp] = log.Err() == nil
+		well[tp] = log.Err() == nil && log.EndOffset() > 0
 	}
 	err := l.s.Close(context.Background())
 	for tp, p := range l.p.must {

@@ -83,8 +83,8 @@ func asDirError(path string, err error) error {
 // this configuration; it gets the topic id if it has none.
 //
 // What is made survives a kill. A crash of the machine it survives from the first
-// sync of the log on, or its Close, as its records do: before that it may be gone,
-// and be made again, empty, when its leader is told so.
+// sync of the log on, as its records do: before that it may be gone, and be made
+// again, empty, when its leader is told so.
 //
 // Errors: *TopicIDError when the log here is of another topic, *DirError when
 // no directory takes it (a full one stays online), ErrStoreClosed.
