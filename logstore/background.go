@@ -99,13 +99,14 @@ func (s *Store) every(firstMs, intervalMs int64, task func()) {
 	})
 }
 
-// eachLog calls f for every usable log, until the Store is closed. What it
-// answers of the disk takes the log's directory offline.
-func (s *Store) eachLog(what string, f func(*Log) error) {
+// eachLog calls f for every usable log that is meant, until the Store is closed. What it
+// answers of the disk takes the log's directory offline. meant may be nil; it is called
+// with the Store locked and must not wait.
+func (s *Store) eachLog(what string, meant func(*partition) bool, f func(*Log) error) {
 	s.mu.Lock()
 	var list []*partition
 	for _, p := range s.logs {
-		if p.usableLocked() {
+		if p.usableLocked() && (meant == nil || meant(p)) {
 			list = append(list, p)
 		}
 	}
@@ -163,8 +164,8 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 		return err
 	}
 	c := d.checkpoints[name]
-	logs := map[protocol.TopicPartition]*Log{}
-	entries := offsets{}
+	logs := make(map[protocol.TopicPartition]*Log, len(c.entries))
+	entries := make(offsets, len(c.entries))
 	moves := map[*move]*Log{}
 	s.mu.Lock()
 	for tp, p := range s.logs {
@@ -252,10 +253,10 @@ func (s *Store) retainLogs(compactedOnly bool) {
 	defer s.retaining.Unlock()
 	nowMs := s.deletionMs()
 	expired := map[*Log]bool{}
-	s.eachLog("retention", func(l *Log) error {
-		if !s.wanted(l.Partition()) || compactedOnly && !l.compact.Load() {
-			return nil
-		}
+	// Of partitions that nobody has asked for since the start the topic's configuration is not
+	// known: the one that they are loaded with may not be theirs, and deletes nothing.
+	meant := func(p *partition) bool { return p.wanted && (!compactedOnly || p.log.compact.Load()) }
+	s.eachLog("retention", meant, func(l *Log) error {
 		moved, err := l.Expire(nowMs)
 		if moved {
 			expired[l] = true
@@ -266,10 +267,7 @@ func (s *Store) retainLogs(compactedOnly bool) {
 		return
 	}
 	s.checkpointAll(startOffsetCheckpoint)
-	s.eachLog("retention", func(l *Log) error {
-		if !expired[l] {
-			return nil
-		}
+	s.eachLog("retention", func(p *partition) bool { return expired[p.log] }, func(l *Log) error {
 		segments, bytes, err := l.DeleteExpired()
 		if segments > 0 {
 			s.log.Info("old segments deleted", "partition", l.Partition().String(), "segments", segments, "bytes", bytes)
@@ -278,22 +276,13 @@ func (s *Store) retainLogs(compactedOnly bool) {
 	})
 }
 
-// wanted says whether anybody asked for the partition since the start. Of others the
-// topic's configuration is not known: the one that they are loaded with may not be theirs,
-// and deletes nothing.
-func (s *Store) wanted(tp protocol.TopicPartition) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.logs[tp]
-	return p != nil && p.wanted
-}
-
 // flushDue makes durable what waits for longer than flush.ms, and notices logs
 // that have failed.
 func (s *Store) flushDue() {
 	nowMs := s.o.Clock().UnixMilli()
-	s.eachLog("flush", func(l *Log) error {
-		if err := l.Err(); err != nil || !l.FlushDue(nowMs) {
+	due := func(p *partition) bool { return p.log.FlushDue(nowMs) || p.log.Err() != nil }
+	s.eachLog("flush", due, func(l *Log) error {
+		if err := l.Err(); err != nil {
 			return err
 		}
 		return l.Flush(l.EndOffset())
@@ -303,7 +292,7 @@ func (s *Store) flushDue() {
 // expireProducers forgets producers that have been silent for too long.
 func (s *Store) expireProducers() {
 	nowMs := s.deletionMs()
-	s.eachLog("expiry of producers", func(l *Log) error {
+	s.eachLog("expiry of producers", nil, func(l *Log) error {
 		l.ExpireProducers(nowMs)
 		return nil
 	})
