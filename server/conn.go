@@ -70,7 +70,7 @@ type conn struct {
 func newConn(s *Server, l *Listener, nc net.Conn) *conn {
 	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
-	c.sender = newSender(nc, c.touch)
+	c.sender.open(nc, c.touch)
 	c.touch()
 	return c
 }

@@ -148,7 +148,7 @@ func TestRegionsAreSentAsTheyAre(t *testing.T) {
 			_ = c.nc.(*net.TCPConn).SetWriteBuffer(64 << 10)
 			_ = far.(*net.TCPConn).SetReadBuffer(64 << 10)
 			if path == "copied" {
-				c.sender = newSender(plainConn{c.nc}, c.touch)
+				c.sender.open(plainConn{c.nc}, c.touch)
 			}
 			a := filled("head")
 			a.size += len(want)

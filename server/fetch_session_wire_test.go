@@ -183,24 +183,45 @@ func (c *client) skipAnswer(buf []byte) error {
 	return err
 }
 
-// A request of many partitions costs memory for a few things, not for each
-// partition, once the one before it was answered.
+// A request of many partitions, or of large batches, costs memory for a few things, not for each
+// partition nor for what they hold, once the one before it was answered.
 func TestSteadyRequestsAllocateLittle(t *testing.T) {
 	b := runBroker(t)
 	const partitions = 50
 	b.topic("t", partitions)
-	b.topic("u", partitions) // stays empty: what a region costs is the sender's
-	writes := produce("t", 0, -1, batchOf(t, 100))
-	reads := fetch("u", 0, 0, 0, 1)
-	for p := int32(1); p < partitions; p++ {
-		writes.Topics[0].Partitions = append(writes.Topics[0].Partitions, produce("t", p, -1, batchOf(t, 100)).Topics[0].Partitions...)
-		reads.Topics[0].Partitions = append(reads.Topics[0].Partitions, fetch("u", p, 0, 0, 1).Topics[0].Partitions...)
+	b.topic("empty", partitions)
+	b.topic("large", 1)
+	manyOf := func(size int) *kmsg.ProduceRequest {
+		r := produce("t", 0, -1, batchOf(t, size))
+		for p := int32(1); p < partitions; p++ {
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, produce("t", p, -1, batchOf(t, size)).Topics[0].Partitions...)
+		}
+		return r
+	}
+	from := func(topic string, partitions, bytes int32) *kmsg.FetchRequest {
+		r := fetch(topic, 0, 0, 0, 1)
+		for p := int32(1); p < partitions; p++ {
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, fetch(topic, p, 0, 0, 1).Topics[0].Partitions...)
+		}
+		for i := range r.Topics[0].Partitions {
+			r.Topics[0].Partitions[i].PartitionMaxBytes = bytes
+		}
+		return r
 	}
 	for _, tc := range []struct {
 		name string
 		req  kmsg.Request
 		most float64
-	}{{"produce", writes, 8}, {"fetch", reads, 8}} {
+	}{
+		{"produce", manyOf(100), 4},
+		{"produce to one partition", produce("large", 0, 1, batchOf(t, 100)), 2},
+		{"produce of a large batch", produce("large", 0, 1, batchOf(t, 700_000)), 2},
+		{"produce of many large batches", manyOf(15_000), 5},
+		{"fetch of nothing", from("empty", partitions, 1000), 3},
+		{"fetch", from("t", partitions, 15_000), 3},
+		{"fetch of one partition", from("large", 1, 1000), 3},
+		{"fetch of many bytes", from("large", 1, 900_000), 3},
+	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := b.dial()
 			one := c.frame(tc.req)
@@ -213,7 +234,7 @@ func TestSteadyRequestsAllocateLittle(t *testing.T) {
 			})
 			t.Logf("%v allocations", got)
 			if got > tc.most && !raceEnabled { // with the race detector, pools lose what they are given
-				t.Errorf("%v allocations for a request of %d partitions, want at most %v", got, partitions, tc.most)
+				t.Errorf("%v allocations for a request, want at most %v", got, tc.most)
 			}
 		})
 	}

@@ -313,7 +313,8 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 	}
 	defer func() { _ = near.Close() }()
 	want := 0
-	sender := newSender(near, func() {})
+	var sender sender
+	sender.open(near, func() {})
 	if err := control(sender.raw, func(fd int) (err error) {
 		want, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 		return err

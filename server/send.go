@@ -23,16 +23,33 @@ type sender struct {
 	progress func()          // called when bytes went out
 	batch    []*answer       // reused
 	bufs     [][]byte        // reused
+
+	// What is on its way to the socket, and the functions that bring it there as far as
+	// it takes it. They are made once: a closure for each region would be garbage for each.
+	rest      net.Buffers
+	file      fileRest
+	moreBytes func(socket uintptr) (done bool)
+	moreFile  func(socket uintptr) (done bool)
+	failed    error // what ended the last of them early
 }
 
-func newSender(nc net.Conn, progress func()) sender {
-	s := sender{nc: nc, progress: progress}
+// fileRest is what is left to send of a region.
+type fileRest struct {
+	region *logstore.Region
+	fd     int
+	pos    int64
+	bytes  int
+	none   bool // the file system has no sendfile
+}
+
+// open has the sender write to a connection.
+func (s *sender) open(nc net.Conn, progress func()) {
+	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
 		}
 	}
-	return s
 }
 
 // unread is how many bytes of the client's the kernel holds.
@@ -96,35 +113,43 @@ func (s *sender) writeBytes(more bool) error {
 	if len(s.bufs) == 0 {
 		return nil
 	}
-	defer func() { clear(s.bufs); s.bufs = s.bufs[:0] }()
-	if !more || s.raw == nil {
-		if len(s.bufs) == 1 {
-			_, err := s.nc.Write(s.bufs[0])
-			return err
-		}
-		bufs := net.Buffers(s.bufs)
-		_, err := bufs.WriteTo(s.nc)
+	defer func() { clear(s.bufs); s.bufs, s.rest = s.bufs[:0], nil }()
+	if more && s.raw != nil {
+		s.rest = s.bufs
+		return s.write(s.moreBytes)
+	}
+	if len(s.bufs) == 1 {
+		_, err := s.nc.Write(s.bufs[0])
 		return err
 	}
-	rest := s.bufs
-	var failed error
-	err := s.raw.Write(func(fd uintptr) bool {
-		for len(rest) > 0 {
-			n, err := unix.SendmsgBuffers(int(fd), rest[:min(len(rest), maxIovec)], nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
-			switch {
-			case errors.Is(err, unix.EAGAIN):
-				return false
-			case errors.Is(err, unix.EINTR):
-				continue
-			case err != nil:
-				failed = err
-				return true
-			}
-			rest = consume(rest, n)
+	s.rest = s.bufs
+	_, err := s.rest.WriteTo(s.nc)
+	return err
+}
+
+// write calls f whenever the socket takes something, until it is done.
+func (s *sender) write(f func(uintptr) bool) error {
+	s.failed = nil
+	err := s.raw.Write(f)
+	return errors.Join(err, s.failed)
+}
+
+// pushBytes sends what is left of the buffers, as long as the socket takes it.
+func (s *sender) pushBytes(socket uintptr) (done bool) {
+	for len(s.rest) > 0 {
+		n, err := unix.SendmsgBuffers(int(socket), s.rest[:min(len(s.rest), maxIovec)], nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			s.failed = err
+			return true
 		}
-		return true
-	})
-	return errors.Join(err, failed)
+		s.rest = consume(s.rest, n)
+	}
+	return true
 }
 
 // maxIovec is the most buffers that the kernel takes in one call (IOV_MAX).
@@ -149,44 +174,42 @@ func (s *sender) writeRegion(r *logstore.Region) error {
 	if s.raw == nil || f == nil {
 		return s.copyRegion(r)
 	}
-	file, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	pos, left, none := r.Pos, r.Size(), false
-	var failed, waited error
-	err = file.Control(func(in uintptr) {
-		waited = s.raw.Write(func(out uintptr) bool {
-			for left > 0 {
-				n, err := unix.Sendfile(int(out), int(in), &pos, left)
-				switch {
-				case errors.Is(err, unix.EAGAIN):
-					return false
-				case errors.Is(err, unix.EINTR):
-					continue
-				case left == r.Size() && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)):
-					none = true
-					return true
-				case err != nil:
-					if errors.Is(err, unix.EIO) { // no socket's
-						err = r.ReadFailed(err)
-					}
-					failed = err
-					return true
-				case n == 0:
-					failed = io.ErrUnexpectedEOF
-					return true
-				}
-				left -= n
-				s.progress()
-			}
-			return true
-		})
-	})
+	s.file = fileRest{region: r, fd: int(f.Fd()), pos: r.Pos, bytes: r.Size()}
+	err := s.write(s.moreFile)
+	none := s.file.none
+	s.file = fileRest{}
 	if none {
-		return s.copyRegion(r) // a file system that has no sendfile
+		return s.copyRegion(r)
 	}
-	return errors.Join(err, waited, failed)
+	return err
+}
+
+// pushFile sends what is left of the region, as long as the socket takes it.
+func (s *sender) pushFile(socket uintptr) (done bool) {
+	for f := &s.file; f.bytes > 0; {
+		n, err := unix.Sendfile(int(socket), f.fd, &f.pos, f.bytes)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case errors.Is(err, unix.EINTR):
+			continue
+		case f.bytes == f.region.Size() && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)):
+			f.none = true
+			return true
+		case err != nil:
+			if errors.Is(err, unix.EIO) { // no socket's
+				err = f.region.ReadFailed(err)
+			}
+			s.failed = err
+			return true
+		case n == 0:
+			s.failed = io.ErrUnexpectedEOF
+			return true
+		}
+		f.bytes -= n
+		s.progress()
+	}
+	return true
 }
 
 // copyRegion reads the region and writes it, for sockets and files that know no sendfile.
