@@ -31,6 +31,7 @@ func run(ctx context.Context, restore func(), options config.Options, out io.Wri
 	for _, w := range config.Lines(warnings) {
 		logger.Warn(w)
 	}
+	keepMemorySmall()
 	begun := time.Now()
 	broker, err := server.Start(ctx, cfg, logger)
 	if err != nil {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// A broker keeps little alive: some kilobytes for each partition and connection, and
+// buffers that are used again. Twice that, as Go has it by default, is little room between two
+// collections where little lives, and a lot of memory where buffers for hostile
+// batches do. So the room is half of what lives, and spareHeap at least.
+const (
+	spareHeap   = 8 << 20 // bytes
+	leastGOGC   = 50
+	mostGOGC    = 400
+	quietAfter  = 30 * time.Second
+	unusedBytes = 16 << 20 // so much that a quiet broker does not use is given back
+)
+
+// keepMemorySmall has the collector leave as much room as said above, and gives back
+// what is not used once nothing has been collected for quietAfter. Who sets GOGC has it as set.
+func keepMemorySmall() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	go func() {
+		last := heapNow()
+		for range time.Tick(quietAfter) {
+			h := heapNow()
+			if h.cycles == last.cycles && h.unused() > unusedBytes {
+				debug.FreeOSMemory()
+			}
+			last = heapNow()
+		}
+	}()
+	pace(&collection{})
+}
+
+// collection is garbage as soon as it is made: it is freed with the next collection.
+type collection struct{ _ [16]byte }
+
+// pace sets the room up to the next collection, and comes again with that.
+func pace(*collection) {
+	h := heapNow()
+	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 {
+		debug.SetGCPercent(int(want)) // stops the world, for a moment: not for nothing
+	}
+	runtime.SetFinalizer(&collection{}, pace)
+}
+
+// heap is what the runtime says of its heap, in bytes, and of its collector.
+type heap struct {
+	live, objects, free uint64 // after the last collection; now, with garbage; not in use and not given back
+	cycles, set         uint64 // collections so far; GOGC
+}
+
+func heapNow() heap {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/gogc:percent"},
+	}
+	metrics.Read(samples)
+	n := func(i int) uint64 { return samples[i].Value.Uint64() }
+	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4)}
+}
+
+// unused is what a collection would leave free, and what is.
+func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live }
+
+// gogc is the room, in percent of what lives.
+func (h heap) gogc() uint64 {
+	return min(max(leastGOGC, spareHeap*100/max(h.live, 1)), mostGOGC)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+// TestCollectorLeavesTheRoomThatIsMeant keeps much alive, then little.
+func TestCollectorLeavesTheRoomThatIsMeant(t *testing.T) {
+	t.Setenv("GOGC", "")
+	before := heapNow().set
+	defer debug.SetGCPercent(int(before))
+	keepMemorySmall()
+	kept := make([]byte, 64<<20)
+	awaitGOGC(t, "64 MB live", func(set uint64) bool { return set == leastGOGC })
+	runtime.KeepAlive(kept)
+	kept = nil
+	awaitGOGC(t, "little lives", func(set uint64) bool { return set > 150 })
+}
+
+// awaitGOGC collects until the room is as it is meant to be.
+func awaitGOGC(t *testing.T, when string, meant func(set uint64) bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !meant(heapNow().set); {
+		if time.Now().After(end) {
+			t.Fatalf("GOGC is %d (%s): %+v", heapNow().set, when, heapNow())
+		}
+		runtime.GC() // what follows from one is seen some time after it
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestGOGCByWhatLives(t *testing.T) {
+	for _, c := range []struct{ live, want uint64 }{
+		{0, 400}, {1 << 20, 400}, {4 << 20, 200}, {8 << 20, 100}, {16 << 20, 50}, {1 << 30, 50},
+	} {
+		if got := (heap{live: c.live}).gogc(); got != c.want {
+			t.Errorf("%d bytes live: %d %%, want %d", c.live, got, c.want)
+		}
+	}
+	if got := (heap{live: 10, objects: 14, free: 5}).unused(); got != 9 {
+		t.Errorf("unused: %d bytes", got)
+	}
+	if got := (heap{live: 10, objects: 8, free: 5}).unused(); got != 5 { // objects are freed before live is set anew
+		t.Errorf("unused: %d bytes", got)
+	}
+}
