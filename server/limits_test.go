@@ -294,9 +294,6 @@ func TestSocketOptions(t *testing.T) {
 }
 
 func TestSocketOptionsOfTheSystem(t *testing.T) {
-	b := runBroker(t, "socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1")
-	c := b.dial()
-	c.alive()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -312,17 +309,39 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = near.Close() }()
-	want := 0
 	var sender sender
 	sender.open(near, func() {})
-	if err := control(sender.raw, func(fd int) (err error) {
-		want, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
-		return err
+	system := map[int]int{}
+	if err := control(sender.raw, func(fd int) error {
+		for _, option := range []int{unix.SO_SNDBUF, unix.SO_RCVBUF} {
+			value, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+			if err != nil {
+				return err
+			}
+			system[option] = value
+		}
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.socketOption(unix.SO_SNDBUF); got != want {
-		t.Errorf("the send buffer has %d bytes, the system's has %d", got, want)
+	for _, c := range []struct {
+		name       string
+		properties []string
+		send       int
+	}{
+		{"left to it", []string{"socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1"}, system[unix.SO_SNDBUF]},
+		{"not set", nil, 2 * 102400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := runBroker(t, c.properties...)
+			b.dial().alive()
+			if got := b.socketOption(unix.SO_SNDBUF); got != c.send {
+				t.Errorf("the send buffer has %d bytes, not %d", got, c.send)
+			}
+			if got := b.socketOption(unix.SO_RCVBUF); got != system[unix.SO_RCVBUF] {
+				t.Errorf("the receive buffer has %d bytes, the system's has %d", got, system[unix.SO_RCVBUF])
+			}
+		})
 	}
 }
 
