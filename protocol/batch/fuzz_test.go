@@ -151,14 +151,16 @@ func FuzzQuick(f *testing.F) {
 	f.Add(sample(f, None, 3)[HeaderSize:])
 	f.Add([]byte{0x80, 0x80, 0x01, 0, 0, 0, 1, 1, 0})
 	f.Fuzz(func(t *testing.T, w []byte) {
-		g, size := quick(w)
-		if size == 0 {
-			return
-		}
-		c := cursor{win: w, pulled: int64(len(w)), limit: math.MaxInt64}
-		r, err := c.readRecord(&Header{})
-		if err != nil || int(c.at()) != size || r.TimestampDelta != g.timestampDelta || r.OffsetDelta != g.offsetDelta || (r.Key == nil) != g.nullKey {
-			t.Fatalf("quickly %+v in %d bytes, the cursor %+v in %d bytes, %v", g, size, r, c.at(), err)
+		for _, read := range []func([]byte) (glance, int){usual, quick} {
+			g, size := read(w)
+			if size == 0 {
+				continue
+			}
+			c := cursor{win: w, pulled: int64(len(w)), limit: math.MaxInt64}
+			r, err := c.readRecord(&Header{})
+			if err != nil || int(c.at()) != size || r.TimestampDelta != g.timestampDelta || r.OffsetDelta != g.offsetDelta || (r.Key == nil) != g.nullKey {
+				t.Fatalf("quickly %+v in %d bytes, the cursor %+v in %d bytes, %v", g, size, r, c.at(), err)
+			}
 		}
 	})
 }

@@ -207,7 +207,19 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 	}
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
+	from, to := r.allowed(h)
 	for i := range h.Count {
+		if into == nil {
+			g, size := usual(c.win)
+			timestamp := h.BaseTimestamp + g.timestampDelta
+			if size > 0 && g.offsetDelta == i && timestamp >= from && timestamp <= to && !(g.nullKey && r.KeyRequired) {
+				c.win = c.win[size:]
+				if timestamp > info.MaxTimestamp {
+					info.MaxTimestamp, info.MaxTimestampDelta = timestamp, i
+				}
+				continue
+			}
+		}
 		var g glance
 		if into == nil {
 			g, err = c.glance()
@@ -241,6 +253,25 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 	}
 	info.ExpandedBytes = c.at()
 	return faults.err()
+}
+
+// allowed gives timestamps that the rules have nothing against, of records that are no
+// others: a record without a time, or of a batch with the time of its append, is looked at one by one.
+func (r *Rules) allowed(h *Header) (from, to int64) {
+	switch {
+	case h.LogAppendTime():
+		return 1, 0
+	case r.LogAppendTime:
+		return NoTimestamp + 1, math.MaxInt64
+	}
+	from, to = r.NowMs-r.TimestampBeforeMaxMs, r.NowMs+r.TimestampAfterMaxMs
+	if from > r.NowMs {
+		from = NoTimestamp + 1
+	}
+	if to < r.NowMs {
+		to = math.MaxInt64
+	}
+	return max(from, NoTimestamp+1), to
 }
 
 // glance passes over the next record and gives what Validate wants of it.

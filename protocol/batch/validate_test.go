@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -118,10 +119,61 @@ func TestTimestampsAtTheEndsOfTime(t *testing.T) {
 	} {
 		b := NewBuilder(None)
 		b.Add(c.timestamp, nil, nil)
+		b.Add(c.timestamp, nil, nil) // the first of two is read by usual
 		_, err := Validate(build(t, b), Rules{NowMs: c.now, TimestampBeforeMaxMs: c.before, TimestampAfterMaxMs: c.after})
 		if (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+func TestUsualReadsWhatProducersSend(t *testing.T) {
+	b := NewBuilder(None)
+	for i := range 1000 {
+		b.Add(int64(5*i), []byte("key"), bytes.Repeat([]byte("v"), 8*i))
+	}
+	w := build(t, b)[HeaderSize:]
+	for i := range 999 {
+		g, size := usual(w)
+		if size == 0 || g != (glance{timestampDelta: int64(5 * i), offsetDelta: int32(i)}) {
+			t.Fatalf("record %d: %+v in %d bytes", i, g, size)
+		}
+		w = w[size:]
+	}
+}
+
+// What usual reads is judged as what it leaves to others: a record with a header is.
+func TestUsualRecordsAreJudgedAsAllAre(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	const now = 1_000_000
+	refused := 0
+	for range 5000 {
+		rules := Rules{NowMs: now, TimestampBeforeMaxMs: []int64{0, 1000, math.MaxInt64}[rnd.IntN(3)], TimestampAfterMaxMs: []int64{0, 1000, math.MaxInt64}[rnd.IntN(3)],
+			LogAppendTime: rnd.IntN(3) == 0, KeyRequired: rnd.IntN(3) == 0}
+		plain, headed := NewBuilder(None), NewBuilder(None)
+		plain.LogAppendTime = rnd.IntN(4) == 0
+		headed.LogAppendTime = plain.LogAppendTime
+		for range 1 + rnd.IntN(5) {
+			timestamp := []int64{NoTimestamp, now, now - 1000, now - 1001, now + 1000, now + 1001, now + int64(rnd.IntN(4000)) - 2000}[rnd.IntN(7)]
+			key := []byte("key")
+			if rnd.IntN(8) == 0 {
+				key = nil
+			}
+			plain.Add(timestamp, key, []byte("value"))
+			headed.Add(timestamp, key, []byte("value"), RecordHeader{Key: "h"})
+		}
+		info, err := Validate(build(t, plain), rules)
+		want, wantErr := Validate(build(t, headed), rules)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) || fmt.Sprintf("%T", err) != fmt.Sprintf("%T", wantErr) ||
+			err == nil && (info.MaxTimestamp != want.MaxTimestamp || info.MaxTimestampDelta != want.MaxTimestampDelta || info.Header.MaxTimestamp != want.Header.MaxTimestamp) {
+			t.Fatalf("%+v: %+v, %v; with headers %+v, %v", rules, info, err, want, wantErr)
+		}
+		if err != nil {
+			refused++
+		}
+	}
+	if refused < 500 || refused > 4500 {
+		t.Errorf("%d of 5000 were refused", refused)
 	}
 }
 
