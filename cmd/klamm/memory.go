@@ -17,7 +17,7 @@ const (
 	leastGOGC   = 50
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
-	unusedBytes = 16 << 20 // so much that a quiet broker does not use is given back
+	unusedBytes = 16 << 20 // more than this, and than what lives, is given back by a quiet broker
 )
 
 // keepMemorySmall has the collector leave as much room as said above, and gives back
@@ -30,7 +30,7 @@ func keepMemorySmall() {
 		last := heapNow()
 		for range time.Tick(quietAfter) {
 			h := heapNow()
-			if h.cycles == last.cycles && h.unused() > unusedBytes {
+			if h.cycles == last.cycles && h.unused() > max(unusedBytes, h.live) {
 				debug.FreeOSMemory()
 			}
 			last = heapNow()
@@ -45,8 +45,8 @@ type collection struct{ _ [16]byte }
 // pace sets the room up to the next collection, and comes again with that.
 func pace(*collection) {
 	h := heapNow()
-	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 {
-		debug.SetGCPercent(int(want)) // stops the world, for a moment: not for nothing
+	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 { // it takes the heap's lock: not for nothing
+		debug.SetGCPercent(int(want))
 	}
 	runtime.SetFinalizer(&collection{}, pace)
 }
