@@ -174,13 +174,12 @@ func TestFetchersBeyondTheSessionCache(t *testing.T) {
 	}
 }
 
-// skipAnswer reads an answer into buf and looks at nothing.
-func (c *client) skipAnswer(buf []byte) error {
+// skipAnswer reads an answer into buf, looks at nothing, and gives its size.
+func (c *client) skipAnswer(buf []byte) (size int, err error) {
 	if _, err := io.ReadFull(c.br, buf[:4]); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := io.ReadFull(c.br, buf[:binary.BigEndian.Uint32(buf)])
-	return err
+	return io.ReadFull(c.br, buf[:binary.BigEndian.Uint32(buf)])
 }
 
 // A request of many partitions, or of large batches, costs memory for a few things, not for each
@@ -208,28 +207,38 @@ func TestSteadyRequestsAllocateLittle(t *testing.T) {
 		}
 		return r
 	}
+	for range 1000 {
+		produced(t, b.dial().ask(produce("large", 0, 1, batchOf(t, 1000))))
+	}
+	for range 2 {
+		produced(t, b.dial().ask(manyOf(15_000)))
+	}
 	for _, tc := range []struct {
 		name string
 		req  kmsg.Request
-		most float64
+		most float64 // allocations
+		from int     // bytes that the answer has at least
 	}{
-		{"produce", manyOf(100), 4},
-		{"produce to one partition", produce("large", 0, 1, batchOf(t, 100)), 2},
-		{"produce of a large batch", produce("large", 0, 1, batchOf(t, 700_000)), 2},
-		{"produce of many large batches", manyOf(15_000), 5},
-		{"fetch of nothing", from("empty", partitions, 1000), 3},
-		{"fetch", from("t", partitions, 15_000), 3},
-		{"fetch of one partition", from("large", 1, 1000), 3},
-		{"fetch of many bytes", from("large", 1, 900_000), 3},
+		{"produce", manyOf(100), 4, 10 * partitions},
+		{"produce to one partition", produce("large", 0, 1, batchOf(t, 100)), 2, 10},
+		{"produce of a large batch", produce("large", 0, 1, batchOf(t, 700_000)), 2, 10},
+		{"produce of many large batches", manyOf(15_000), 5, 10 * partitions},
+		{"fetch of nothing", from("empty", partitions, 1000), 3, 10 * partitions},
+		{"fetch", from("t", partitions, 15_000), 3, 15_000 * partitions},
+		{"fetch of one partition", from("large", 1, 1000), 3, 1000},
+		{"fetch of many bytes", from("large", 1, 900_000), 3, 800_000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := b.dial()
+			if r, ok := tc.req.(*kmsg.ProduceRequest); ok {
+				produced(t, c.ask(r))
+			}
 			one := c.frame(tc.req)
 			buf := make([]byte, 1<<20)
 			got := testing.AllocsPerRun(100, func() {
 				c.write(one)
-				if err := c.skipAnswer(buf); err != nil {
-					t.Fatal(err)
+				if size, err := c.skipAnswer(buf); err != nil || size < tc.from {
+					t.Fatalf("an answer of %d bytes: %v", size, err)
 				}
 			})
 			t.Logf("%v allocations", got)

@@ -75,6 +75,9 @@ func TestGarbage(t *testing.T) {
 	h := startHostile(t, orders{Addr: b.Addr, Seed: *seed, Connections: *connections, Rate: *rate, Kinds: *only, Topics: 8, ByteEvery: min(10*time.Second, *long/10), APIs: servedBy(t, b.Addr)})
 	during := w.stretch(*long)
 	did := h.end(t)
+	if got, least := did.Visits, int64(float64(*rate)*long.Seconds()/20); *long >= time.Minute && got < least {
+		t.Errorf("%d visits were paid, of at least %d: the machine left the hostile process no time", got, least)
+	}
 	keep()
 	peak := w.peak()
 	cleanUp(t, b.Addr)
