@@ -11,6 +11,7 @@ import (
 
 	"klamm/logstore/vfs"
 	"klamm/protocol"
+	"klamm/protocol/batch"
 )
 
 // Log is one partition's log: a directory of segments, each a file of record
@@ -388,7 +389,7 @@ func (l *Log) usableLocked() error {
 // dirError wraps an error of the disk; nil and those that are wrapped stay.
 func (l *Log) dirError(op, path string, err error) error {
 	var known *DirError
-	if err == nil || err == ErrClosed || errors.As(err, &known) || errors.As(err, new(*CorruptError)) {
+	if err == nil || err == ErrClosed || errors.As(err, &known) || errors.As(err, new(*CorruptError)) || errors.As(err, new(*batch.BusyError)) {
 		return err
 	}
 	if corrupt(err) {

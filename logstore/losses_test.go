@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -229,6 +231,47 @@ func TestWantOfDescriptorsTakesNothingOffline(t *testing.T) {
 	stop()
 	ok(t, l.Flush(1))
 	ok(t, appendTo(l, 1))
+	if s.Dirs()[0].Err != nil {
+		t.Error(s.Dirs()[0].Err)
+	}
+	closeStore(t, s)
+}
+
+// TestBusyLookupTakesNothingOffline: a lookup by time that had to wait for too many others, each of
+// them expanding a batch that expands like no data does, was taken for an error of the disk.
+func TestBusyLookupTakesNothingOffline(t *testing.T) {
+	s := openStore(t, testStore(vfs.NewMem(), "/data"))
+	tp := tpOf("t", 0)
+	l := create(t, s, tp, 1)
+	b := batch.NewBuilder(batch.Zstd)
+	b.Add(testNow, nil, make([]byte, 4<<20))
+	data, err := b.Build()
+	ok(t, err)
+	a := []Append{toAppend(t, data)}
+	l.Append(a, 0, testNow)
+	ok(t, a[0].Result.Err)
+	var busy, found atomic.Int64
+	for tries := 0; busy.Load() == 0 && tries < 20; tries++ {
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() {
+				_, there, err := l.OffsetForTimestamp(testNow)
+				s.ReportFailure(tp, err)
+				switch {
+				case err == nil && there:
+					found.Add(1)
+				case errors.As(err, new(*batch.BusyError)) && !errors.As(err, new(*DirError)):
+					busy.Add(1)
+				default:
+					t.Errorf("found %v: %v", there, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if busy.Load() == 0 || found.Load() == 0 {
+		t.Errorf("%d lookups were too many, %d found the record", busy.Load(), found.Load())
+	}
 	if s.Dirs()[0].Err != nil {
 		t.Error(s.Dirs()[0].Err)
 	}
