@@ -178,6 +178,9 @@ func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
 			return nil
 		}
 	}
+	if err := l.settleLocked(); err != nil {
+		return err
+	}
 	if err := l.settleEpochLocked(leaderEpoch); err != nil {
 		return err
 	}
@@ -222,6 +225,21 @@ func (l *Log) settleProducerLocked(id int64) {
 			return
 		}
 	}
+}
+
+// settleLocked makes the log's directory durable before its first record (UnifiedLog's
+// maybeFlushMetadataFile): a record must not be found without its topic's id.
+func (l *Log) settleLocked() error {
+	if l.settle == nil {
+		return nil
+	}
+	if err := l.settle(); passes(err) {
+		return l.dirError("sync", l.Dir(), err)
+	} else if err != nil {
+		return l.fail("sync", l.Dir(), err)
+	}
+	l.settle = nil
+	return nil
 }
 
 // settleEpochLocked makes the leader epoch known, on the disk, before a batch of it is.

@@ -266,10 +266,15 @@ func (s *Store) readCheckpoints(d *logDir) error {
 }
 
 // dropMark notes and removes the mark of a clean stop: from here on a crash
-// leaves logs that have to be recovered.
+// leaves logs that have to be recovered. Without a mark, the last process may have
+// made partitions with records in them and not have come to syncing their names.
 func (s *Store) dropMark(d *logDir) (err error) {
-	if d.clean, err = hasCleanShutdown(s.fs, d.path); err == nil && d.clean {
-		err = removeCleanShutdown(s.fs, d.path)
+	if d.clean, err = hasCleanShutdown(s.fs, d.path); err == nil {
+		if d.clean {
+			err = removeCleanShutdown(s.fs, d.path)
+		} else {
+			err = s.fs.SyncDir(d.path)
+		}
 	}
 	if err != nil {
 		return &DirError{Dir: d.path, Path: filepath.Join(d.path, cleanShutdownName), Op: "remove", Err: reason(err)}

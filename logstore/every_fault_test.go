@@ -412,7 +412,7 @@ func (r *faultRun) crashed() {
 }
 
 // reopen holds that every log has all that lies below an offset, and takes records. After a crash
-// of the machine one that was never synced may be gone.
+// of the machine one that never had a record may be gone.
 func (r *faultRun) reopen(disk *vfs.Mem, crash bool, kept func(*faultLog) int64) {
 	r.t.Helper()
 	s, err := OpenStore(r.options(disk))
@@ -426,7 +426,7 @@ func (r *faultRun) reopen(disk *vfs.Mem, crash bool, kept func(*faultLog) int64)
 			continue
 		}
 		l, err := s.Get(tp)
-		if crash && of.flushed == 0 && errors.Is(err, ErrNoLog) {
+		if crash && len(of.all) == 0 && errors.Is(err, ErrNoLog) {
 			continue
 		}
 		if err != nil {

@@ -112,18 +112,17 @@ func (l *Log) syncFiles(closing bool) error {
 		}
 	}
 	if unnamed {
-		if err := l.fs.SyncDir(l.Dir()); err != nil {
+		err := l.fs.SyncDir(l.Dir())
+		if tooManyFiles(err) { // it was not opened
+			l.unflushedSince.CompareAndSwap(-1, since)
+			return l.dirError("sync", l.Dir(), err)
+		}
+		if err != nil {
 			return l.fail("sync", l.Dir(), &syncError{err})
 		}
 		for _, s := range v.segments {
 			s.named.Store(true)
 		}
-	}
-	if l.settle != nil {
-		if err := l.settle(); err != nil {
-			return l.fail("sync", l.Dir(), &syncError{err})
-		}
-		l.settle = nil
 	}
 	// A segment sealed meanwhile is not in v as sealed and keeps its mark.
 	if len(v.segments) > 1 && sealed >= 0 && sealed < v.active().base {

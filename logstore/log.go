@@ -43,7 +43,7 @@ type Log struct {
 	full       *atomic.Bool // Options.Full, never nil; changed with mu and cleaning held, when the log moves
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
-	// settle is Options.Settle until it was called, by who syncs.
+	// settle is Options.Settle until it was called; guarded by mu.
 	settle func() error
 
 	queue appendQueue
@@ -151,8 +151,7 @@ type Options struct {
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
 	// Settle makes durable that the directory is there, with what else than segments is in it. It is
-	// called once, by the first sync, which counts for nothing without it, but not of a log that is Clean and has records.
-	// nil for nothing.
+	// called before the first record of a log that never had one, which is refused where it fails. nil for nothing.
 	Settle func() error
 	// CleanedTo says of a log that is Compacted up to which offset; it comes from
 	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
@@ -435,8 +434,8 @@ func (l *Log) Close() error {
 
 func (l *Log) closeLocked() error {
 	active := l.view.active()
-	if l.neverHadRecords() {
-		return l.dirError("truncate", active.path(logSuffix), active.trim()) // nothing is lost with it
+	if l.settle != nil { // it never had a record: nothing is lost with it
+		return l.dirError("truncate", active.path(logSuffix), active.trim())
 	}
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", active.path(indexSuffix), err)
@@ -458,12 +457,6 @@ func (l *Log) closeLocked() error {
 		return err
 	}
 	return l.dirError("sync", l.Dir(), l.fs.SyncDir(l.Dir()))
-}
-
-// neverHadRecords tells a log that was not written to since it was made. What is on the
-// disk of it a crash of the machine may take: see Options.Settle.
-func (l *Log) neverHadRecords() bool {
-	return l.settle != nil && l.view.end == 0 && l.bytesAppended.Load() == 0
 }
 
 // Discard closes the files of a log whose directory is to be deleted, and writes

@@ -237,6 +237,34 @@ func TestWantOfDescriptorsTakesNothingOffline(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestWantOfDescriptorsAtTheFirstSync: the directory of a log was opened for its first sync while
+// clients had all descriptors, and went offline with all that is in it.
+func TestWantOfDescriptorsAtTheFirstSync(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/data"))
+	l := create(t, s, tpOf("t", 0), 1)
+	refused := func(what string, kind vfs.OpKind, do func() error) {
+		t.Helper()
+		stop := disk.Fail(vfs.Rule{Kind: kind, Err: syscall.EMFILE})
+		err := do()
+		stop()
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Fatalf("%s, %s: %v", what, kind, err)
+		}
+		s.ReportFailure(tpOf("t", 0), err)
+	}
+	appendOne := func() error { return appendTo(l, 1) }
+	refused("first record", vfs.OpOpen, appendOne) // of the topic's id
+	refused("first record", vfs.OpSyncDir, appendOne)
+	ok(t, appendOne())
+	refused("first flush", vfs.OpSyncDir, func() error { return l.Flush(1) })
+	ok(t, l.Flush(1))
+	if s.Dirs()[0].Err != nil {
+		t.Error(s.Dirs()[0].Err)
+	}
+	closeStore(t, s)
+}
+
 // TestBusyLookupTakesNothingOffline: a lookup by time that had to wait for too many others, each of
 // them expanding a batch that expands like no data does, was taken for an error of the disk.
 func TestBusyLookupTakesNothingOffline(t *testing.T) {
@@ -274,6 +302,22 @@ func TestBusyLookupTakesNothingOffline(t *testing.T) {
 	}
 	if s.Dirs()[0].Err != nil {
 		t.Error(s.Dirs()[0].Err)
+	}
+	closeStore(t, s)
+}
+
+// TestTopicIDRemovedBeforeTheFirstRecord: the partition's directory was taken for one that
+// fails when there was no partition.metadata to sync.
+func TestTopicIDRemovedBeforeTheFirstRecord(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/data"))
+	l := create(t, s, tpOf("t", 0), 1)
+	ok(t, disk.Remove("/data/t-0/"+partitionMetadataName))
+	ok(t, appendTo(l, 1))
+	closeStore(t, s)
+	s = openStore(t, testStore(disk, "/data"))
+	if id, _ := s.TopicID(tpOf("t", 0)); id != topicID(1) {
+		t.Errorf("id %v", id)
 	}
 	closeStore(t, s)
 }

@@ -127,6 +127,9 @@ func (s *Store) readySwap(m *move) (mark moveMark, err error) {
 	if err := c.alive(); err != nil {
 		return mark, err
 	}
+	if err := c.log.settleLocked(); err != nil { // it is there under this name only now
+		return mark, err
+	}
 	spend := c.spend
 	c.spend = func(int, func() error) error { return nil }
 	defer func() { c.spend = spend }()

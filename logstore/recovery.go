@@ -39,7 +39,7 @@ func OpenLog(o Options) (*Log, error) {
 		}
 		return nil, l.dirError("open", l.Dir(), err)
 	}
-	if o.Clean && l.view.end > 0 {
+	if l.view.end > 0 {
 		l.settle = nil
 	}
 	if l.unsyncedSealed.Load() >= 0 {

@@ -19,7 +19,7 @@ import (
 // promise is what was answered about a partition and has to hold after a crash.
 type promise struct {
 	id      protocol.UUID
-	settled bool  // synced since it was made: until then it may be gone, or without its id
+	settled bool  // it had a record: before that it may be gone, or without its id
 	flushed int64 // records acknowledged as durable
 	start   int64 // log start offset acknowledged
 }
@@ -95,8 +95,9 @@ func (l *life) create(tp protocol.TopicPartition, n byte) error {
 
 func (l *life) append(tp protocol.TopicPartition, n int) error {
 	log, err := l.s.Get(tp)
-	if err == nil {
-		log, err = l.s.GetOrCreate(tp, l.p.must[tp].id, l.o.Defaults) // as its leader, who knows the id
+	p, promised := l.p.must[tp]
+	if err == nil && promised && !p.settled {
+		log, err = l.s.GetOrCreate(tp, p.id, l.o.Defaults) // as its leader, who knows the id
 	}
 	if err != nil {
 		return err
@@ -105,11 +106,15 @@ func (l *life) append(tp protocol.TopicPartition, n int) error {
 		return err
 	}
 	end := log.EndOffset()
+	if promised {
+		p.settled = true
+		l.p.must[tp] = p
+	}
 	if err := log.Flush(end); err != nil {
 		return err
 	}
-	if p, promised := l.p.must[tp]; promised {
-		p.flushed, p.settled = end, true
+	if promised {
+		p.flushed = end
 		l.p.must[tp] = p
 	}
 	return nil
@@ -126,16 +131,7 @@ func (l *life) delete(tp protocol.TopicPartition) error {
 }
 
 func (l *life) close() error {
-	well := map[protocol.TopicPartition]bool{}
-	for tp, log := range l.s.All() {
-		well[tp] = log.Err() == nil && log.EndOffset() > 0
-	}
-	err := l.s.Close(context.Background())
-	for tp, p := range l.p.must {
-		p.settled = p.settled || err == nil && well[tp]
-		l.p.must[tp] = p
-	}
-	return err
+	return l.s.Close(context.Background())
 }
 
 // steps is a life with everything in it that changes the directories.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -82,9 +83,8 @@ func asDirError(path string, err error) error {
 // directory with the fewest logs. A log that is already here is given back with
 // this configuration; it gets the topic id if it has none.
 //
-// What is made survives a kill. A crash of the machine it survives from the first
-// sync of the log on, as its records do: before that it may be gone, and be made
-// again, empty, when its leader is told so.
+// What is made survives a kill. A crash of the machine it survives from its first
+// record on: before that it may be gone, and be made again when its leader is told so.
 //
 // Errors: *TopicIDError when the log here is of another topic, *DirError when
 // no directory takes it (a full one stays online), ErrStoreClosed.
@@ -236,13 +236,17 @@ func (s *Store) makeLog(p *partition, c Config) (*Log, error) {
 	return s.openLog(p, c, false)
 }
 
-// settle makes the directory of a partition's log durable, with its topic's id.
+// settle makes the directory of a partition's log durable, with its topic's id: see Options.Settle.
 func (s *Store) settle(p *partition) error {
 	s.mu.Lock()
 	topicID := p.topicID
 	s.mu.Unlock()
 	if !topicID.IsZero() {
-		if err := syncFile(s.fs, filepath.Join(p.path, partitionMetadataName)); err != nil {
+		err := syncFile(s.fs, filepath.Join(p.path, partitionMetadataName))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = writePartitionMetadata(s.fs, p.path, topicID)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -72,6 +72,9 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 // (truncateFullyAndStartAt).
 func (l *Log) restartLocked(offset, nowMs int64) error {
 	l.logger.Info("log emptied", "at", offset, "end", l.view.end)
+	if err := l.settleLocked(); err != nil {
+		return err
+	}
 	gone := l.view.segments
 	if err := l.deleteSegmentsLocked(gone); err != nil {
 		return err
