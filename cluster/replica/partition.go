@@ -190,6 +190,10 @@ func (p *Partition) AwaitCommit(offset int64, done func(error)) bool {
 		return false
 	}
 	p.commits = append(p.commits, commit{offset, done})
+	if !p.syncing { // the flush that should have committed it failed: perhaps another one does not
+		p.syncDue, p.syncing = true, true
+		go p.sync()
+	}
 	return false
 }
 

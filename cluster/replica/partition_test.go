@@ -103,6 +103,34 @@ func TestWithoutFlushAnAppendIsCommittedAtOnce(t *testing.T) {
 	}
 }
 
+// TestFlushThatFailedIsTriedAgainForWhoComesAgain: a producer that came again after a flush had failed
+// for want of descriptors was a duplicate, for which nobody flushed: it waited until somebody else came.
+func TestFlushThatFailedIsTriedAgainForWhoComesAgain(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	begun, release := f.holdSyncs()
+	end := f.append().LastOffset + 1
+	<-begun
+	f.disk.SetHook(nil)
+	stop := f.disk.Fail(vfs.Rule{Kind: vfs.OpSyncDir, Path: "/d/t-0", Err: syscall.EMFILE})
+	told := make(chan error, 1)
+	if f.AwaitCommit(end, func(err error) { told <- err }) {
+		t.Fatal("committed before it was flushed")
+	}
+	release <- struct{}{}
+	if err := <-told; !errors.Is(err, syscall.EMFILE) {
+		t.Fatal(err)
+	}
+	stop()
+	if !f.AwaitCommit(end, func(err error) { told <- err }) {
+		if err := <-told; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.HighWatermark() != end {
+		t.Errorf("high watermark %d, want %d", f.HighWatermark(), end)
+	}
+}
+
 // With flush.messages=1 nothing counts before it is on the disk, whoever comes
 // during a sync waits for the next, and one sync serves them all.
 func TestProducersShareTheNextSync(t *testing.T) {
