@@ -183,7 +183,8 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 		return nil
 	}
 	nowMs := s.nowMs()
-	records, info, err := p.validate(part.Config(), records, nowMs)
+	cfg := part.Config() // once: what was validated is appended by the same rules
+	records, info, err := p.validate(cfg, records, nowMs)
 	if err != nil {
 		if !is[*batch.CorruptError](err) && !is[*batch.TooLargeError](err) {
 			res.LogStartOffset = part.Log().StartOffset()
@@ -193,7 +194,7 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if info.Header.Transactional() {
 		return &noTransactionError{tp}
 	}
-	return p.append(part, records, info, nowMs, res)
+	return p.append(part, cfg, records, info, nowMs, res)
 }
 
 // emptySet reports whether a client of old sends no messages at all: that is
@@ -229,8 +230,8 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 }
 
 // append writes the batch to the log and waits aside for its commit.
-func (p *produceCall) append(part *replica.Partition, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
-	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: part.Config().LogAppendTime}
+func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
+	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: cfg.LogAppendTime}
 	err := part.Append(p.batch[:], nowMs)
 	stored := p.batch[0].Result
 	p.batch[0] = logstore.Append{}
