@@ -17,20 +17,26 @@ const (
 	leastGOGC   = 50
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
+	poolsKeep   = 2 // collections that a sync.Pool keeps what nobody takes
 	unusedBytes = 16 << 20 // more than this, and than what lives, is given back by a quiet broker
 )
 
-// keepMemorySmall has the collector leave as much room as said above, and gives back
-// what is not used once nothing has been collected for quietAfter. Who sets GOGC has it as set.
+// keepMemorySmall has the collector leave as much room as said above. Once nothing has been
+// collected for quietAfter, what pools keep is let go, and what is not used is given back. Who
+// sets GOGC has it as set.
 func keepMemorySmall() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	go func() {
-		last := heapNow()
+		last, quiet := heapNow(), 0
 		for range time.Tick(quietAfter) {
-			h := heapNow()
-			if h.cycles == last.cycles && h.unused() > max(unusedBytes, h.live) {
+			if heapNow().cycles != last.cycles {
+				quiet = 0
+			} else if quiet++; quiet <= poolsKeep {
+				runtime.GC()
+			}
+			if h := heapNow(); quiet > 0 && h.unused() > max(unusedBytes, h.live) {
 				debug.FreeOSMemory()
 			}
 			last = heapNow()
