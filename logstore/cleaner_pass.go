@@ -87,7 +87,7 @@ func (p *cleaningPass) run() error {
 		return err
 	}
 	end := p.work.keys.latest + 1
-	aborted, err := p.view.abortedIn(p.log.fs, 0, 0, end)
+	aborted, err := p.abortedIn(0, 0, end)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (p *cleaningPass) mapKeys() error {
 	w := p.work
 	w.keys.reset(p.upTo-p.from, w.mapBytes, w.loadFactor)
 	first := p.view.floor(p.from)
-	aborted, err := p.view.abortedIn(p.log.fs, first, p.from, p.upTo)
+	aborted, err := p.abortedIn(first, p.from, p.upTo)
 	if err != nil {
 		return err
 	}

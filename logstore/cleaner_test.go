@@ -284,6 +284,25 @@ func TestUncleanableIsSetAside(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestWantOfDescriptorsSetsNoLogAside: a log whose index of aborted transactions could not be opened for
+// want of descriptors was set aside as one that has something wrong in it.
+func TestWantOfDescriptorsSetsNoLogAside(t *testing.T) {
+	disk := vfs.NewMem()
+	s, l, said := compactedStore(t, disk)
+	stop := disk.Fail(vfs.Rule{Kind: vfs.OpRead, Err: syscall.EMFILE}) // of a whole file: only those indexes are read so
+	if s.cleanFilthiest(testWork(1<<20, 4096)) {
+		t.Fatal("it was cleaned")
+	}
+	stop()
+	if s.Dirs()[0].Err != nil || said.count("set aside") != 0 {
+		t.Fatalf("%v, said %s", s.Dirs()[0].Err, said.b.String())
+	}
+	if !s.cleanFilthiest(testWork(1<<20, 4096)) || l.CleanedTo() <= 0 {
+		t.Fatal("it is not cleaned when there are descriptors again")
+	}
+	closeStore(t, s)
+}
+
 // TestCleaningOnAFullDisk has each operation of a cleaning fail for want of space, and
 // holds that the log stays as it was and is cleaned when there is room again.
 func TestCleaningOnAFullDisk(t *testing.T) {

@@ -129,12 +129,16 @@ func (t *transactions) marker(h *batch.Header, data []byte) (bool, error) {
 
 // abortedIn collects the aborted transactions that touch offsets from..to out of
 // all segments from number i on, since a transaction is noted where it ended.
-func (v *view) abortedIn(disk vfs.FS, i int, from, to int64) ([]abortedTxn, error) {
+func (p *cleaningPass) abortedIn(i int, from, to int64) ([]abortedTxn, error) {
 	var list []abortedTxn
-	for ; i < len(v.segments); i++ {
-		more, err := readTxnIndex(disk, v.segments[i].path(txnIndexSuffix))
-		if err != nil {
+	for ; i < len(p.view.segments); i++ {
+		path := p.view.segments[i].path(txnIndexSuffix)
+		more, err := readTxnIndex(p.log.fs, path)
+		if errors.As(err, new(*uncleanableError)) {
 			return nil, err
+		}
+		if err != nil {
+			return nil, p.log.dirError("read", path, err)
 		}
 		for _, a := range more {
 			if a.last >= from && a.first < to {

@@ -59,14 +59,14 @@ func (e *DuplicateLogError) Error() string {
 		e.Partition, e.First, e.Second)
 }
 
-// passes says whether an error is for want of space, of descriptors or of memory:
-// the disk is well, and what it refuses now it may do later. So it takes no
-// directory offline.
+// passes says whether an error is for want of space, of descriptors or of memory, or of
+// a name that the file system does not take: the disk is well, and what it refuses now it
+// may do later. So it takes no directory offline.
 func passes(err error) bool {
 	if errors.As(err, new(*syncError)) {
 		return false // it is not known what is on the disk
 	}
-	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM)
+	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EMLINK)
 }
 
 // tooManyFiles says whether an error is for want of file descriptors, which

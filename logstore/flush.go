@@ -112,13 +112,9 @@ func (l *Log) syncFiles(closing bool) error {
 		}
 	}
 	if unnamed {
-		err := l.fs.SyncDir(l.Dir())
-		if tooManyFiles(err) { // it was not opened
+		if err := l.syncDir(); err != nil {
 			l.unflushedSince.CompareAndSwap(-1, since)
-			return l.dirError("sync", l.Dir(), err)
-		}
-		if err != nil {
-			return l.fail("sync", l.Dir(), &syncError{err})
+			return err
 		}
 		for _, s := range v.segments {
 			s.named.Store(true)

@@ -397,6 +397,16 @@ func (l *Log) dirError(op, path string, err error) error {
 	return &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err}
 }
 
+// syncDir makes the names in the log's directory durable. Where that fails nobody knows which
+// are, and the log fails; want of descriptors to open the directory with is no failure.
+func (l *Log) syncDir() error {
+	err := l.fs.SyncDir(l.Dir())
+	if err == nil || tooManyFiles(err) {
+		return l.dirError("sync", l.Dir(), err)
+	}
+	return l.fail("sync", l.Dir(), &syncError{err})
+}
+
 // fail makes the log refuse writes from now on.
 func (l *Log) fail(op, path string, err error) error {
 	e := &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err, Sticky: true}

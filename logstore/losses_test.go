@@ -306,6 +306,81 @@ func TestBusyLookupTakesNothingOffline(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestNameTooLongTakesNothingOffline: a partition whose directory has a name that is too long for the file
+// system was tried in one log directory after the other, and each went offline.
+func TestNameTooLongTakesNothingOffline(t *testing.T) {
+	s := openStore(t, testStore(nil, t.TempDir(), t.TempDir()))
+	if _, err := s.Create(tpOf(strings.Repeat("x", 249), 100_000), topicID(1), s.o.Defaults); !errors.Is(err, syscall.ENAMETOOLONG) {
+		t.Fatal(err)
+	}
+	for _, d := range s.Dirs() {
+		if d.Err != nil {
+			t.Error(d.Err)
+		}
+	}
+	ok(t, appendTo(create(t, s, tpOf(strings.Repeat("x", 249), 99_999), 1), 1))
+	closeStore(t, s)
+}
+
+// TestWantOfDescriptorsInRetention: the directory of a log was opened to sync it, in a round of retention
+// while clients had all descriptors, and went offline with all that is in it.
+func TestWantOfDescriptorsInRetention(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/data"))
+	c := smallSegments()
+	c.RetentionBytes = 600
+	l, err := s.Create(tpOf("t", 0), topicID(1), c)
+	ok(t, err)
+	for range 10 {
+		ok(t, appendTo(l, 3))
+	}
+	l.SetHighWatermark(l.EndOffset())
+	segments := l.Segments()
+	stop := disk.Fail(vfs.Rule{Kind: vfs.OpSyncDir, Path: "/data/t-0", Err: syscall.EMFILE})
+	s.retain()
+	stop()
+	if s.Dirs()[0].Err != nil || l.Segments() < segments {
+		t.Fatalf("%d of %d segments: %v", l.Segments(), segments, s.Dirs()[0].Err)
+	}
+	s.retain()
+	if s.Dirs()[0].Err != nil || l.Segments() >= segments {
+		t.Errorf("%d of %d segments: %v", l.Segments(), segments, s.Dirs()[0].Err)
+	}
+	ok(t, appendTo(l, 1))
+	closeStore(t, s)
+}
+
+// TestIndexCutUnderALookup: a lookup by time that read the index while another wrote it anew found its
+// end, which was taken for an error of the disk: the log directory went offline.
+func TestIndexCutUnderALookup(t *testing.T) {
+	for _, suffix := range []string{timeIndexSuffix, indexSuffix} {
+		disk := vfs.NewMem()
+		s := openStore(t, testStore(disk, "/data"))
+		c := smallSegments()
+		c.SegmentBytes = 4000
+		tp := tpOf("t", 0)
+		l, err := s.Create(tp, topicID(1), c)
+		ok(t, err)
+		for i := range int64(200) {
+			a := []Append{toAppend(t, build(t, spec{size: 60, ts: testNow + i}))}
+			l.Append(a, 0, testNow)
+			ok(t, a[0].Result.Err)
+		}
+		f, err := disk.Open(l.snapshot().segments[0].path(suffix))
+		ok(t, err)
+		ok(t, errors.Join(f.Truncate(0), f.Close()))
+		found, there, err := l.OffsetForTimestamp(testNow + 5)
+		s.ReportFailure(tp, err)
+		if err != nil || !there || found.Offset != 5 {
+			t.Errorf("%s: %+v, %v, %v", suffix, found, there, err)
+		}
+		if s.Dirs()[0].Err != nil {
+			t.Error(s.Dirs()[0].Err)
+		}
+		closeStore(t, s)
+	}
+}
+
 // TestTopicIDRemovedBeforeTheFirstRecord: the partition's directory was taken for one that
 // fails when there was no partition.metadata to sync.
 func TestTopicIDRemovedBeforeTheFirstRecord(t *testing.T) {

@@ -180,8 +180,8 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	// The next segment's name first, lest none be left; then the old ones' on the disk, since the start's
 	// checkpoint does without an entry once they are gone from here. Readers of the old ones wait for the
 	// lock and look again.
-	if err := l.fs.SyncDir(l.Dir()); err != nil {
-		return 0, 0, l.fail("sync", l.Dir(), &syncError{err})
+	if err := l.syncDir(); err != nil {
+		return 0, 0, err
 	}
 	err = l.deleteSegmentsLocked(l.view.segments[:n])
 	if serr := l.fs.SyncDir(l.Dir()); serr != nil {

@@ -333,6 +333,9 @@ func (s *segment) search(x *index, target int64, key, value field, otherwise int
 		return v, nil
 	}
 	v, ok, err := x.floorInFile(n, s.base, target, key, value)
+	if errors.Is(err, io.EOF) { // it is being rebuilt, or it was cut: no error of the disk
+		err = errBadFrame
+	}
 	if err != nil || !ok {
 		return otherwise, err
 	}

@@ -73,7 +73,8 @@ func (s *Store) loadPartition(p *partition) {
 func asDirError(path string, err error) error {
 	var dirErr *DirError
 	var malformed *malformedError
-	if errors.As(err, &dirErr) || errors.As(err, &malformed) {
+	var corrupt *CorruptError
+	if errors.As(err, &dirErr) || errors.As(err, &malformed) || errors.As(err, &corrupt) || errors.Is(err, ErrStoreClosed) {
 		return err
 	}
 	return &DirError{Dir: path, Path: path, Op: "open", Err: err}
