@@ -17,7 +17,7 @@ const (
 	leastGOGC   = 50
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
-	poolsKeep   = 2 // collections that a sync.Pool keeps what nobody takes
+	poolsKeep   = 2        // collections that a sync.Pool keeps what nobody takes
 	unusedBytes = 16 << 20 // more than this, and than what lives, is given back by a quiet broker
 )
 
