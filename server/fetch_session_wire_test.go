@@ -224,7 +224,7 @@ func TestSteadyRequestsAllocateLittle(t *testing.T) {
 		{"produce of a large batch", produce("large", 0, 1, batchOf(t, 700_000)), 2, 10},
 		{"produce of many large batches", manyOf(15_000), 5, 10 * partitions},
 		{"fetch of nothing", from("empty", partitions, 1000), 3, 10 * partitions},
-		{"fetch", from("t", partitions, 15_000), 3, 15_000 * partitions},
+		{"fetch", from("t", partitions, 16_000), 3, 15_000 * partitions},
 		{"fetch of one partition", from("large", 1, 1000), 3, 1000},
 		{"fetch of many bytes", from("large", 1, 900_000), 3, 800_000},
 	} {
