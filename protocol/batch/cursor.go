@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 )
 
 var (
@@ -167,9 +168,13 @@ func (c *cursor) take(n int64) ([]byte, error) {
 		c.win = c.win[n:]
 		return b, nil
 	}
+	all := n
 	b := make([]byte, 0, min(n, windowSize))
 	for {
 		m := min(n, int64(len(c.win)))
+		if need := len(b) + int(m); need > cap(b) { // twice as much each time, which leaves as much garbage as there is in the end
+			b = slices.Grow(b, int(min(all, int64(max(need, 2*cap(b)))))-len(b))
+		}
 		b = append(b, c.win[:m]...)
 		c.win = c.win[m:]
 		if n -= m; n == 0 {

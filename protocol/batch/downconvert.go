@@ -158,8 +158,11 @@ func (w *messageWriter) add(dst []byte, r *Record) ([]byte, error) {
 	if w.magic > 0 {
 		m.offset -= w.base
 	}
-	w.scratch = appendMessage(w.scratch[:0], &m)
+	w.scratch = appendMessageHead(w.scratch[:0], &m)
 	_, err := w.pack.Write(w.scratch)
+	if err == nil {
+		_, err = w.pack.Write(m.value) // not copied first: it may be large
+	}
 	return dst, err
 }
 

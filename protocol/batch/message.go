@@ -111,11 +111,21 @@ func messageField(b []byte) (field, rest []byte, err error) {
 
 // appendMessage appends m, with its CRC.
 func appendMessage(dst []byte, m *message) []byte {
+	return append(appendMessageHead(dst, m), m.value...)
+}
+
+// appendMessageHead appends all of m but the bytes of its value, with which it ends.
+func appendMessageHead(dst []byte, m *message) []byte {
 	start := len(dst)
-	dst = beginMessage(dst, m)
-	dst = appendMessageField(dst, m.key)
-	dst = appendMessageField(dst, m.value)
-	endMessage(dst[start:])
+	dst = appendMessageField(beginMessage(dst, m), m.key)
+	size := uint32(len(m.value))
+	if m.value == nil {
+		size = 0xffffffff
+	}
+	dst = binary.BigEndian.AppendUint32(dst, size)
+	b := dst[start:]
+	binary.BigEndian.PutUint32(b[lengthAt:], uint32(len(b)+len(m.value)-Overhead))
+	binary.BigEndian.PutUint32(b[messageCRCAt:], crc32.Update(crc32.ChecksumIEEE(b[magicAt:]), crc32.IEEETable, m.value))
 	return dst
 }
 
