@@ -8,7 +8,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // What a zstd decoder may keep of what it has written. Producers stay below
@@ -34,7 +33,7 @@ type expander struct {
 
 	gzip   *gzip.Reader
 	snappy snappyReader
-	lz4    *lz4.Reader
+	lz4    lz4Reader
 	zstd   *zstd.Decoder
 	wide   *zstd.Decoder // for one batch with a large window
 	wideOn bool          // holds a place in wideZstd
@@ -57,37 +56,25 @@ const (
 // newExpander begins to expand src. The caller calls release when the expander
 // is no longer read.
 func newExpander(codec Codec, src []byte, wide wideWindow) (*expander, error) {
+	return openExpander(codec, src, wide, false)
+}
+
+// openExpander is newExpander, but that with brokenLZ4 the checksum of an lz4 frame's
+// header does not count.
+func openExpander(codec Codec, src []byte, wide wideWindow, brokenLZ4 bool) (*expander, error) {
 	e, _ := expanders[codec].Get().(*expander)
 	if e == nil {
 		e = &expander{codec: codec, window: make([]byte, windowSize)}
 	}
 	e.src.Reset(src)
-	if err := e.begin(src, wide); err != nil {
+	if err := e.begin(src, wide, brokenLZ4); err != nil {
 		e.release()
 		return nil, err
 	}
 	return e, nil
 }
 
-// newMendedLZ4 begins to expand the lz4 frame that has another header than the
-// one in its bytes.
-func newMendedLZ4(header, rest []byte) *expander {
-	e, _ := expanders[LZ4].Get().(*expander)
-	if e == nil {
-		e = &expander{codec: LZ4, window: make([]byte, windowSize)}
-	}
-	e.src.Reset(rest)
-	whole := io.MultiReader(bytes.NewReader(header), &e.src)
-	if e.lz4 == nil {
-		e.lz4 = lz4.NewReader(whole)
-	} else {
-		e.lz4.Reset(whole)
-	}
-	e.r = e.lz4
-	return e
-}
-
-func (e *expander) begin(src []byte, wide wideWindow) error {
+func (e *expander) begin(src []byte, wide wideWindow, brokenLZ4 bool) error {
 	switch e.codec {
 	case Gzip:
 		if e.gzip == nil {
@@ -99,15 +86,8 @@ func (e *expander) begin(src []byte, wide wideWindow) error {
 		e.snappy.reset(src)
 		e.r = &e.snappy
 	case LZ4:
-		if !oneLZ4Frame(src) {
-			return errLZ4Frame
-		}
-		if e.lz4 == nil {
-			e.lz4 = lz4.NewReader(&e.src)
-		} else {
-			e.lz4.Reset(&e.src)
-		}
-		e.r = e.lz4
+		e.r = &e.lz4
+		return e.lz4.reset(src, brokenLZ4)
 	case Zstd:
 		return e.beginZstd(src, wide)
 	default:
@@ -163,9 +143,7 @@ func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
 func (e *expander) release() {
 	e.src.Reset(nil)
 	e.snappy.reset(nil)
-	if e.lz4 != nil {
-		e.lz4.Reset(nil) // gives its blocks back, of 4 MB each
-	}
+	e.lz4.release()
 	e.r = nil
 	if e.wide != nil {
 		e.wide.Close()

@@ -3,7 +3,6 @@ package batch
 import (
 	"encoding/binary"
 	"io"
-	"math/bits"
 	"slices"
 	"sync"
 
@@ -157,33 +156,4 @@ func breakLZ4Header(b []byte) {
 	if len(b) >= lz4HeaderSize {
 		b[lz4HeaderSize-1] = byte(xxhash32(b[:lz4HeaderSize-1]) >> 8)
 	}
-}
-
-// mendLZ4Header gives a header with a right checksum and without the content's
-// size for the frame in src, whose own checksum is not looked at, and what
-// follows it in src.
-func mendLZ4Header(src []byte) (header [lz4HeaderSize]byte, rest []byte) {
-	copy(header[:], src)
-	rest = src[lz4HeaderSize:]
-	if header[4]&lz4ContentSize != 0 {
-		header[4] &^= lz4ContentSize
-		rest = src[min(lz4HeaderSize+8, len(src)):]
-	}
-	header[lz4HeaderSize-1] = byte(xxhash32(header[4:lz4HeaderSize-1]) >> 8)
-	return header, rest
-}
-
-// xxhash32 is the checksum in an lz4 frame's header, with seed 0, of less than 16 bytes.
-func xxhash32(b []byte) uint32 {
-	const prime1, prime2, prime3, prime4, prime5 = 2654435761, 2246822519, 3266489917, 668265263, 374761393
-	h := uint32(prime5) + uint32(len(b))
-	for ; len(b) >= 4; b = b[4:] {
-		h = bits.RotateLeft32(h+binary.LittleEndian.Uint32(b)*prime3, 17) * prime4
-	}
-	for _, c := range b {
-		h = bits.RotateLeft32(h+uint32(c)*prime5, 11) * prime1
-	}
-	h = (h ^ h>>15) * prime2
-	h = (h ^ h>>13) * prime3
-	return h ^ h>>16
 }

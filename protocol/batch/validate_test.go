@@ -417,14 +417,59 @@ func TestLZ4InItsForms(t *testing.T) {
 			t.Errorf("options %d: %v", i, err)
 		}
 	}
-	// What no Java client can read, and what is left after a frame.
-	dependent := frame(records)
-	dependent[4] &^= 0x20
+	// Small blocks after one another, and what is hardly packed at all.
+	var pieces bytes.Buffer
+	z := lz4.NewWriter(&pieces)
+	if err := z.Apply(lz4.BlockChecksumOption(true)); err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 100_000)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	b := NewBuilder(None)
+	b.Add(0, nil, append(bytes.Repeat([]byte("value"), 100_000), noise...))
+	mixed := build(t, b)[HeaderSize:]
+	for at, n := 0, 1; at < len(mixed); at, n = at+n, n*3 {
+		if _, err := z.Write(mixed[at:min(at+n, len(mixed))]); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Validate(packed(LZ4, 1, pieces.Bytes()), open); err != nil {
+		t.Error(err)
+	}
+
+	// What no Java client can read, what librdkafka refuses, and what is left after a frame.
+	spoilt := func(at int, by byte) []byte {
+		f := frame(records, lz4.BlockChecksumOption(true))
+		f[(at+len(f))%len(f)] ^= by
+		if at == 4 || at == 5 {
+			f[6] = byte(xxhash32(f[4:6]) >> 8)
+		}
+		return f
+	}
+	b = NewBuilder(None)
+	b.Add(0, nil, noise)
+	small := frame(build(t, b)[HeaderSize:], lz4.BlockSizeOption(lz4.Block1Mb), lz4.ChecksumOption(false))
+	small[5] = 0x40 // 64 KB
+	small[6] = byte(xxhash32(small[4:6]) >> 8)
 	for name, src := range map[string][]byte{
-		"dependent blocks": dependent,
-		"two frames":       append(frame(records[:5]), frame(records[5:])...),
-		"a byte after it":  append(frame(records), 0),
-		"cut short":        frame(records)[:100],
+		"a wrong checksum of the header":  spoilt(6, 1),
+		"a wrong checksum of a block":     spoilt(-10, 1),
+		"a wrong checksum of the content": spoilt(-1, 1),
+		"what is reserved":                spoilt(5, 1),
+		"a block larger than the frame's": small,
+		"dependent blocks":                spoilt(4, 0x20),
+		"two frames":                      append(frame(records[:5]), frame(records[5:])...),
+		"a byte after it":                 append(frame(records), 0),
+		"cut short":                       frame(records)[:100],
 	} {
 		if _, err := Validate(packed(LZ4, 1, src), open); err == nil {
 			t.Errorf("%s was accepted", name)

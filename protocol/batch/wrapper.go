@@ -50,11 +50,7 @@ func (w *wrapper) close() { w.e.release() }
 // newMessageExpander is newExpander, but that it reads the frames of lz4 in
 // messages of magic 0, whose header has a wrong checksum.
 func newMessageExpander(codec Codec, src []byte, magic int8) (*expander, error) {
-	if codec != LZ4 || magic > 0 || !oneLZ4Frame(src) {
-		return newExpander(codec, src, wideAny)
-	}
-	header, rest := mendLZ4Header(src)
-	return newMendedLZ4(header[:], rest), nil
+	return openExpander(codec, src, wideAny, magic == 0)
 }
 
 // next begins the next message. It is io.EOF when there is none.
