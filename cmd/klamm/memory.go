@@ -10,11 +10,11 @@ import (
 
 // A broker keeps little alive: some kilobytes for each partition and connection, and
 // buffers that are used again. Twice that, as Go has it by default, is little room between two
-// collections where little lives, and a lot of memory where buffers for hostile
-// batches do. So the room is half of what lives, and spareHeap at least.
+// collections where little lives, and a lot of memory where buffers for requests and hostile
+// batches do. What a collection costs is to look through all that may hold pointers, and buffers
+// hold none. So the room is half of what is looked through, and spareHeap at least.
 const (
 	spareHeap   = 8 << 20 // bytes
-	leastGOGC   = 50
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
 	poolsKeep   = 2        // collections that a sync.Pool keeps what nobody takes
@@ -59,18 +59,18 @@ func pace(*collection) {
 
 // heap is what the runtime says of its heap, in bytes, and of its collector.
 type heap struct {
-	live, objects, free uint64 // after the last collection; now, with garbage; not in use and not given back
-	cycles, set         uint64 // collections so far; GOGC
+	live, scanned, objects, free uint64 // after the last collection; of it, with pointers; now, with garbage; not in use and not given back
+	cycles, set                  uint64 // collections so far; GOGC
 }
 
 func heapNow() heap {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
-		{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/gogc:percent"},
+		{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/gogc:percent"}, {Name: "/gc/scan/heap:bytes"},
 	}
 	metrics.Read(samples)
 	n := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4)}
+	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4), scanned: n(5)}
 }
 
 // unused is what a collection would leave free, and what is.
@@ -78,5 +78,5 @@ func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live 
 
 // gogc is the room, in percent of what lives.
 func (h heap) gogc() uint64 {
-	return min(max(leastGOGC, spareHeap*100/max(h.live, 1)), mostGOGC)
+	return min(max(spareHeap, h.scanned/2)*100/max(h.live, 1), mostGOGC)
 }

@@ -12,9 +12,13 @@ func TestCollectorLeavesTheRoomThatIsMeant(t *testing.T) {
 	t.Setenv("GOGC", "")
 	keepMemorySmall()
 	kept := make([]byte, 64<<20)
-	awaitGOGC(t, "64 MB live", func(set uint64) bool { return set == leastGOGC })
+	awaitGOGC(t, "64 MB live", func(set uint64) bool { return set < 20 })
 	runtime.KeepAlive(kept)
-	kept = nil
+	pointers := make([]*int, 8<<20)
+	awaitGOGC(t, "64 MB of pointers too", func(set uint64) bool { return set > 20 && set < 30 })
+	runtime.KeepAlive(pointers)
+	runtime.KeepAlive(kept)
+	kept, pointers = nil, nil
 	awaitGOGC(t, "little lives", func(set uint64) bool { return set > 150 })
 }
 
@@ -31,11 +35,12 @@ func awaitGOGC(t *testing.T, when string, meant func(set uint64) bool) {
 }
 
 func TestGOGCByWhatLives(t *testing.T) {
-	for _, c := range []struct{ live, want uint64 }{
-		{0, 400}, {1 << 20, 400}, {4 << 20, 200}, {8 << 20, 100}, {16 << 20, 50}, {1 << 30, 50},
+	for _, c := range []struct{ live, scanned, want uint64 }{
+		{0, 0, 400}, {1 << 20, 1 << 20, 400}, {4 << 20, 4 << 20, 200}, {16 << 20, 16 << 20, 50},
+		{64 << 20, 0, 12}, {64 << 20, 16 << 20, 12}, {64 << 20, 32 << 20, 25}, {1 << 30, 1 << 30, 50},
 	} {
-		if got := (heap{live: c.live}).gogc(); got != c.want {
-			t.Errorf("%d bytes live: %d %%, want %d", c.live, got, c.want)
+		if got := (heap{live: c.live, scanned: c.scanned}).gogc(); got != c.want {
+			t.Errorf("%d bytes live, %d with pointers: %d %%, want %d", c.live, c.scanned, got, c.want)
 		}
 	}
 	if got := (heap{live: 10, objects: 14, free: 5}).unused(); got != 9 {
