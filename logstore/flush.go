@@ -216,3 +216,13 @@ func (l *Log) FlushDue(nowMs int64) bool {
 	// A clock that was set back must not put it off.
 	return since >= 0 && (nowMs-since >= l.flushMs.Load() || nowMs < since)
 }
+
+// syncNames syncs the names in a directory: a syncError, unless it could not be opened for
+// want of descriptors.
+func syncNames(disk vfs.FS, dir string) error {
+	err := disk.SyncDir(dir)
+	if err == nil || tooManyFiles(err) {
+		return err
+	}
+	return &syncError{err}
+}

@@ -400,11 +400,11 @@ func (l *Log) dirError(op, path string, err error) error {
 // syncDir makes the names in the log's directory durable. Where that fails nobody knows which
 // are, and the log fails; want of descriptors to open the directory with is no failure.
 func (l *Log) syncDir() error {
-	err := l.fs.SyncDir(l.Dir())
-	if err == nil || tooManyFiles(err) {
+	err := syncNames(l.fs, l.Dir())
+	if err == nil || passes(err) {
 		return l.dirError("sync", l.Dir(), err)
 	}
-	return l.fail("sync", l.Dir(), &syncError{err})
+	return l.fail("sync", l.Dir(), err)
 }
 
 // fail makes the log refuse writes from now on.

@@ -265,6 +265,25 @@ func TestWantOfDescriptorsAtTheFirstSync(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestFailedFirstSyncIsNotTriedAgain: a first sync of a log's directory that failed for want of room was
+// made again for the next record, and another sync does not tell what the first one lost.
+func TestFailedFirstSyncIsNotTriedAgain(t *testing.T) {
+	for _, dir := range []string{"/data/t-0", "/data"} {
+		disk := vfs.NewMem()
+		s := openStore(t, testStore(disk, "/data"))
+		l := create(t, s, tpOf("t", 0), 1)
+		stop := disk.Fail(vfs.Rule{Kind: vfs.OpSyncDir, Path: dir, Err: syscall.ENOSPC})
+		err := appendTo(l, 1)
+		stop()
+		if !errors.Is(err, syscall.ENOSPC) || appendTo(l, 1) == nil {
+			t.Errorf("%s: %v, and then it was appended to", dir, err)
+		}
+		if err := s.Close(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: closed: %v", dir, err)
+		}
+	}
+}
+
 // TestBusyLookupTakesNothingOffline: a lookup by time that had to wait for too many others, each of
 // them expanding a batch that expands like no data does, was taken for an error of the disk.
 func TestBusyLookupTakesNothingOffline(t *testing.T) {

@@ -251,10 +251,10 @@ func (s *Store) settle(p *partition) error {
 			return err
 		}
 	}
-	if err := s.fs.SyncDir(p.path); err != nil {
+	if err := syncNames(s.fs, p.path); err != nil {
 		return err
 	}
-	return p.dir.syncs.do(func() error { return s.fs.SyncDir(p.dir.path) })
+	return p.dir.syncs.do(func() error { return syncNames(s.fs, p.dir.path) })
 }
 
 // existing waits for a log that is here and holds the topic id against it.
