@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"testing"
@@ -180,6 +183,32 @@ func (c *client) skipAnswer(buf []byte) (size int, err error) {
 		return 0, err
 	}
 	return io.ReadFull(c.br, buf[:binary.BigEndian.Uint32(buf)])
+}
+
+// What is read from files and what the kernel sends from them come in order, whatever their sizes.
+func TestFetchOfPartitionsOfManySizes(t *testing.T) {
+	b := runBroker(t)
+	sizes := []int{100, smallRegion * 2, 5000, 10_000, smallRegion - 1000, smallRegion - 900, 15_000, 15_000, smallRegion, 1, 300_000, 14_000, 16_000, 2}
+	b.topic("t", int32(len(sizes)))
+	want := make([][]byte, len(sizes))
+	c, r := b.dial(), fetch("t", 0, 0, 0, 1)
+	for i, size := range sizes {
+		want[i] = batchOf(t, size)
+		copy(want[i][len(want[i])-1-size:len(want[i])-1], fmt.Sprint(i)) // each its own
+		binary.BigEndian.PutUint32(want[i][17:], crc32.Checksum(want[i][21:], crc32.MakeTable(crc32.Castagnoli)))
+		produced(t, c.ask(produce("t", int32(i), 1, want[i])))
+		if i > 0 {
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, fetch("t", int32(i), 0, 0, 1).Topics[0].Partitions...)
+		}
+	}
+	for range 3 {
+		for _, p := range c.ask(r).(*kmsg.FetchResponse).Topics[0].Partitions {
+			// Offset and leader epoch are the broker's.
+			if got, sent := p.RecordBatches, want[p.Partition]; len(got) != len(sent) || !bytes.Equal(got[16:], sent[16:]) {
+				t.Errorf("partition %d: %d bytes, which are not the %d that were sent", p.Partition, len(got), len(sent))
+			}
+		}
+	}
 }
 
 // A request of many partitions, or of large batches, costs memory for a few things, not for each

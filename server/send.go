@@ -23,6 +23,7 @@ type sender struct {
 	progress func()          // called when bytes went out
 	batch    []*answer       // reused
 	bufs     [][]byte        // reused
+	small    []byte          // small regions that are in bufs
 
 	// What is on its way to the socket, and the functions that bring it there as far as
 	// it takes it. They are made once: a closure for each region would be garbage for each.
@@ -82,14 +83,28 @@ func (s *sender) take(ready []*answer) []*answer {
 	return s.batch
 }
 
+// A region of up to smallRegion bytes is read and sent with what is before it: one call for
+// sendfile, and its pages, cost more than the copy. smallRegions of it are held at a time.
+const (
+	smallRegion  = 16 << 10
+	smallRegions = 32 << 10
+)
+
 // send writes the answers in order.
 func (s *sender) send(answers []*answer) error {
 	s.bufs = s.bufs[:0]
+	defer func() { putBytes(s.small); s.small = nil }()
 	for _, a := range answers {
 		for i := range a.parts {
 			p := &a.parts[i]
 			if p.bytes != nil {
 				s.bufs = append(s.bufs, p.bytes)
+				continue
+			}
+			if p.region.Size() <= smallRegion {
+				if err := s.addRegion(&p.region); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := s.writeBytes(true); err != nil {
@@ -104,6 +119,26 @@ func (s *sender) send(answers []*answer) error {
 		return err
 	}
 	s.progress()
+	return nil
+}
+
+// addRegion reads a small region into a buffer that is sent with the others.
+func (s *sender) addRegion(r *logstore.Region) error {
+	switch {
+	case s.small == nil:
+		s.small = getBytes(smallRegions)[:0]
+	case cap(s.small)-len(s.small) < r.Size():
+		if err := s.writeBytes(false); err != nil {
+			return err
+		}
+		s.small = s.small[:0]
+	}
+	at := len(s.small)
+	s.small = s.small[:at+r.Size()]
+	if _, err := r.ReadAt(s.small[at:], 0); err != nil {
+		return r.ReadFailed(err)
+	}
+	s.bufs = append(s.bufs, s.small[at:])
 	return nil
 }
 
