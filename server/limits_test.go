@@ -331,6 +331,7 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 	}{
 		{"left to it", []string{"socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1"}, system[unix.SO_SNDBUF]},
 		{"not set", nil, 2 * 102400},
+		{"as in Kafka's file", []string{"socket.send.buffer.bytes=102400", "socket.receive.buffer.bytes=102400"}, 2 * 102400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := runBroker(t, c.properties...)

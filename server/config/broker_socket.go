@@ -11,7 +11,7 @@ var brokerSocket = []Property{
 	{Name: "socket.send.buffer.bytes", Type: Int, Default: def("102400"), Importance: High,
 		Doc: "Size of a client socket's send buffer; -1 leaves it to the system."},
 	{Name: "socket.receive.buffer.bytes", Type: Int, Default: def("102400"), Importance: High,
-		Doc: "Size of a client socket's receive buffer; -1 leaves it to the system, as not setting it does: the system has it grow for clients that send much, which costs less."},
+		Doc: "Size of a client socket's receive buffer; -1 leaves it to the system, as the default does: the system has it grow for clients that send much, which costs less."},
 	{Name: "socket.request.max.bytes", Type: Int, Default: def("104857600"), Valid: AtLeast("1"), Importance: High,
 		Doc: "The largest request accepted, in bytes. A larger one costs the client its connection."},
 	{Name: "socket.listen.backlog.size", Type: Int, Default: def("50"), Valid: AtLeast("1"), Importance: Medium,
