@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -93,8 +94,42 @@ func (OS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) 
 // Stat describes the file.
 func (OS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 
-// SyncDir syncs the directory itself.
+// SyncDir syncs the directory itself. It works too while somebody else, such as a thousand
+// clients, has taken all descriptors but one: see spare.
 func (OS) SyncDir(path string) error {
+	err := syncDir(path)
+	if !errors.Is(err, syscall.EMFILE) {
+		keepSpare()
+		return err
+	}
+	spare.Lock()
+	defer spare.Unlock()
+	if spare.f == nil {
+		return err
+	}
+	_ = spare.f.Close() // it was only held
+	spare.f = nil
+	err = syncDir(path)
+	spare.f, _ = os.Open(os.DevNull) // else the next SyncDir opens it
+	return err
+}
+
+// spare is a descriptor that is kept for SyncDir. What is to become durable step by step must not
+// stop in the middle for want of one.
+var spare struct {
+	sync.Mutex
+	f *os.File
+}
+
+func keepSpare() {
+	spare.Lock()
+	defer spare.Unlock()
+	if spare.f == nil {
+		spare.f, _ = os.Open(os.DevNull) // else the next one opens it
+	}
+}
+
+func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -279,4 +280,46 @@ func put(t testing.TB, d FS, path, content string) {
 	f := must(d.Create(path))(t)
 	wantN(t, len(content))(f.WriteAt([]byte(content), 0))
 	check(t, f.Close())
+}
+
+// TestWantOfDescriptorsAtSyncDir: a deletion, a round of retention or a compaction that had renamed its files
+// could not sync their directory while clients had all descriptors.
+func TestWantOfDescriptorsAtSyncDir(t *testing.T) {
+	dir := t.TempDir()
+	check(t, OS{}.SyncDir(dir))
+	var was syscall.Rlimit
+	check(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
+	t.Cleanup(func() { check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)) })
+	var taken []*os.File
+	take := func() error {
+		f, err := os.Open(os.DevNull)
+		if err == nil {
+			taken = append(taken, f)
+		}
+		return err
+	}
+	t.Cleanup(func() {
+		for _, f := range taken {
+			_ = f.Close()
+		}
+	})
+	check(t, take())
+	check(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(taken[0].Fd()) + 50, Max: was.Max}))
+	var err error
+	for err == nil {
+		err = take()
+	}
+	if !errors.Is(err, syscall.EMFILE) {
+		t.Fatal(err)
+	}
+	for range 3 {
+		check(t, OS{}.SyncDir(dir))
+	}
+	if err := (OS{}).SyncDir(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a directory that is not there: %v", err)
+	}
+	check(t, OS{}.SyncDir(dir))
+	if err := take(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("the spare descriptor was left: %v", err)
+	}
 }
