@@ -120,6 +120,9 @@ func uniqueName() string {
 	return hex.EncodeToString(id[:])
 }
 
+// removeAgainMs is when what could not be removed for want of descriptors is removed.
+const removeAgainMs = 10_000
+
 func (s *Store) addRemovalLocked(d *logDir, paths []string, delayMs int64) {
 	r := removal{paths: paths, dir: d, due: s.o.Clock().Add(time.Duration(delayMs) * time.Millisecond)}
 	at, _ := slices.BinarySearchFunc(s.removals, r.due, func(x removal, due time.Time) int {
@@ -178,12 +181,20 @@ func (s *Store) removeDue() (wait time.Duration, ok bool) {
 		if offline {
 			continue
 		}
-		for _, path := range r.paths {
-			if err := s.fs.RemoveAll(path); err != nil {
-				s.log.Warn("what was deleted is not removed; the next start tries again", "path", path, "error", err)
-				s.logFailed(r.dir, &DirError{Dir: path, Path: path, Op: "remove", Err: reason(err)})
+		for i, path := range r.paths {
+			err := s.fs.RemoveAll(path)
+			if err == nil {
+				continue
+			}
+			if tooManyFiles(err) {
+				s.mu.Lock()
+				s.addRemovalLocked(r.dir, r.paths[i:], removeAgainMs)
+				s.mu.Unlock()
 				break
 			}
+			s.log.Warn("what was deleted is not removed; the next start tries again", "path", path, "error", err)
+			s.logFailed(r.dir, &DirError{Dir: path, Path: path, Op: "remove", Err: reason(err)})
+			break
 		}
 	}
 }

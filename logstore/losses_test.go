@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"klamm/logstore/vfs"
 	"klamm/protocol/batch"
@@ -261,6 +263,37 @@ func TestWantOfDescriptorsAtTheFirstSync(t *testing.T) {
 	ok(t, l.Flush(1))
 	if s.Dirs()[0].Err != nil {
 		t.Error(s.Dirs()[0].Err)
+	}
+	closeStore(t, s)
+}
+
+// TestWantOfDescriptorsInRemoval: what was deleted while clients had all descriptors was left on the
+// disk until the next start.
+func TestWantOfDescriptorsInRemoval(t *testing.T) {
+	disk := vfs.NewMem()
+	var later atomic.Int64
+	o := testStore(disk, "/data")
+	o.Defaults.FileDeleteDelayMs = 0
+	o.Clock = func() time.Time { return time.UnixMilli(testNow + later.Load()) }
+	s := openStore(t, o)
+	create(t, s, tpOf("t", 0), 1)
+	left := func() int {
+		t.Helper()
+		all, err := disk.ReadDir("/data")
+		ok(t, err)
+		return len(slices.DeleteFunc(all, func(e fs.DirEntry) bool { return !strings.HasSuffix(e.Name(), "-delete") }))
+	}
+	stop := disk.Fail(vfs.Rule{Kind: vfs.OpRemoveAll, Err: syscall.EMFILE})
+	ok(t, s.Delete(tpOf("t", 0)))
+	removedAll(s)
+	stop()
+	if s.Dirs()[0].Err != nil || left() != 1 {
+		t.Fatalf("%d are left: %v", left(), s.Dirs()[0].Err)
+	}
+	later.Store(removeAgainMs)
+	removedAll(s)
+	if left() != 0 {
+		t.Error("it is not removed")
 	}
 	closeStore(t, s)
 }

@@ -449,9 +449,9 @@ func TestStoreDeletes(t *testing.T) {
 func removedAll(s *Store) {
 	for {
 		s.mu.Lock()
-		n := len(s.removals)
+		due := len(s.removals) > 0 && !s.removals[0].due.After(s.o.Clock())
 		s.mu.Unlock()
-		if n == 0 {
+		if !due {
 			break
 		}
 		s.removeDue()
