@@ -338,7 +338,8 @@ func (m *model) reopen() {
 	if start != m.start || end > m.end || kind < 2 && end != m.end || end < m.flushed {
 		m.t.Fatalf("reopened (%d): %d..%d, want %d..%d, flushed %d", kind, start, end, m.start, m.end, m.flushed)
 	}
-	for len(m.all) > 0 && m.all[len(m.all)-1].h.BaseOffset >= end {
+	// A batch is there as a whole or not at all, also one in whose midst the log starts, and then ends.
+	for len(m.all) > 0 && m.all[len(m.all)-1].h.LastOffset() >= end {
 		m.all = m.all[:len(m.all)-1]
 	}
 	if end < m.end {
