@@ -15,6 +15,7 @@ import (
 // hold none. So the room is half of what is looked through, and spareHeap at least.
 const (
 	spareHeap   = 8 << 20 // bytes
+	leastGOGC   = 2       // with 0 it would collect all the time
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
 	poolsKeep   = 2        // collections that a sync.Pool keeps what nobody takes
@@ -78,5 +79,5 @@ func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live 
 
 // gogc is the room, in percent of what lives.
 func (h heap) gogc() uint64 {
-	return min(max(spareHeap, h.scanned/2)*100/max(h.live, 1), mostGOGC)
+	return min(max(max(spareHeap, h.scanned/2)*100/max(h.live, 1), leastGOGC), mostGOGC)
 }

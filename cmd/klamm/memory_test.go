@@ -37,7 +37,7 @@ func awaitGOGC(t *testing.T, when string, meant func(set uint64) bool) {
 func TestGOGCByWhatLives(t *testing.T) {
 	for _, c := range []struct{ live, scanned, want uint64 }{
 		{0, 0, 400}, {1 << 20, 1 << 20, 400}, {4 << 20, 4 << 20, 200}, {16 << 20, 16 << 20, 50},
-		{64 << 20, 0, 12}, {64 << 20, 16 << 20, 12}, {64 << 20, 32 << 20, 25}, {1 << 30, 1 << 30, 50},
+		{64 << 20, 0, 12}, {64 << 20, 16 << 20, 12}, {64 << 20, 32 << 20, 25}, {1 << 30, 1 << 30, 50}, {1 << 31, 0, 2},
 	} {
 		if got := (heap{live: c.live, scanned: c.scanned}).gogc(); got != c.want {
 			t.Errorf("%d bytes live, %d with pointers: %d %%, want %d", c.live, c.scanned, got, c.want)
