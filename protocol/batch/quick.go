@@ -1,5 +1,7 @@
 package batch
 
+import "encoding/binary"
+
 // glance is what Validate wants of a record.
 type glance struct {
 	timestampDelta int64
@@ -7,51 +9,62 @@ type glance struct {
 	nullKey        bool
 }
 
-// usual reads what most records are: numbers of one or two bytes, no headers, and a byte
-// behind the record in w, so that two bytes may be looked at wherever one is. Like quick it
-// gives 0 for any other, and it sees the same. It takes half of quick's time, which is most of what
-// a batch of many small records takes beside its checksum.
+// usual reads what most records are: 16 bytes or more with numbers of one or two bytes and no
+// headers. Like quick it gives 0 for any other, and it sees the same. What comes before the key
+// is looked at in a register: a batch of many small records takes as long for that as for its checksum.
 func usual(w []byte) (g glance, size int) {
-	n, i := two(w, 0)
-	end := i + n
-	if i < 0 || n < minRecordSize-1 || end >= len(w) {
+	if len(w) < 16 {
 		return g, 0
 	}
-	w = w[:end+1]
-	n, i = two(w, i+1) // past the attributes
-	g.timestampDelta = int64(n)
-	n, i = two(w, i)
-	g.offsetDelta = int32(n)
-	n, i = two(w, i) // key
-	if n < 0 {
-		g.nullKey = true
-		n = 0
+	x := binary.LittleEndian.Uint64(w)
+	n, x, at, ok := two(x, 0)
+	if !ok {
+		return g, 0
 	}
-	n, i = two(w, i+n) // value
-	i += max(n, 0)
-	if i != end-1 || w[i] != 0 { // no headers
+	end := at + zigzag(n)
+	x >>= 8 // the attributes
+	timestampDelta, x, at, ok := two(x, at+1)
+	if !ok {
+		return g, 0
+	}
+	offsetDelta, _, at, ok := two(x, at)
+	if !ok || end > len(w) || at+2 > end {
+		return g, 0
+	}
+	w = w[:end]
+	g.timestampDelta, g.offsetDelta = int64(zigzag(timestampDelta)), int32(zigzag(offsetDelta))
+	for field := range 2 {
+		if at < 0 || at+2 > len(w) {
+			return g, 0
+		}
+		n, _, at, ok = two(uint64(w[at])|uint64(w[at+1])<<8, at)
+		if !ok {
+			return g, 0
+		}
+		length := zigzag(n)
+		if length < 0 {
+			g.nullKey = g.nullKey || field == 0
+			length = 0
+		}
+		at += length
+	}
+	if at != end-1 || at < 0 || at >= len(w) || w[at] != 0 { // no headers
 		return g, 0
 	}
 	return g, end
 }
 
-// two reads a zigzag number of one or two bytes at w[i], which are both there, and
-// gives where it ends, or -1. An i outside of w gives -1 too.
-func two(w []byte, i int) (n, end int) {
-	if i < 0 || i+1 >= len(w) {
-		return 0, -1
+// two takes a number of one or two bytes from the low end of x, and gives it as it is
+// written, what is left of x, and where in the record that is.
+func two(x uint64, at int) (n, rest uint64, end int, ok bool) {
+	if x&0x80 == 0 {
+		return x & 0x7f, x >> 8, at + 1, true
 	}
-	u := int(w[i])
-	if u < 0x80 {
-		return u>>1 ^ -(u & 1), i + 1
-	}
-	v := int(w[i+1])
-	if v >= 0x80 {
-		return 0, -1
-	}
-	u = u&0x7f | v<<7
-	return u>>1 ^ -(u & 1), i + 2
+	return x&0x7f | x>>1&0x3f80, x >> 16, at + 2, x&0x8000 == 0
 }
+
+// zigzag is the signed number that is written so.
+func zigzag(u uint64) int { return int(u>>1) ^ -int(u&1) }
 
 // quick reads a record that lies whole at the start of w, with numbers of at most
 // 4 bytes: nearly every record there is. It gives the record's size, or 0 for any
