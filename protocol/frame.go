@@ -11,8 +11,9 @@ import (
 
 // A length prefix is a claim: ten thousand connections that announce 100 MB each
 // and send nothing must not cost much more than they do anyway. So there is room
-// for a few times what has come, and never more than was announced; at first for
-// more times, since a reader's first bytes are what its small buffer had room for.
+// for what has come, the kernel's part of it too, or a few times what was read, and never
+// more than was announced; at first for more times, since a reader's first bytes are what its
+// small buffer had room for.
 const (
 	growth      = 4
 	firstGrowth = 8
@@ -158,7 +159,7 @@ func ReadFrame(r *bufio.Reader, max int32) (*Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ReadFrameBody(r, n)
+	return ReadFrameBody(r, n, nil)
 }
 
 // ReadFrameSize reads the length prefix of a request, for callers that wait
@@ -180,7 +181,9 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 }
 
 // ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
-func ReadFrameBody(r *bufio.Reader, n int32) (*Buffer, error) {
+// arrived, where it is not nil, says how many bytes r can read at once beyond those that
+// it holds.
+func ReadFrameBody(r *bufio.Reader, n int32, arrived func() int) (*Buffer, error) {
 	size := int(n)
 	if size > 0 && r.Buffered() == 0 {
 		if _, err := r.Peek(1); err != nil {
@@ -190,7 +193,11 @@ func ReadFrameBody(r *bufio.Reader, n int32) (*Buffer, error) {
 			return nil, err
 		}
 	}
-	b := NewBuffer(min(size, growth*r.Buffered()))
+	room := growth * r.Buffered()
+	if room < size && arrived != nil {
+		room = max(room, r.Buffered()+arrived())
+	}
+	b := NewBuffer(min(size, room))
 	for {
 		have := len(b.B)
 		b.B = b.B[:min(size, cap(b.B))]

@@ -117,6 +117,37 @@ func TestReadFrameBelievesBytesOnly(t *testing.T) {
 	}
 }
 
+// A frame that is there already is read at once, into the buffer that it stays in.
+func TestReadFrameTakesWhatHasArrived(t *testing.T) {
+	const size = 100_000
+	wire := &countedReads{left: size}
+	r := bufio.NewReaderSize(wire, 8<<10)
+	b, err := ReadFrameBody(r, size, func() int { return wire.left })
+	if err != nil || len(b.B) != size || wire.reads != 2 {
+		t.Fatalf("%d bytes, %v, in %d reads", len(b.B), err, wire.reads)
+	}
+	b.Release()
+	wire = &countedReads{left: size}
+	r.Reset(wire)
+	b, err = ReadFrameBody(r, 1<<30, func() int { return min(wire.left, 50_000) })
+	if err != io.ErrUnexpectedEOF || b != nil {
+		t.Fatalf("%d bytes of more, %v", size, err)
+	}
+}
+
+// countedReads is a connection that has so many bytes left to read.
+type countedReads struct{ left, reads int }
+
+func (c *countedReads) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), c.left)
+	c.left -= n
+	c.reads++
+	return n, nil
+}
+
 func TestBufferIsKeptUntilTheLastRelease(t *testing.T) {
 	b := NewBuffer(1000)
 	b.B = append(b.B, "held"...)

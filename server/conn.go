@@ -49,9 +49,10 @@ type conn struct {
 	br       *bufio.Reader          // nil until the client has sent something
 	header   protocol.RequestHeader // of the request read last; its client id is used again
 	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
-	sender   sender                 // only used by who holds writing
-	active   atomic.Int64           // when bytes last moved, see Server.ticks
-	quit     chan struct{}          // closed with stopping and with broken: ends waits for something else than the socket
+	receiver receiver
+	sender   sender        // only used by who holds writing
+	active   atomic.Int64  // when bytes last moved, see Server.ticks
+	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
 
 	// park state, used by the connection's goroutine and by wake.
 	parkMu sync.Mutex
@@ -70,6 +71,7 @@ type conn struct {
 func newConn(s *Server, l *Listener, nc net.Conn) *conn {
 	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
+	c.receiver.open(nc)
 	c.sender.open(nc, c.touch)
 	c.touch()
 	return c
@@ -104,7 +106,7 @@ func (r flushingReader) Read(p []byte) (int, error) {
 // then sends what is still owed.
 func (c *conn) serve() {
 	defer func() { _ = c.nc.Close() }()
-	if c.sender.awaitBytes() != nil {
+	if c.receiver.awaitBytes() != nil {
 		return // the client left, or the server stops
 	}
 	br := bufio.NewReaderSize(flushingReader{c}, readBuffer)
@@ -142,7 +144,7 @@ const lingerTime = time.Second
 // told, and what still comes is read and dropped until the client closes too.
 func (c *conn) linger() {
 	tcp, ok := c.nc.(*net.TCPConn)
-	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.sender.unread() == 0 {
+	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.receiver.unread() == 0 {
 		return
 	}
 	if tcp.CloseWrite() == nil {
@@ -162,7 +164,7 @@ func (c *conn) read() (*protocol.Buffer, error) {
 		return nil, net.ErrClosed
 	}
 	c.charged = int64(n)
-	frame, err := protocol.ReadFrameBody(c.br, n)
+	frame, err := protocol.ReadFrameBody(c.br, n, c.receiver.unread)
 	if err != nil {
 		c.uncharge()
 	}

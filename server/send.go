@@ -46,35 +46,17 @@ type fileRest struct {
 // open has the sender write to a connection.
 func (s *sender) open(nc net.Conn, progress func()) {
 	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile}
+	s.raw = rawConn(nc)
+}
+
+// rawConn is the socket of a connection, nil where it has none.
+func rawConn(nc net.Conn) syscall.RawConn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw = raw
+			return raw
 		}
 	}
-}
-
-// unread is how many bytes of the client's the kernel holds.
-func (s *sender) unread() (n int) {
-	if s.raw != nil {
-		_ = control(s.raw, func(fd int) (err error) {
-			n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
-			return err
-		})
-	}
-	return n
-}
-
-// awaitBytes waits until the client has sent something. Until then a connection
-// has no buffers: ten thousand that say nothing cost little.
-func (s *sender) awaitBytes() error {
-	if s.raw == nil {
-		return nil
-	}
-	var one [1]byte
-	return s.raw.Read(func(fd uintptr) bool {
-		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		return !errors.Is(err, unix.EAGAIN)
-	})
+	return nil
 }
 
 // take copies the answers that are about to be sent.
