@@ -29,10 +29,10 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Unwrap() error { return e.Err }
 
 // checked knows which parts of a segment's file were read and their CRCs found right
-// since the segment was sealed or opened. What this process appended to the
-// segment that is still active needs no reading: it was checked when it came.
+// since the segment was opened. What this process appended needs no reading at first: it
+// was checked when it came.
 //
-// What is found right once is believed for rotCheckMs. Then it is read again, when
+// What is found right once, and in a sealed segment what was appended, is believed for rotCheckMs. Then it is read again, when
 // somebody asks for it.
 type checked struct {
 	mu sync.Mutex
@@ -62,6 +62,9 @@ func (c *checked) covers(p span) bool {
 
 // add notes that a part was checked. Of too many parts the smallest is forgotten.
 func (c *checked) add(p span) {
+	if p.from >= p.to {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept := 0

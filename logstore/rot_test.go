@@ -21,6 +21,7 @@ type rotWorld struct {
 	o    Options
 	all  []stored
 	said bytes.Buffer
+	log  *Log   // as it was written; closed when clean
 	path string // of the segment that rots
 	pos  int64  // where in it the batch begins
 }
@@ -38,6 +39,7 @@ func newRotWorldAt(t *testing.T, clean bool, at func(i int) int64) *rotWorld {
 	w := &rotWorld{disk: newMemDisk(t)}
 	w.o = testOptions(w.disk, c)
 	l := mustOpen(t, w.o)
+	w.log = l
 	for i := range 24 {
 		data := build(t, spec{count: 2, size: 40, ts: at(i), idem: true, pid: 1, seq: int32(2 * i), payload: fmt.Sprintf("value %d", i)})
 		a := []Append{toAppend(t, data)}
@@ -330,4 +332,19 @@ func TestCheckedParts(t *testing.T) {
 			t.Fatalf("seed %d: %v was not checked", seed, p)
 		}
 	}
+}
+
+// TestWhatWasAppendedIsReadUnchecked has who reads a segment that was sealed a moment ago
+// not pay for its CRCs once more.
+func TestWhatWasAppendedIsReadUnchecked(t *testing.T) {
+	w := newRotWorld(t, false)
+	v := w.log.snapshot()
+	for i, s := range v.segments {
+		if !s.checked.covers(span{0, s.size.Load()}) && i < len(v.segments)-1 {
+			t.Errorf("segment %d is to be checked before it is read", s.base)
+		}
+	}
+	w.rot(t, rots["a value"])
+	w.log.DoubtSegments()
+	w.readsAllElse(t, w.log)
 }
