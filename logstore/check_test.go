@@ -107,3 +107,18 @@ func checkSegmentIndexes(s *segment, size int64) error {
 	}
 	return nil
 }
+
+// entry copies entry n into buf.
+func (x *index) entry(n int, buf []byte) error {
+	if n >= x.onFile {
+		copy(buf, x.tail[(n-x.onFile)*x.entrySize:])
+		return nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	_, err = f.ReadAt(buf[:x.entrySize], int64(n*x.entrySize))
+	return err
+}

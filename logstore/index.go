@@ -22,7 +22,11 @@ type index struct {
 	// count entries, of which the first onFile are in the file and the rest in tail.
 	count, onFile int
 	tail          []byte
+	ends          indexEnds // of what is in the file
 }
+
+// indexEnds are the first and the last entry of an index's file, where it has any.
+type indexEnds struct{ first, last [timeEntrySize]byte }
 
 // tailEntries is how many entries are kept in memory at most.
 const tailEntries = 64
@@ -54,6 +58,10 @@ func (x *index) write() error {
 	if _, err := f.WriteAt(x.tail, int64(x.onFile*x.entrySize)); err != nil {
 		return err
 	}
+	if x.onFile == 0 {
+		copy(x.ends.first[:], x.tail[:x.entrySize])
+	}
+	copy(x.ends.last[:], x.tail[len(x.tail)-x.entrySize:])
 	x.onFile = x.count
 	x.tail = x.tail[:0]
 	return nil
@@ -86,8 +94,18 @@ func (x *index) load() error {
 	if size%int64(x.entrySize) != 0 {
 		return fmt.Errorf("%w: %d bytes are no multiple of %d", errBadIndex, size, x.entrySize)
 	}
-	x.count = int(size / int64(x.entrySize))
-	x.onFile, x.tail = x.count, nil
+	n := int(size / int64(x.entrySize))
+	var ends indexEnds
+	if n > 0 {
+		_, err = f.ReadAt(ends.first[:x.entrySize], 0)
+		if err == nil {
+			_, err = f.ReadAt(ends.last[:x.entrySize], size-int64(x.entrySize))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	x.count, x.onFile, x.tail, x.ends = n, n, nil, ends
 	return nil
 }
 
@@ -124,23 +142,8 @@ func (x *index) empty() error {
 	return f.Truncate(0)
 }
 
-// entry copies entry n into buf.
-func (x *index) entry(n int, buf []byte) error {
-	if n >= x.onFile {
-		copy(buf, x.tail[(n-x.onFile)*x.entrySize:])
-		return nil
-	}
-	f, err := x.file.acquire()
-	if err != nil {
-		return err
-	}
-	defer x.file.release()
-	_, err = f.ReadAt(buf[:x.entrySize], int64(n*x.entrySize))
-	return err
-}
-
-// indexBlock is how much of an index is read at once when a search has come
-// close, in bytes; a multiple of both entry sizes.
+// indexBlock is how much of an index is read at once, in bytes; a multiple of both
+// entry sizes.
 const indexBlock = 4080
 
 var indexBlocks = sync.Pool{New: func() any { return new([indexBlock]byte) }}
@@ -159,11 +162,34 @@ func (x *index) floorInTail(base, target int64, key, value field) (v int64, ok b
 	return value(x.tail[i*x.entrySize:], base), true
 }
 
-// floorInFile looks among the first n entries of the file; ok is false when
-// every key is above target.
-func (x *index) floorInFile(n int, base, target int64, key, value field) (v int64, ok bool, err error) {
-	if n == 0 {
+// written is what is known of an index's file without reading it: how many entries it
+// has, the keys of the first and the last, and what the last stands for.
+type written struct {
+	entries                      int
+	firstKey, lastKey, lastValue int64
+}
+
+// written is for a search in the file without the lock.
+func (x *index) written(base int64, key, value field) written {
+	if x.onFile == 0 {
+		return written{}
+	}
+	first, last := x.ends.first[:], x.ends.last[:]
+	return written{x.onFile, key(first, base), key(last, base), value(last, base)}
+}
+
+// floorInFile looks among the entries of the file; ok is false when every key is above
+// target.
+//
+// Keys rise nearly evenly, so the block that is read first is where the target would
+// be if they did: mostly that is the one. Every second is in the middle of what is left,
+// whatever the keys are like.
+func (x *index) floorInFile(w written, base, target int64, key, value field) (v int64, ok bool, err error) {
+	if w.entries == 0 || w.firstKey > target {
 		return 0, false, nil
+	}
+	if w.lastKey <= target {
+		return w.lastValue, true, nil
 	}
 	f, err := x.file.acquire()
 	if err != nil {
@@ -173,27 +199,36 @@ func (x *index) floorInFile(n int, base, target int64, key, value field) (v int6
 	block := indexBlocks.Get().(*[indexBlock]byte)
 	defer indexBlocks.Put(block)
 	perBlock := indexBlock / x.entrySize
-	lo, hi := 0, n // the answer lies in [lo, hi), if there is one
-	for hi-lo > perBlock {
-		mid := lo + (hi-lo)/2
-		if _, err := f.ReadAt(block[:x.entrySize], int64(mid*x.entrySize)); err != nil {
+	// The key of lo is at most target, that of hi is above it.
+	lo, hi := 0, w.entries-1
+	below, above := w.firstKey, w.lastKey
+	for probe := 1; ; probe++ {
+		from := lo
+		if hi-lo > perBlock {
+			part := 0.5
+			if probe%2 != 0 {
+				part = (float64(target) - float64(below)) / (float64(above) - float64(below))
+			}
+			from = min(max(lo+int(part*float64(hi-lo))-perBlock/2, lo), hi-perBlock)
+		}
+		have := min(perBlock, hi-from)
+		b := block[:have*x.entrySize]
+		if _, err := f.ReadAt(b, int64(from*x.entrySize)); err != nil {
 			return 0, false, err
 		}
-		if key(block[:], base) <= target {
-			lo = mid
-		} else {
-			hi = mid
+		last := b[(have-1)*x.entrySize:]
+		switch {
+		case key(b, base) > target && from > lo:
+			hi, above = from, key(b, base)
+		case key(b, base) > target:
+			return 0, false, nil // the file is not what it was
+		case key(last, base) <= target && from+have < hi:
+			lo, below = from+have-1, key(last, base)
+		default:
+			i := searchEntries(b, have, x.entrySize, base, target, key)
+			return value(b[i*x.entrySize:], base), true, nil
 		}
 	}
-	b := block[:(hi-lo)*x.entrySize]
-	if _, err := f.ReadAt(b, int64(lo*x.entrySize)); err != nil {
-		return 0, false, err
-	}
-	if key(b, base) > target {
-		return 0, false, nil
-	}
-	i := searchEntries(b, hi-lo, x.entrySize, base, target, key)
-	return value(b[i*x.entrySize:], base), true, nil
 }
 
 // searchEntries finds the last of n entries whose key is at most target; the

@@ -178,11 +178,8 @@ func (s *segment) openIndexesLocked() error {
 	if err := s.times.load(); err != nil {
 		return err
 	}
-	var first, last [timeEntrySize]byte
 	if n := s.offsets.count; n > 0 {
-		if err := errors.Join(s.offsets.entry(0, first[:]), s.offsets.entry(n-1, last[:])); err != nil {
-			return err
-		}
+		first, last := s.offsets.ends.first, s.offsets.ends.last
 		fo, lo, lp := offsetEntryOffset(first[:], s.base), offsetEntryOffset(last[:], s.base), offsetEntryPosition(last[:], 0)
 		if fo < s.base || lo < fo || n > 1 && lo == fo || lp < 0 || lp >= s.size.Load() {
 			return fmt.Errorf("%w: last entry is offset %d at position %d", errBadIndex, lo, lp)
@@ -190,9 +187,7 @@ func (s *segment) openIndexesLocked() error {
 	}
 	s.maxTimestamp, s.maxOffset, s.lastTime = -1, s.base, -1
 	if n := s.times.count; n > 0 {
-		if err := errors.Join(s.times.entry(0, first[:]), s.times.entry(n-1, last[:])); err != nil {
-			return err
-		}
+		first, last := s.times.ends.first, s.times.ends.last
 		ts, off := timeEntryTimestamp(last[:], 0), timeEntryOffset(last[:], s.base)
 		if ts < timeEntryTimestamp(first[:], 0) || n > 1 && ts == timeEntryTimestamp(first[:], 0) || off < s.base || s.size.Load() == 0 {
 			return fmt.Errorf("%w: last time is %d at offset %d", errBadIndex, ts, off)
@@ -327,12 +322,12 @@ func (s *segment) timeFloor(ts int64) (int64, error) {
 func (s *segment) search(x *index, target int64, key, value field, otherwise int64) (int64, error) {
 	s.mu.RLock()
 	v, ok := x.floorInTail(s.base, target, key, value)
-	n := x.onFile
+	w := x.written(s.base, key, value)
 	s.mu.RUnlock()
 	if ok {
 		return v, nil
 	}
-	v, ok, err := x.floorInFile(n, s.base, target, key, value)
+	v, ok, err := x.floorInFile(w, s.base, target, key, value)
 	if errors.Is(err, io.EOF) { // it is being rebuilt, or it was cut: no error of the disk
 		err = errBadFrame
 	}
