@@ -115,7 +115,7 @@ func (c *call) begin(dst []byte) []byte {
 func (c *call) reply(resp kmsg.Response) {
 	buf := resp.AppendTo(c.begin(getBytes(encodeBytes)))
 	c.fill(buf)
-	c.conn.complete(c.answer, true)
+	c.conn.complete(c.answer, own)
 }
 
 // fill makes buf, which begin started, the whole answer. buf goes back to its
@@ -133,7 +133,7 @@ func (c *call) fill(buf []byte) {
 // noReply keeps the request's place in the order and sends nothing there.
 func (c *call) noReply() {
 	c.replied = true
-	c.conn.complete(c.answer, true)
+	c.conn.complete(c.answer, own)
 }
 
 // clientID is the name that the client gave itself; empty when none.

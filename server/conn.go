@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"klamm/cluster/replica"
 	"klamm/protocol"
 )
 
@@ -41,6 +42,9 @@ const readBuffer = 8 << 10
 // that has to wait (acks=all) keeps its place in the queue, and the goroutine
 // goes on; whoever completes it sends what has become ready. Answers leave in
 // the order of their requests, always.
+//
+// A fetch that waits for records is answered by whoever appends them. The goroutine meanwhile
+// waits for the client's next request, or for its end, and handles none before the fetch is answered.
 type conn struct {
 	server   *Server
 	listener *Listener
@@ -54,9 +58,14 @@ type conn struct {
 	active   atomic.Int64  // when bytes last moved, see Server.ticks
 	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
 
-	// park state, used by the connection's goroutine and by wake.
-	parkMu sync.Mutex
-	parked bool // guarded by parkMu
+	waiting atomic.Pointer[replica.Waiter] // the fetch that waits, nil for none
+	left    atomic.Bool                    // the client is gone: no fetch of its waits any more
+	timer   *time.Timer                    // wakes the fetch that waits; used by whose the fetch is
+
+	// park state, used by the connection's goroutine and by awaitsNothing.
+	parkMu   sync.Mutex
+	parked   bool          // guarded by parkMu
+	answered chan struct{} // guarded by parkMu; closed when no fetch waits any more; nil where nobody asks
 
 	mu       sync.Mutex
 	changed  sync.Cond // signalled when pending shrinks or writing ends
@@ -114,7 +123,7 @@ func (c *conn) serve() {
 	c.br = br
 	c.mu.Unlock()
 	for c.room() {
-		frame, err := c.read()
+		frame, err := c.next()
 		if err != nil {
 			if !c.isStopping() && !isDisconnect(err) {
 				c.server.clientLog.warn(c, "a request could not be read, closing the connection", err)
@@ -131,9 +140,84 @@ func (c *conn) serve() {
 			return
 		}
 	}
+	if !c.isStopping() {
+		c.left.Store(true)
+	}
+	c.wakeFetch()
 	c.drain()
 	c.linger()
 }
+
+// next waits until no fetch waits for records any more, and reads the next request. What a
+// client pipelines behind the fetch goes to the read buffer; once that is full, nobody looks at
+// the socket until the fetch is answered.
+func (c *conn) next() (*protocol.Buffer, error) {
+	for c.waiting.Load() != nil {
+		if c.br.Buffered() == 0 {
+			// Mostly the fetch is answered first, and the client then asks again.
+			if _, err := c.br.Peek(1); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := c.park(c.server.now().Add(time.Hour), c.fetchAnswered()); err != nil {
+			return nil, err
+		}
+		if c.isStopping() {
+			return nil, net.ErrClosed
+		}
+	}
+	return c.read()
+}
+
+// fetchAnswered is closed when no fetch waits.
+func (c *conn) fetchAnswered() <-chan struct{} {
+	c.parkMu.Lock()
+	defer c.parkMu.Unlock()
+	done := make(chan struct{})
+	if c.waiting.Load() == nil {
+		close(done)
+	} else {
+		c.answered = done
+	}
+	return done
+}
+
+// awaits notes the fetch that waits, for so long at most.
+func (c *conn) awaits(w *replica.Waiter, most time.Duration) {
+	c.waiting.Store(w)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(most, c.wakeFetch)
+	} else {
+		c.timer.Reset(most)
+	}
+}
+
+// awaitsNothing notes that no fetch waits any more: the last one's answer has its place.
+func (c *conn) awaitsNothing() {
+	c.timer.Stop()
+	c.parkMu.Lock()
+	c.waiting.Store(nil)
+	if c.answered != nil {
+		close(c.answered)
+		c.answered = nil
+		c.wakeLocked()
+	}
+	c.parkMu.Unlock()
+	c.mu.Lock()
+	c.changed.Broadcast()
+	c.mu.Unlock()
+}
+
+// wakeFetch has the fetch that waits answered with what there is.
+func (c *conn) wakeFetch() {
+	if w := c.waiting.Load(); w != nil {
+		w.Wake()
+	}
+}
+
+// isEnding says that a fetch is not to wait.
+func (c *conn) isEnding() bool { return c.left.Load() || c.isStopping() }
 
 // lingerTime bounds how long a stop waits for a client to take what it was sent.
 const lingerTime = time.Second
@@ -217,7 +301,7 @@ func (c *conn) drain() {
 		}
 		c.changed.Wait()
 	}
-	for c.writing {
+	for c.writing || c.waiting.Load() != nil {
 		c.changed.Wait()
 	}
 	c.dropLocked()
@@ -283,20 +367,35 @@ func (c *conn) expect(a *answer) {
 	c.mu.Unlock()
 }
 
-// complete marks an answer ready. The connection's own goroutine passes
-// own=true and sends later, when it would wait for the next request; anybody
-// else leaves the sending to a goroutine, since a client that does not read
-// must not hold up who appends to a partition.
-func (c *conn) complete(a *answer, own bool) {
+// completer says who completes an answer, and with that when it is sent.
+type completer int
+
+const (
+	// own is the connection's goroutine: it sends later, when it would wait for the next request.
+	own completer = iota
+	// aside is anybody else: the sending is left to a goroutine, since a client that does not
+	// read must not hold up who appends to a partition.
+	aside
+	// here is anybody else too, but what the socket takes at once is sent at once: another
+	// goroutine costs as much as the sending.
+	here
+)
+
+// complete marks an answer ready.
+func (c *conn) complete(a *answer, by completer) {
 	c.mu.Lock()
 	if c.broken {
 		a.release()
 	}
 	a.ready = true
 	c.held += a.size
-	send := !own && !c.writing && c.pending[0] == a
+	send := by != own && !c.writing && c.pending[0] == a
+	atOnce := send && by == here && a.size <= smallRegion && c.sender.drained()
 	c.mu.Unlock()
-	if send {
+	switch {
+	case atOnce:
+		c.flush()
+	case send:
 		go c.flush()
 	}
 }
@@ -362,7 +461,7 @@ func (c *conn) dropLocked() {
 
 var longAgo = time.Unix(1, 0)
 
-// park waits until wake is called, the deadline passes, the client leaves or
+// park waits until woken is closed, the deadline passes, the client leaves or
 // the server stops. The error says that the client left.
 //
 // It reads from the socket meanwhile, which is how a client that left is noticed
@@ -414,14 +513,12 @@ func (c *conn) unpark() {
 	}
 }
 
-// wake ends a park early; harmless when none is under way. The caller has
-// closed or filled the channel that park was given.
-func (c *conn) wake() {
-	c.parkMu.Lock()
+// wakeLocked ends a park early; harmless when none is under way. The caller has
+// closed the channel that park was given.
+func (c *conn) wakeLocked() {
 	if c.parked {
 		_ = c.nc.SetReadDeadline(longAgo)
 	}
-	c.parkMu.Unlock()
 }
 
 func (s *Server) until(t time.Time) time.Duration { return t.Sub(s.now()) }

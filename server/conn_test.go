@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,11 +66,11 @@ func TestCompletionsAsideKeepTheOrder(t *testing.T) {
 	for _, x := range []*answer{a, b, d, e} {
 		c.expect(x)
 	}
-	c.complete(d, false)
-	c.complete(b, true) // by the connection's own goroutine, which goes on reading
-	c.complete(a, false)
+	c.complete(d, aside)
+	c.complete(b, own) // by the connection's own goroutine, which goes on reading
+	c.complete(a, aside)
 	wantBytes(t, far, "abd")
-	c.complete(e, false)
+	c.complete(e, aside)
 	wantBytes(t, far, "e")
 	if c.held != 0 || len(c.pending) != 0 {
 		t.Errorf("%d bytes and %d answers are left", c.held, len(c.pending))
@@ -157,7 +158,7 @@ func TestRegionsAreSentAsTheyAre(t *testing.T) {
 				a.parts = append(a.parts, part{region: r}, part{bytes: []byte("|")})
 			}
 			c.expect(a)
-			c.complete(a, false)
+			c.complete(a, aside)
 			var got bytes.Buffer
 			_ = far.SetReadDeadline(time.Now().Add(patience))
 			small := make([]byte, 5000)
@@ -208,17 +209,17 @@ func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
 			a := withRegion()
 			c.expect(a)
 			c.abort()
-			c.complete(a, false)
+			c.complete(a, aside)
 			c.drain()
 		},
 		"before one ahead of it is ready": func(c *conn, _ net.Conn) {
 			first, a := filled("first"), withRegion()
 			c.expect(first)
 			c.expect(a)
-			c.complete(a, true)
+			c.complete(a, own)
 			c.abort()
 			c.drain()
-			c.complete(first, false)
+			c.complete(first, aside)
 			c.flush()
 		},
 		"while it is sent": func(c *conn, far net.Conn) {
@@ -227,8 +228,8 @@ func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
 			a, b := withRegion(), withRegion()
 			c.expect(a)
 			c.expect(b)
-			c.complete(a, false)
-			c.complete(b, false)
+			c.complete(a, aside)
+			c.complete(b, aside)
 			one := make([]byte, 1)
 			if _, err := io.ReadFull(far, one); err != nil { // the sending has begun
 				t.Fatal(err)
@@ -254,7 +255,7 @@ func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
 	first, large := filled("first"), filled(string(make([]byte, maxHeld)))
 	c.expect(first)
 	c.expect(large)
-	c.complete(large, true)
+	c.complete(large, own)
 	held := make(chan int)
 	go func() {
 		c.room()
@@ -265,9 +266,36 @@ func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
 	for range 1000 {
 		runtime.Gosched() // lets it go on, if it would
 	}
-	c.complete(first, false)
+	c.complete(first, aside)
 	wantBytes(t, far, "first"+string(make([]byte, maxHeld)))
 	if n := <-held; n >= maxHeld {
 		t.Errorf("reads on with %d bytes held", n)
+	}
+}
+
+// Who answers a fetch that waited is not held up by a client that does not read.
+func TestAnswersAreLeftToOthersWhereTheSocketIsFull(t *testing.T) {
+	c, far := looseConn(t)
+	_ = c.nc.(*net.TCPConn).SetWriteBuffer(4096)
+	_ = far.(*net.TCPConn).SetReadBuffer(4096)
+	const answers, size = 10, smallRegion / 2
+	done := make(chan struct{})
+	go func() {
+		for i := range answers {
+			a := filled(strings.Repeat(string(rune('a'+i%26)), size))
+			c.expect(a)
+			c.complete(a, here)
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("waits for the client")
+	}
+	_ = far.(*net.TCPConn).SetReadBuffer(1 << 20)
+	_ = c.nc.(*net.TCPConn).SetWriteBuffer(1 << 20)
+	for i := range answers {
+		wantBytes(t, far, strings.Repeat(string(rune('a'+i%26)), size))
 	}
 }

@@ -74,6 +74,8 @@ var fetchEncoders = sync.Pool{New: func() any { return new(protocol.FetchEncoder
 
 // fetchContext is one Fetch request on its way. Once it is answered it is used
 // again for another: what it holds of slices stays.
+//
+// It is its connection's goroutine's until it waits for records, and then who wakes it has it: see wait.
 type fetchContext struct {
 	server  *Server
 	call    *call
@@ -88,6 +90,12 @@ type fetchContext struct {
 	targets []fetchTarget      // what is asked, in the order in which it is served
 	results []fetchResult      // one for each target
 	places  map[sessionKey]int // where in targets a partition stands
+
+	deadline time.Time       // when it is answered with whatever there is
+	waiter   *replica.Waiter // while it waits
+	resumed  func()          // what the waiter calls
+	waited   bool            // its connection's goroutine has left it to others
+	ends     []func()        // called when it is served: see begin
 }
 
 var fetchContexts = sync.Pool{New: func() any { return &fetchContext{places: make(map[sessionKey]int)} }}
@@ -119,22 +127,30 @@ const (
 
 func handleFetch(s *Server, c *call) error {
 	f := fetchContexts.Get().(*fetchContext)
-	defer f.free()
-	f.server, f.call, f.version, f.meta = s, c, c.header.Version, s.broker.Metadata()
-	end, err := f.begin(len(c.body) / leastFetchPartition)
-	if err != nil {
-		return err
+	if f.resumed == nil {
+		f.resumed = f.resume // once: a closure for each wait would be garbage for each
 	}
-	defer end()
+	f.server, f.call, f.version, f.meta = s, c, c.header.Version, s.broker.Metadata()
+	waits, err := f.serve()
+	if !waits {
+		f.free()
+	}
+	return err
+}
+
+// serve answers the request, or reports that it waits.
+func (f *fetchContext) serve() (waits bool, err error) {
+	s, c := f.server, f.call
+	if err := f.begin(len(c.body) / leastFetchPartition); err != nil {
+		return false, err
+	}
 	if err := f.req.Parse(c.body, c.header.Version); err != nil {
-		return err
+		return false, err
 	}
 	if n := s.sessions.sizeOf(f.req.SessionID); n > 0 {
-		end, err := f.begin(n)
-		if err != nil {
-			return err
+		if err := f.begin(n); err != nil {
+			return false, err
 		}
-		defer end()
 	}
 	if f.held {
 		f.req.MaxWaitMs = 0
@@ -146,13 +162,13 @@ func handleFetch(s *Server, c *call) error {
 	case f.req.Isolation != readUncommitted && f.req.Isolation != readCommitted && f.knowsAny():
 		f.refuseAll(kerr.UnknownServerError.Code)
 	default:
-		if err := f.wait(c); err != nil {
-			f.release()
-			return err
+		f.deadline = s.now().Add(time.Duration(f.req.MaxWaitMs) * time.Millisecond)
+		if f.wait() {
+			return true, nil
 		}
 		f.respond(s.ticksMs())
 	}
-	return f.reply(c)
+	return false, f.reply()
 }
 
 // knowsAny reports whether one of the partitions that are asked is there.
@@ -173,29 +189,31 @@ const (
 	heldFetch   = 200 * time.Millisecond
 )
 
-// begin counts size more partitions of this fetch. With too many under way it holds
-// the fetch back. end is called when the fetch is served.
-func (f *fetchContext) begin(size int) (end func(), err error) {
+// begin counts size more partitions of this fetch until it is served. With too many under way
+// it holds the fetch back.
+func (f *fetchContext) begin(size int) error {
 	s := f.server
 	f.size += size
 	if size <= maxFetchTargets || f.held {
-		return func() {}, nil
+		return nil
 	}
 	if s.fetching.Add(int64(size)) <= maxFetching {
-		return func() { s.fetching.Add(-int64(size)) }, nil
+		f.ends = append(f.ends, func() { s.fetching.Add(-int64(size)) })
+		return nil
 	}
 	s.fetching.Add(-int64(size))
 	conn := f.call.conn
 	s.limits.bite(s, "partitions of fetches", "a fetch of many partitions is held back", "client", conn.nc.RemoteAddr().String())
 	if err := conn.park(s.now().Add(heldFetch), nil); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case s.many <- struct{}{}:
 		f.held = true
-		return func() { <-s.many }, nil
+		f.ends = append(f.ends, func() { <-s.many })
+		return nil
 	case <-conn.quit:
-		return nil, net.ErrClosed
+		return net.ErrClosed
 	}
 }
 
@@ -226,6 +244,10 @@ const maxFetchTargets = 1000
 // free gives the context back. Files that it read from have been released, or
 // are the answer's.
 func (f *fetchContext) free() {
+	for _, end := range f.ends {
+		end()
+	}
+	f.ends = nil
 	if len(f.targets) > maxFetchTargets || f.size > maxFetchTargets {
 		return
 	}
@@ -233,6 +255,7 @@ func (f *fetchContext) free() {
 	clear(f.targets)
 	clear(f.places)
 	f.server, f.call, f.meta, f.session, f.full, f.size, f.held = nil, nil, nil, nil, false, 0, false
+	f.waiter, f.waited = nil, false
 	f.targets, f.results = f.targets[:0], f.results[:0]
 	fetchContexts.Put(f)
 }
@@ -353,29 +376,59 @@ func (f *fetchContext) forgetLocked(fs *fetchSession) {
 // fromReplica reports whether another broker asks, not a consumer.
 func (f *fetchContext) fromReplica() bool { return f.req.ReplicaID >= 0 }
 
-// wait reads until there is enough to answer with, the time that the client
-// gave is over, or the server stops. The error says that the client left.
-func (f *fetchContext) wait(c *call) error {
-	deadline := f.server.now().Add(time.Duration(f.req.MaxWaitMs) * time.Millisecond)
+// wait reads until there is enough to answer with, the time that the client gave is over, the
+// client has left, or the server stops. Where there is not enough it reports true: from then on the
+// request is its waiter's, and resume is called once, by whoever wakes it.
+func (f *fetchContext) wait() bool {
+	conn := f.call.conn
 	for {
 		size, urgent := f.read()
 		missing := int64(f.minBytes()) - int64(size)
-		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(deadline) || c.conn.isStopping() {
-			return nil
+		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(f.deadline) || conn.isEnding() {
+			return false
 		}
-		woken := make(chan struct{})
-		w := replica.NewWaiter(missing, func() { close(woken); c.conn.wake() })
-		var err error
-		if f.watch(w) {
-			f.release()
-			err = c.conn.park(deadline, woken)
-		}
-		f.unwatch(w)
 		f.release()
-		if err != nil {
-			return err
+		waited := f.waited
+		f.waiter, f.waited = replica.NewWaiter(missing, f.resumed), true
+		conn.awaits(f.waiter, f.server.until(f.deadline))
+		if f.watch(f.waiter) && !conn.isEnding() && f.waiter.Arm() {
+			return true
+		}
+		f.unwatch(f.waiter)
+		if f.waited = waited; !waited {
+			conn.awaitsNothing()
 		}
 	}
+}
+
+// resume goes on with a request that has waited, perhaps for the goroutine that appends
+// what it waited for. That must not be held up by converting records.
+func (f *fetchContext) resume() {
+	if f.version < firstBatchFetch {
+		go f.goOn()
+	} else {
+		f.goOn()
+	}
+}
+
+func (f *fetchContext) goOn() {
+	f.unwatch(f.waiter)
+	if f.wait() {
+		return
+	}
+	c, s := f.call, f.server
+	if c.conn.left.Load() {
+		f.release()
+		c.conn.complete(c.answer, aside)
+	} else {
+		f.respond(s.ticksMs())
+		if err := f.reply(); err != nil {
+			s.clientLog.warn(c.conn, "a request was refused, closing the connection", err)
+			c.conn.abort()
+		}
+	}
+	f.free()
+	c.conn.awaitsNothing()
 }
 
 func (f *fetchContext) minBytes() int { return min(int(f.req.MinBytes), f.maxBytes()) }
@@ -597,7 +650,8 @@ func (f *fetchContext) leader(t *fetchTarget) *protocol.Leader {
 
 // reply sends the response: small encoded pieces, and between them the regions
 // of files, which go to the socket as they are.
-func (f *fetchContext) reply(c *call) error {
+func (f *fetchContext) reply() error {
+	c := f.call
 	enc := fetchEncoders.Get().(*protocol.FetchEncoder)
 	size, pieces, err := enc.Encode(f.version, c.header.CorrelationID, &f.resp)
 	if err != nil {
@@ -623,7 +677,11 @@ func (f *fetchContext) reply(c *call) error {
 		*region = logstore.Region{} // the answer has it now
 	}
 	c.replied = true
-	c.conn.complete(a, true)
+	if f.waited {
+		c.conn.complete(a, here)
+	} else {
+		c.conn.complete(a, own)
+	}
 	return nil
 }
 

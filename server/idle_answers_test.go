@@ -21,13 +21,13 @@ func TestIdleConnectionWithUnreadAnswersIsClosed(t *testing.T) {
 		c.expect(first)
 		c.expect(second)
 		if unread {
-			c.complete(first, false)
+			c.complete(first, aside)
 			eventually(t, "the first answer is being sent", func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				return c.writing
 			})
-			c.complete(second, false)
+			c.complete(second, aside)
 		}
 		c.server.closeIdle(c.server.ticks())
 		if c.isBroken() {

@@ -118,11 +118,9 @@ func (b *runningBroker) conns() []*conn {
 func (b *runningBroker) parked() int {
 	n := 0
 	for _, c := range b.conns() {
-		c.parkMu.Lock()
-		if c.parked {
+		if c.waiting.Load() != nil {
 			n++
 		}
-		c.parkMu.Unlock()
 	}
 	return n
 }

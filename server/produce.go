@@ -97,7 +97,7 @@ func handleProduce(s *Server, c *call) error {
 	}
 	c.replied = true // by the last partition, perhaps later than we return
 	if p.waiting.Add(-1) == 0 {
-		p.complete(true)
+		p.complete(own)
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol
 			p.refuse(part.TopicPartition().Topic, err, res)
 		}
 		if p.waiting.Add(-1) == 0 {
-			p.complete(false)
+			p.complete(aside)
 		}
 	})
 	if committed {
@@ -310,11 +310,11 @@ func produceMessage(err error) (string, []batch.RecordError) {
 }
 
 // complete sends the answer.
-func (p *produceCall) complete(own bool) {
+func (p *produceCall) complete(by completer) {
 	c := p.call
 	c.fill(protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp))
 	p.free()
-	c.conn.complete(c.answer, own)
+	c.conn.complete(c.answer, by)
 }
 
 // free lets the call be used again.

@@ -32,6 +32,11 @@ type sender struct {
 	moreBytes func(socket uintptr) (done bool)
 	moreFile  func(socket uintptr) (done bool)
 	failed    error // what ended the last of them early
+
+	// What the socket has not brought to the client yet, and what asks for it. Used under the
+	// connection's mu, while nobody is writing.
+	outstanding int
+	ask         func(socket uintptr)
 }
 
 // fileRest is what is left to send of a region.
@@ -45,7 +50,7 @@ type fileRest struct {
 
 // open has the sender write to a connection.
 func (s *sender) open(nc net.Conn, progress func()) {
-	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile}
+	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile, ask: s.look}
 	s.raw = rawConn(nc)
 }
 
@@ -57,6 +62,22 @@ func rawConn(nc net.Conn) syscall.RawConn {
 		}
 	}
 	return nil
+}
+
+// drained reports whether the client has all that was sent: then the socket has room.
+func (s *sender) drained() bool {
+	if s.raw == nil {
+		return false
+	}
+	s.outstanding = 1
+	_ = s.raw.Control(s.ask) // it fails when the connection is closed
+	return s.outstanding == 0
+}
+
+func (s *sender) look(socket uintptr) {
+	if n, err := unix.IoctlGetInt(int(socket), unix.SIOCOUTQ); err == nil {
+		s.outstanding = n
+	}
 }
 
 // take copies the answers that are about to be sent.

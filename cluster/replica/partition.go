@@ -120,13 +120,17 @@ func (p *Partition) appended(end, size int64, flushDue bool) {
 // concerns. With err the partition's commits fail instead.
 func (p *Partition) advanceUnlock(hw int64, err error) {
 	var done []commit
+	var few [4]*Waiter
+	woken := few[:0]
 	if err != nil {
 		done, p.commits = p.commits, nil
 	} else if hw > p.hw.Load() {
 		p.hw.Store(hw)
 		p.log.SetHighWatermark(hw)
 		for w := range p.fetches {
-			w.more(p.unsynced)
+			if w.more(p.unsynced) {
+				woken = append(woken, w)
+			}
 		}
 		p.unsynced = 0
 		kept := p.commits[:0]
@@ -144,6 +148,7 @@ func (p *Partition) advanceUnlock(hw int64, err error) {
 	for _, c := range done {
 		c.done(err)
 	}
+	fireAll(woken)
 }
 
 // sync flushes the log until nothing that needs it is left, and moves the high
@@ -220,8 +225,12 @@ func (p *Partition) DeleteRecords(before int64) (int64, error) {
 func (p *Partition) stop(why error) {
 	p.mu.Lock()
 	p.stopped = why
+	var woken []*Waiter
 	for w := range p.fetches {
-		w.wake()
+		if w.wake() {
+			woken = append(woken, w)
+		}
 	}
 	p.advanceUnlock(0, why)
+	fireAll(woken)
 }

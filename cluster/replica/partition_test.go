@@ -195,7 +195,7 @@ func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 	size := int64(f.append().Size)
 	fired := 0
 	w := NewWaiter(2*size, func() { fired++ })
-	if !f.Watch(w, f.HighWatermark()) {
+	if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	f.append()
@@ -222,6 +222,42 @@ func TestWatchSeesWhatCameSinceTheRead(t *testing.T) {
 	}
 }
 
+// Who is woken while it still has a waiter watch partitions keeps what it waits for to itself.
+func TestWaiterIsWokenBeforeItIsArmed(t *testing.T) {
+	f := newFixture(t, nil)
+	w := NewWaiter(1, func() { t.Error("fire was called") })
+	if !f.Watch(w, f.HighWatermark()) {
+		t.Fatal("nothing moved, and Watch says so")
+	}
+	f.append()
+	w.Wake()
+	if w.Arm() {
+		t.Error("it was woken, and Arm does not say so")
+	}
+	w.Wake()
+}
+
+// Several fetches that one append satisfies are each woken once.
+func TestAppendWakesAllWhoWait(t *testing.T) {
+	f := newFixture(t, nil)
+	woken := make(chan int, 100)
+	for i := range 10 {
+		w := NewWaiter(1, func() { woken <- i })
+		if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
+			t.Fatal("woken before anything came")
+		}
+	}
+	f.append()
+	f.append()
+	seen := map[int]bool{}
+	for range 10 {
+		seen[<-woken] = true
+	}
+	if len(seen) != 10 || len(woken) != 0 {
+		t.Errorf("%d were woken, %d of them more than once", len(seen), len(woken))
+	}
+}
+
 // Deleting a partition tells those who wait, and those who come later.
 func TestStopTellsWhoWaits(t *testing.T) {
 	f := newFixture(t, map[string]string{"flush.messages": "1"})
@@ -231,7 +267,10 @@ func TestStopTellsWhoWaits(t *testing.T) {
 		t.Fatal("committed before its sync")
 	}
 	woken := make(chan struct{})
-	f.Watch(NewWaiter(1<<20, func() { close(woken) }), f.HighWatermark())
+	w := NewWaiter(1<<20, func() { close(woken) })
+	if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
+		t.Fatal("woken before anything came")
+	}
 	<-begun
 	f.disk.SetHook(nil)
 	stopped := make(chan []error)
@@ -405,7 +444,7 @@ func TestDeletionWhileAppendsRun(t *testing.T) {
 		some.Wait()
 		woken := make(chan struct{})
 		w := NewWaiter(1<<40, func() { close(woken) })
-		watched := f.Watch(w, f.HighWatermark())
+		watched := f.Watch(w, f.HighWatermark()) && w.Arm()
 		if errs := f.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
 			t.Error(errs[0])
 		}

@@ -5,29 +5,56 @@ import "sync/atomic"
 // Waiter is a fetch that waits for more to read in any of several partitions.
 // It is woken once, by the append that brings what it still needs, and by no
 // other.
+//
+// Who makes one has it watch partitions and then arms it. Until then it may be woken, but fire is
+// not called, and the fetch is still its maker's.
 type Waiter struct {
 	missing atomic.Int64
-	fired   atomic.Bool
+	state   atomic.Int32
 	fire    func()
 }
 
-// NewWaiter makes a waiter that calls fire, on any goroutine, once missing
-// bytes have become readable or a partition it watches stops. fire must not block.
+// The states of a Waiter; they only go up.
+const (
+	waiterSet = iota
+	waiterArmed
+	waiterWoken
+)
+
+// NewWaiter makes a waiter that calls fire, on any goroutine and without locks, once it is armed and
+// missing bytes have become readable or a partition that it watches stops. fire must not block.
 func NewWaiter(missing int64, fire func()) *Waiter {
 	w := &Waiter{fire: fire}
 	w.missing.Store(missing)
 	return w
 }
 
-func (w *Waiter) more(n int64) {
-	if w.missing.Add(-n) <= 0 {
-		w.wake()
+// Arm has fire called from now on. It reports false when w was woken before: then fire
+// is never called.
+func (w *Waiter) Arm() bool { return w.state.CompareAndSwap(waiterSet, waiterArmed) }
+
+// Wake ends the wait early.
+func (w *Waiter) Wake() {
+	if w.wake() {
+		w.fire()
 	}
 }
 
-func (w *Waiter) wake() {
-	if !w.fired.Swap(true) {
-		w.fire()
+// wake reports whether fire is to be called.
+func (w *Waiter) wake() bool { return w.state.Swap(waiterWoken) == waiterArmed }
+
+// more is wake once there is enough.
+func (w *Waiter) more(n int64) bool { return w.missing.Add(-n) <= 0 && w.wake() }
+
+// fireAll calls whom wake reported. The last is served by the caller, who wakes no other
+// thread for it where it is the only one, as it mostly is.
+func fireAll(woken []*Waiter) {
+	for i, w := range woken {
+		if i < len(woken)-1 {
+			go w.fire()
+		} else {
+			w.fire()
+		}
 	}
 }
 
