@@ -181,9 +181,10 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 }
 
 // ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
-// arrived, where it is not nil, says how many bytes r can read at once beyond those that
-// it holds.
-func ReadFrameBody(r *bufio.Reader, n int32, arrived func() int) (*Buffer, error) {
+//
+// arrived, where it is not nil, says how many bytes r can read at once beyond those that it holds.
+// It may wait until that are as many as it is asked for: until then the request has no buffer.
+func ReadFrameBody(r *bufio.Reader, n int32, arrived func(want int) int) (*Buffer, error) {
 	size := int(n)
 	if size > 0 && r.Buffered() == 0 {
 		if _, err := r.Peek(1); err != nil {
@@ -195,7 +196,7 @@ func ReadFrameBody(r *bufio.Reader, n int32, arrived func() int) (*Buffer, error
 	}
 	room := growth * r.Buffered()
 	if room < size && arrived != nil {
-		room = max(room, r.Buffered()+arrived())
+		room = max(room, r.Buffered()+arrived(size-r.Buffered()))
 	}
 	b := NewBuffer(min(size, room))
 	for {

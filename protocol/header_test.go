@@ -122,14 +122,14 @@ func TestReadFrameTakesWhatHasArrived(t *testing.T) {
 	const size = 100_000
 	wire := &countedReads{left: size}
 	r := bufio.NewReaderSize(wire, 8<<10)
-	b, err := ReadFrameBody(r, size, func() int { return wire.left })
+	b, err := ReadFrameBody(r, size, func(int) int { return wire.left })
 	if err != nil || len(b.B) != size || wire.reads != 2 {
 		t.Fatalf("%d bytes, %v, in %d reads", len(b.B), err, wire.reads)
 	}
 	b.Release()
 	wire = &countedReads{left: size}
 	r.Reset(wire)
-	b, err = ReadFrameBody(r, 1<<30, func() int { return min(wire.left, 50_000) })
+	b, err = ReadFrameBody(r, 1<<30, func(int) int { return min(wire.left, 50_000) })
 	if err != io.ErrUnexpectedEOF || b != nil {
 		t.Fatalf("%d bytes of more, %v", size, err)
 	}

@@ -84,7 +84,8 @@ func (c *conn) handle(frame *protocol.Buffer) error {
 		return fmt.Errorf("API key %d version %d is not served", header.Key, header.Version)
 	}
 	if header.Key != protocol.KeyProduce {
-		c.flush() // the handler may wait, and the client for what is ready
+		c.leaveGate() // the handler may wait,
+		c.flush()     // and the client for what is ready
 	}
 	c.expect(k.answer)
 	if err := handlers[header.Key](c.server, k); err != nil {

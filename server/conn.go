@@ -53,6 +53,10 @@ type conn struct {
 	br       *bufio.Reader          // nil until the client has sent something
 	header   protocol.RequestHeader // of the request read last; its client id is used again
 	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
+	large    bool                   // the current request is one of those that the gate counts
+	inside   pass                   // the zero one where it is not inside
+	turn     chan pass              // told when it may go in
+	arrived  func(want int) int     // waitForBytes; made once
 	receiver receiver
 	sender   sender        // only used by who holds writing
 	active   atomic.Int64  // when bytes last moved, see Server.ticks
@@ -80,7 +84,8 @@ type conn struct {
 func newConn(s *Server, l *Listener, nc net.Conn) *conn {
 	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
-	c.receiver.open(nc)
+	c.arrived = c.waitForBytes
+	c.receiver.open(nc, c.flush)
 	c.sender.open(nc, c.touch)
 	c.touch()
 	return c
@@ -160,14 +165,26 @@ func (c *conn) next() (*protocol.Buffer, error) {
 			}
 			continue
 		}
-		if err := c.park(c.server.now().Add(time.Hour), c.fetchAnswered()); err != nil {
-			return nil, err
+		answered := c.fetchAnswered()
+		if err := c.park(c.server.now().Add(time.Hour), answered); err != nil {
+			if !c.owesNothing() {
+				return nil, err
+			}
+			<-answered // any moment: what the client sent before it left is handled
+			continue
 		}
 		if c.isStopping() {
 			return nil, net.ErrClosed
 		}
 	}
 	return c.read()
+}
+
+// owesNothing says that all requests so far have their answers.
+func (c *conn) owesNothing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.broken && (len(c.pending) == 0 || c.pending[len(c.pending)-1].ready)
 }
 
 // fetchAnswered is closed when no fetch waits.
@@ -248,11 +265,34 @@ func (c *conn) read() (*protocol.Buffer, error) {
 		return nil, net.ErrClosed
 	}
 	c.charged = int64(n)
-	frame, err := protocol.ReadFrameBody(c.br, n, c.receiver.unread)
+	c.large = n >= gateBytes
+	frame, err := protocol.ReadFrameBody(c.br, n, c.arrived)
 	if err != nil {
 		c.uncharge()
 	}
 	return frame, err
+}
+
+// waitForBytes waits for what there is still to come of a request, and when all of a large one is there,
+// for its turn to be read.
+func (c *conn) waitForBytes(want int) int {
+	n := c.receiver.await(want)
+	if c.large && n >= want {
+		c.flush() // a client that does not read is waited for outside
+		if c.turn == nil {
+			c.turn = make(chan pass, 1)
+		}
+		c.inside = c.server.large.enter(c.turn, c.quit)
+	}
+	return n
+}
+
+// leaveGate makes room for other large requests, before anything that may wait for long.
+func (c *conn) leaveGate() {
+	if c.inside.in {
+		c.server.large.leave(c.inside)
+		c.inside = pass{}
+	}
 }
 
 // heldByBudget says that a request waits for others.
@@ -260,10 +300,11 @@ func (c *conn) heldByBudget() {
 	c.server.limits.bite(c.server, "queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
 }
 
-// uncharge gives back what read took of the bound on requests' bytes.
+// uncharge gives back what read took of the bounds on requests.
 func (c *conn) uncharge() {
 	c.server.budget.giveBack(c.charged)
 	c.charged = 0
+	c.leaveGate()
 }
 
 // isDisconnect tells a client that went away from one that erred.
@@ -390,7 +431,7 @@ func (c *conn) complete(a *answer, by completer) {
 	a.ready = true
 	c.held += a.size
 	send := by != own && !c.writing && c.pending[0] == a
-	atOnce := send && by == here && a.size <= smallRegion && c.sender.drained()
+	atOnce := send && by == here && a.size <= c.sender.atOnce && c.sender.drained()
 	c.mu.Unlock()
 	switch {
 	case atOnce:

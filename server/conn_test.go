@@ -36,7 +36,7 @@ func looseConn(t *testing.T) (c *conn, far net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = errors.Join(near.Close(), far.Close()) })
-	s := &Server{now: time.Now, born: time.Now(), budget: newByteBudget(-1), maxRequestBytes: 1 << 20, logger: slog.New(slog.DiscardHandler)}
+	s := &Server{now: time.Now, born: time.Now(), budget: newByteBudget(-1), large: &gate{most: gateMost, patience: gateStuck}, maxRequestBytes: 1 << 20, logger: slog.New(slog.DiscardHandler)}
 	return newConn(s, &Listener{Name: "TEST"}, near), far
 }
 

@@ -388,6 +388,7 @@ func (f *fetchContext) wait() bool {
 			return false
 		}
 		f.release()
+		f.call.body = nil // it is not kept by who waits
 		waited := f.waited
 		f.waiter, f.waited = replica.NewWaiter(missing, f.resumed), true
 		conn.awaits(f.waiter, f.server.until(f.deadline))
@@ -395,24 +396,31 @@ func (f *fetchContext) wait() bool {
 			return true
 		}
 		f.unwatch(f.waiter)
-		if f.waited = waited; !waited {
-			conn.awaitsNothing()
+		if waited { // who appends does not go round and round with it
+			go f.goOn()
+			return true
 		}
+		f.waited = false
+		conn.awaitsNothing()
 	}
 }
 
-// resume goes on with a request that has waited, perhaps for the goroutine that appends
-// what it waited for. That must not be held up by converting records.
+// fewTargets is how many partitions are read again for who appends to one of them.
+const fewTargets = 64
+
+// resume goes on with a request that has waited, mostly for the goroutine that appends
+// what it waited for. That must not be held up by much, such as converting records.
 func (f *fetchContext) resume() {
-	if f.version < firstBatchFetch {
+	f.unwatch(f.waiter)
+	if f.version < firstBatchFetch || len(f.targets) > fewTargets {
 		go f.goOn()
 	} else {
 		f.goOn()
 	}
 }
 
+// goOn answers, or waits again.
 func (f *fetchContext) goOn() {
-	f.unwatch(f.waiter)
 	if f.wait() {
 		return
 	}
@@ -423,6 +431,7 @@ func (f *fetchContext) goOn() {
 	} else {
 		f.respond(s.ticksMs())
 		if err := f.reply(); err != nil {
+			err = &RequestError{API: c.api.Name, Version: f.version, Err: err}
 			s.clientLog.warn(c.conn, "a request was refused, closing the connection", err)
 			c.conn.abort()
 		}

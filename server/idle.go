@@ -32,9 +32,17 @@ func (s *Server) closeIdle(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if c.idle(now - int64(s.maxIdle)) {
+		since := now - int64(s.maxIdle)
+		if c.idle(since) && !c.heardSince(since) {
 			s.limits.bite(s, "connections.max.idle.ms", "closing an idle connection", "client", c.nc.RemoteAddr().String())
 			c.abort()
 		}
 	}
+}
+
+// heardSince reports whether the client has sent a part of a request since a tick that nobody has read yet,
+// since it is awaited whole.
+func (c *conn) heardSince(since int64) bool {
+	ago, ok := c.receiver.heard()
+	return ok && c.server.ticks()-int64(ago) > since
 }

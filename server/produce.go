@@ -164,8 +164,10 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
+	var h batch.Header
 	if p.call.header.Version >= firstBatchProduce {
-		if _, err := batch.CheckForm(records, p.call.header.Version < zstdVersion); err != nil {
+		var err error
+		if h, err = batch.CheckForm(records, p.call.header.Version < zstdVersion); err != nil {
 			return err
 		}
 	}
@@ -184,6 +186,9 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	}
 	nowMs := s.nowMs()
 	cfg := part.Config() // once: what was validated is appended by the same rules
+	if cfg.Compression.Recompress || h.Codec() != batch.None || p.call.header.Version < firstBatchProduce {
+		p.call.conn.leaveGate() // there are turns for these
+	}
 	records, info, err := p.validate(cfg, records, nowMs)
 	if err != nil {
 		if !is[*batch.CorruptError](err) && !is[*batch.TooLargeError](err) {

@@ -37,6 +37,7 @@ type sender struct {
 	// connection's mu, while nobody is writing.
 	outstanding int
 	ask         func(socket uintptr)
+	atOnce      int // how many bytes a socket that is empty takes at once, and then some
 }
 
 // fileRest is what is left to send of a region.
@@ -52,6 +53,13 @@ type fileRest struct {
 func (s *sender) open(nc net.Conn, progress func()) {
 	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile, ask: s.look}
 	s.raw = rawConn(nc)
+	if s.raw != nil {
+		_ = control(s.raw, func(fd int) error {
+			n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+			s.atOnce = min(smallRegion, n/4)
+			return err
+		})
+	}
 }
 
 // rawConn is the socket of a connection, nil where it has none.

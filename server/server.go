@@ -47,6 +47,7 @@ type Server struct {
 	maxIdle         time.Duration // negative keeps idle connections
 	quotas          *connectionQuotas
 	budget          *byteBudget
+	large           *gate         // of large requests
 	fetching        atomic.Int64  // partitions of the large fetches under way, see fetchContext.begin
 	many            chan struct{} // held while a request of more than manyElements is served
 	born            time.Time     // where ticks count from
@@ -81,6 +82,7 @@ func New(o Options) *Server {
 		sendBufferBytes: v.Int("socket.send.buffer.bytes"),
 		maxIdle:         time.Duration(v.Long("connections.max.idle.ms")) * time.Millisecond,
 		budget:          newByteBudget(v.Long("queued.max.request.bytes")),
+		large:           &gate{most: gateMost, patience: gateStuck},
 		many:            make(chan struct{}, 1),
 		born:            o.Now(),
 	}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// waits is when so many wait outside.
+func (g *gate) waits(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, "they wait", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.outside) == n
+	})
+}
+
+// No more are inside than may be, and all come in.
+func TestGateBoundsWhoIsInside(t *testing.T) {
+	g := &gate{most: 3, patience: time.Hour}
+	never := make(chan struct{})
+	var inside, passed atomic.Int64
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			turn := make(chan pass, 1)
+			for range 100 {
+				p := g.enter(turn, never)
+				if !p.in {
+					t.Error("sent away")
+					return
+				}
+				if n := inside.Add(1); n > 3 {
+					t.Errorf("%d are inside", n)
+				}
+				passed.Add(1)
+				inside.Add(-1)
+				g.leave(p)
+			}
+		})
+	}
+	wg.Wait()
+	if passed.Load() != 5000 || g.inside != 0 || len(g.outside) != 0 {
+		t.Errorf("%d came in, %d are inside, %d outside", passed.Load(), g.inside, len(g.outside))
+	}
+}
+
+// In the order in which they came.
+func TestGateKeepsTheOrder(t *testing.T) {
+	g := &gate{most: 1, patience: time.Hour}
+	never := make(chan struct{})
+	first := g.enter(make(chan pass, 1), never)
+	order := make(chan int, 10)
+	for i := range 10 {
+		go func() {
+			p := g.enter(make(chan pass, 1), never)
+			order <- i
+			g.leave(p)
+		}()
+		g.waits(t, i+1)
+	}
+	g.leave(first)
+	for i := range 10 {
+		if got := <-order; got != i {
+			t.Fatalf("%d came in in place of %d", got, i)
+		}
+	}
+}
+
+// When those inside do not come out, as with a disk that hangs, they are not counted after a while,
+// and not when they do come out.
+func TestGateOpensWhenNobodyComesOut(t *testing.T) {
+	g := &gate{most: 2, patience: time.Millisecond}
+	never := make(chan struct{})
+	var all []pass
+	for range 7 {
+		all = append(all, g.enter(make(chan pass, 1), never))
+	}
+	for _, p := range all {
+		g.leave(p)
+	}
+	if g.inside != 0 || g.round != 3 {
+		t.Errorf("%d are inside, in round %d", g.inside, g.round)
+	}
+}
+
+// Who gives up does not take another's turn with it.
+func TestGateIsLeftByWhoGivesUp(t *testing.T) {
+	g := &gate{most: 1, patience: time.Hour}
+	never := make(chan struct{})
+	for range 200 {
+		first := g.enter(make(chan pass, 1), never)
+		quit := make(chan struct{})
+		gone, stays := make(chan pass), make(chan pass)
+		go func() { gone <- g.enter(make(chan pass, 1), quit) }()
+		go func() { stays <- g.enter(make(chan pass, 1), never) }()
+		g.waits(t, 2)
+		go close(quit)
+		g.leave(first)
+		g.leave(<-gone)
+		select {
+		case p := <-stays:
+			g.leave(p)
+		case <-time.After(patience):
+			t.Fatal("nobody tells the other that there is room")
+		}
+		if g.inside != 0 || len(g.outside) != 0 {
+			t.Fatalf("%d are inside, %d outside", g.inside, len(g.outside))
+		}
+	}
+}
