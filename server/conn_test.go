@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol"
 	"klamm/protocol/batch"
@@ -297,5 +299,37 @@ func TestAnswersAreLeftToOthersWhereTheSocketIsFull(t *testing.T) {
 	_ = c.nc.(*net.TCPConn).SetWriteBuffer(1 << 20)
 	for i := range answers {
 		wantBytes(t, far, strings.Repeat(string(rune('a'+i%26)), size))
+	}
+}
+
+// What a client sends behind the answer of a fetch that waited, before it leaves, is handled, also when
+// the fetch is just being ended.
+func TestRequestBehindAnAnsweredFetchIsRead(t *testing.T) {
+	c, far := looseConn(t)
+	c.br = bufio.NewReader(flushingReader{c})
+	answer := filled("fetched")
+	c.expect(answer)
+	c.awaits(replica.NewWaiter(1, func() {}), time.Hour)
+	c.complete(answer, aside)
+	wantBytes(t, far, "fetched")
+	if _, err := far.Write([]byte("\x00\x00\x00\x04next")); err != nil {
+		t.Fatal(err)
+	}
+	_ = far.(*net.TCPConn).CloseWrite()
+	read := make(chan string, 1)
+	go func() {
+		b, err := c.next()
+		if err != nil {
+			read <- err.Error()
+			return
+		}
+		read <- string(b.B)
+	}()
+	for range 1000 {
+		runtime.Gosched() // it finds the end, and waits for the fetch
+	}
+	c.awaitsNothing()
+	if got := <-read; got != "next" {
+		t.Errorf("got %q", got)
 	}
 }

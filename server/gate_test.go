@@ -1,10 +1,13 @@
 package server
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"klamm/protocol"
 )
 
 // waits is when so many wait outside.
@@ -110,4 +113,44 @@ func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 			t.Fatalf("%d are inside, %d outside", g.inside, len(g.outside))
 		}
 	}
+}
+
+// A client that does not read its answers is waited for outside: inside it would keep others out.
+func TestGateIsNotHeldByWhoDoesNotRead(t *testing.T) {
+	b := runBroker(t)
+	b.topic("t", 1)
+	b.server.large = &gate{most: 1, patience: time.Hour}
+	produced(t, b.dial().ask(produce("t", 0, 1, batchOf(t, 50_000))))
+	rude := b.dial()
+	rude.alive()
+	for _, conn := range b.conns() {
+		_ = conn.nc.(*net.TCPConn).SetWriteBuffer(4096)
+	}
+	_ = rude.nc.(*net.TCPConn).SetReadBuffer(4096)
+	var all []byte
+	for range 5 {
+		all = append(all, rude.frame(fetch("t", 0, 0, 0, 1))...)
+		all = append(all, rude.frame(produce("t", 0, 1, batchOf(t, 40_000)))...)
+	}
+	go func() { _, _ = rude.nc.Write(all) }() // ends with the connection
+	log := func() int64 {
+		part, err := b.server.replicas.Partition(protocol.TopicPartition{Topic: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return part.HighWatermark()
+	}
+	eventually(t, "its answers fill the socket", func() bool {
+		for _, conn := range b.conns() {
+			conn.mu.Lock()
+			writing := conn.writing
+			conn.mu.Unlock()
+			if writing {
+				return true
+			}
+		}
+		return log() == 6 // or there is room for all of them
+	})
+	produced(t, b.dial().ask(produce("t", 0, 1, batchOf(t, 50_000))))
+	_ = rude.nc.Close()
 }
