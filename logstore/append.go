@@ -346,7 +346,9 @@ func (l *Log) rollLocked(nowMs int64) error {
 	if err := old.trim(); err != nil {
 		return l.dirError("truncate", old.path(logSuffix), err)
 	}
-	old.checked.add(span{old.trusted.Load(), old.size.Load()})
+	if err := old.believe(); err != nil {
+		return l.dirError("stat", old.path(logSuffix), err)
+	}
 	l.producers.mapEnd = base
 	if _, err := l.producers.takeSnapshot(l.fs, l.Dir(), false); err != nil {
 		return l.dirError("write", l.Dir(), err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"klamm/logstore/vfs"
 	"klamm/protocol/batch"
@@ -32,14 +33,16 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // since the segment was opened. What this process appended needs no reading at first: it
 // was checked when it came.
 //
-// What is found right once, and in a sealed segment what was appended, is believed for rotCheckMs. Then it is read again, when
-// somebody asks for it.
+// What is found right once, and what was appended to a segment that is sealed, is believed for
+// rotCheckMs, and only while nobody writes into the file. Then it is read again, when somebody
+// asks for it.
 type checked struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	spans  [8]span // of which the first n
-	n      int
-	rotten map[int64]bool // positions that were told of
+	modified time.Time // when the sealed file was last written
+	spans    [8]span   // of which the first n
+	n        int
+	rotten   map[int64]bool // positions that were told of
 }
 
 // span is a part of a file, in bytes; to is exclusive.
@@ -48,16 +51,28 @@ type span struct{ from, to int64 }
 // maxRotten bounds how many rotten places of one segment are told of.
 const maxRotten = 100
 
-// covers says whether all of a part was checked.
-func (c *checked) covers(p span) bool {
+// covers says whether all of a part was checked, and the file is as it was then. Who
+// still appends to the file does not say when it was modified.
+func (c *checked) covers(p span, modified time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !modified.IsZero() && !modified.Equal(c.modified) {
+		c.modified, c.n = modified, 0
+	}
 	for _, s := range c.spans[:c.n] {
 		if s.from <= p.from && p.to <= s.to {
 			return true
 		}
 	}
 	return false
+}
+
+// seal has what was appended believed, and what was checked before.
+func (c *checked) seal(appended span, modified time.Time) {
+	c.mu.Lock()
+	c.modified = modified
+	c.mu.Unlock()
+	c.add(appended)
 }
 
 // add notes that a part was checked. Of too many parts the smallest is forgotten.
@@ -110,15 +125,33 @@ func (c *checked) news(pos int64) bool {
 	return true
 }
 
+// believe has what this process appended to a segment that is sealed now not read again at once.
+func (s *segment) believe() error {
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.log.release()
+	modified, err := f.ModTime()
+	if err != nil {
+		return err
+	}
+	s.checked.seal(span{s.trusted.Load(), s.size.Load()}, modified)
+	return nil
+}
+
 // intact reads the batches of a part of segment i that was not checked yet, and
 // gives the end of those that are as they were written. Where the first is not,
 // that is an error.
 func (r *reader) intact(i int, s *segment, f vfs.File, part span) (end int64, err error) {
 	end = part.to
+	var modified time.Time
 	if i == len(r.view.segments)-1 {
 		part.to = min(part.to, s.trusted.Load())
+	} else if modified, err = f.ModTime(); err != nil {
+		return 0, err
 	}
-	if part.from >= part.to || s.checked.covers(part) {
+	if part.from >= part.to || s.checked.covers(part, modified) {
 		return end, nil
 	}
 	scan := openFrames(f, part.from, r.view.size(i), &recoverBuffers)

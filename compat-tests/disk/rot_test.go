@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -63,8 +64,17 @@ func rotSecondSegment(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt([]byte{0xff}, 25_000); err != nil { // values are small numbers
-		t.Fatal(err)
+	modified := func() time.Time {
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime()
+	}
+	for before := modified(); modified().Equal(before); { // the clock of such times ticks slowly
+		if _, err := f.WriteAt([]byte{0xff}, 25_000); err != nil { // values are small numbers
+			t.Fatal(err)
+		}
 	}
 	return files[1]
 }

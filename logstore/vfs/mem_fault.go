@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -121,6 +122,19 @@ func (m *Mem) SetHook(f func(Op)) {
 	m.faults.mu.Lock()
 	defer m.faults.mu.Unlock()
 	m.faults.hook = f
+}
+
+// Rot changes a file as a disk does that rots: nothing tells of it.
+func (m *Mem) Rot(path string, b []byte, off int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.findLocked(path)
+	if err != nil {
+		return pathError("rot", path, err)
+	}
+	rotten := memWrite{off: off, data: bytes.Clone(b)}
+	n.data, n.durable = rotten.apply(n.data), rotten.apply(n.durable)
+	return nil
 }
 
 // before calls the hook and says whether the operation is to fail.

@@ -199,6 +199,15 @@ func (f *memFile) Size() (int64, error) {
 	return int64(len(f.n.data)), nil
 }
 
+func (f *memFile) ModTime() (time.Time, error) {
+	if err := f.check("stat", false); err != nil {
+		return time.Time{}, err
+	}
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	return f.n.modTime, nil
+}
+
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {
 		return pathError("close", f.path, fs.ErrClosed)

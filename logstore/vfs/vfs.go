@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // FS is a disk. Paths are as package os takes them. Errors wrap the operating
@@ -58,6 +59,8 @@ type File interface {
 	// the disk does not, and never will: whoever read that would take it for stored.
 	DropCache()
 	Size() (int64, error)
+	// ModTime is when somebody last wrote into the file, as exactly as the file system says it.
+	ModTime() (time.Time, error)
 	Close() error
 	// OSFile gives the file of the operating system for sendfile; nil where
 	// there is none (Mem).

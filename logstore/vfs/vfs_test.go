@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Each disk passes the same table, so that what holds in the tests on Mem
@@ -192,7 +193,18 @@ var behaviour = []struct {
 		}
 		check(t, d.SyncDir(dir))
 		wantNames(t, d, dir, "f", "x")
-		st := must(d.Stat(dir + "/f"))(t)
+		f := must(d.Open(dir + "/f"))(t)
+		defer f.Close()
+		st, at := must(d.Stat(dir+"/f"))(t), must(f.ModTime())(t)
+		if !at.Equal(st.ModTime()) {
+			t.Fatalf("modified %v, says the file; %v, says its path", at, st.ModTime())
+		}
+		for start := time.Now(); !at.Before(must(f.ModTime())(t)); { // the clock of such times ticks slowly
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("the file does not say that it was written into")
+			}
+			wantN(t, 1)(f.WriteAt([]byte("x"), 0))
+		}
 		if st.Size() != 2 || st.IsDir() || st.Name() != "f" || st.ModTime().IsZero() {
 			t.Fatalf("stat %v", st)
 		}
