@@ -8,7 +8,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Builder makes batches. Its exported fields may be set until Build; NewBuilder
@@ -134,19 +133,17 @@ func compress(dst []byte, codec Codec, src []byte) ([]byte, error) {
 		}
 		err := z.Close()
 		return w.Bytes(), err
-	case Snappy:
-		return appendXerial(dst, src), nil
-	case LZ4:
-		w := bytes.NewBuffer(dst)
-		z := lz4.NewWriter(w)
-		if err := z.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)); err != nil {
+	case Snappy, LZ4:
+		p, err := newPacker(as(codec), dst, 0)
+		if err != nil {
 			return dst, err
 		}
-		if _, err := z.Write(src); err != nil {
+		defer p.release()
+		if _, err := p.Write(src); err != nil {
 			return dst, err
 		}
-		err := z.Close()
-		return w.Bytes(), err
+		err = p.close()
+		return p.out, err
 	case Zstd:
 		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 		if err != nil {

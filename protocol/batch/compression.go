@@ -84,13 +84,13 @@ func openGzip(strength int) (*gzip.Writer, error) {
 	return gzip.NewWriterLevel(nil, strength)
 }
 
-func openLZ4(strength int) (*lz4.Writer, error) {
-	level := lz4.Fast
+func openLZ4(strength int) *lz4Packer {
+	z := &lz4Packer{packBlock: new(lz4.CompressorCCompat).CompressBlock}
 	if strength > 0 {
-		level = lz4.CompressionLevel(1 << (8 + strength)) // lz4.Level1 to lz4.Level9
+		c := &lz4.CompressorHC{Level: lz4.CompressionLevel(1 << (8 + strength))} // lz4.Level1 to lz4.Level9
+		z.packBlock = c.CompressBlock
 	}
-	w := lz4.NewWriter(nil)
-	return w, w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.CompressionLevelOption(level))
+	return z
 }
 
 func openZstd(strength int) (*zstd.Encoder, error) {

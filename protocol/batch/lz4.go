@@ -25,6 +25,13 @@ const (
 	lz4Uncompressed    = 1 << 31
 )
 
+// lz4Header begins our own frames: independent blocks of up to 64 KB, no checksums of them.
+const (
+	lz4Header     = "\x04\x22\x4d\x18\x60\x40\x82"
+	lz4HeaderSize = len(lz4Header) // of all frames that do not tell the content's size
+	lz4BlockSize  = 64 << 10
+)
+
 const (
 	lz4Ratio      = 255       // the most that a byte of a block can expand to
 	smallLZ4Block = 256 << 10 // what a reader keeps room for
@@ -178,4 +185,29 @@ func (z *lz4Reader) uint32() (uint32, error) {
 	n := binary.LittleEndian.Uint32(z.src)
 	z.src = z.src[4:]
 	return n, nil
+}
+
+// lz4Packer packs blocks as Apache Kafka's producers and brokers do (Lz4BlockOutputStream), byte for byte where
+// nobody asks for a level.
+type lz4Packer struct {
+	packBlock func(src, dst []byte) (int, error)
+	room      [lz4BlockSize + lz4BlockSize/255 + 16]byte // the most that a block can become
+}
+
+// pack packs a block. It gives what stands before it, and the block's bytes, which are good until the next call.
+func (z *lz4Packer) pack(block []byte) (size uint32, packed []byte) {
+	n, err := z.packBlock(block, z.room[:])
+	if err != nil || n == 0 || n >= len(block) {
+		return uint32(len(block)) | lz4Uncompressed, block
+	}
+	return uint32(n), z.room[:n]
+}
+
+// breakLZ4Header gives the frame at the start of b the header checksum that
+// clients of magic 0 write and know: it covers the frame's magic number too
+// (KAFKA-3160, KIP-57).
+func breakLZ4Header(b []byte) {
+	if len(b) >= lz4HeaderSize {
+		b[lz4HeaderSize-1] = byte(xxhash32(b[:lz4HeaderSize-1]) >> 8)
+	}
 }

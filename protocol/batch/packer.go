@@ -9,7 +9,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // packer compresses what is written to it as it comes, so that the memory which
@@ -21,11 +20,11 @@ type packer struct {
 	out      []byte // the packed bytes are appended here
 	limit    int    // of out, 0 for none
 	writer   io.WriteCloser
-	block    []byte // snappy: not packed yet
+	block    []byte // snappy, lz4: not packed yet
 	packed   []byte // snappy: one block, packed
 
 	gzip *gzip.Writer
-	lz4  *lz4.Writer
+	lz4  *lz4Packer
 	zstd *zstd.Encoder
 }
 
@@ -55,8 +54,7 @@ func newPacker(c Compression, dst []byte, limit int) (*packer, error) {
 		p.gzip.Reset((*packedBytes)(p))
 		p.writer = p.gzip
 	case LZ4:
-		p.lz4.Reset((*packedBytes)(p))
-		p.writer = p.lz4
+		p.out = append(p.out, lz4Header...)
 	case Zstd:
 		p.zstd.Reset((*packedBytes)(p))
 		p.writer = p.zstd
@@ -74,7 +72,7 @@ func (p *packer) open() (err error) {
 	case Gzip:
 		p.gzip, err = openGzip(p.strength)
 	case LZ4:
-		p.lz4, err = openLZ4(p.strength)
+		p.lz4 = openLZ4(p.strength)
 	case Zstd:
 		p.zstd, err = openZstd(p.strength)
 	}
@@ -107,12 +105,15 @@ func (p *packer) Write(b []byte) (int, error) {
 	case p.codec == None:
 		return (*packedBytes)(p).Write(b)
 	}
-	n := len(b)
+	n, size := len(b), xerialBlockSize
+	if p.codec == LZ4 {
+		size = lz4BlockSize
+	}
 	for len(b) > 0 {
-		m := min(len(b), xerialBlockSize-len(p.block))
+		m := min(len(b), size-len(p.block))
 		p.block = append(p.block, b[:m]...)
 		b = b[m:]
-		if len(p.block) == xerialBlockSize {
+		if len(p.block) == size {
 			if err := p.flushBlock(); err != nil {
 				return 0, err
 			}
@@ -124,6 +125,13 @@ func (p *packer) Write(b []byte) (int, error) {
 func (p *packer) flushBlock() error {
 	if len(p.block) == 0 {
 		return nil
+	}
+	if p.codec == LZ4 {
+		size, packed := p.lz4.pack(p.block)
+		p.out = binary.LittleEndian.AppendUint32(p.out, size)
+		_, err := (*packedBytes)(p).Write(packed)
+		p.block = p.block[:0]
+		return err
 	}
 	p.packed = snappy.Encode(p.packed[:cap(p.packed)], p.block)
 	p.block = p.block[:0]
@@ -137,23 +145,15 @@ func (p *packer) close() error {
 	if p.writer != nil {
 		return p.writer.Close()
 	}
-	return p.flushBlock()
+	if err := p.flushBlock(); err != nil || p.codec != LZ4 {
+		return err
+	}
+	p.out = binary.LittleEndian.AppendUint32(p.out, 0) // ends the frame
+	return p.checkSize()
 }
 
 // release gives the packer back. What it wrote is the caller's.
 func (p *packer) release() {
 	p.out, p.block, p.writer = nil, p.block[:0], nil
 	packers[p.codec][p.strength].Put(p)
-}
-
-// lz4HeaderSize is the size of a frame's header without the content's size.
-const lz4HeaderSize = 7
-
-// breakLZ4Header gives the frame at the start of b the header checksum that
-// clients of magic 0 write and know: it covers the frame's magic number too
-// (KAFKA-3160, KIP-57).
-func breakLZ4Header(b []byte) {
-	if len(b) >= lz4HeaderSize {
-		b[lz4HeaderSize-1] = byte(xxhash32(b[:lz4HeaderSize-1]) >> 8)
-	}
 }

@@ -133,18 +133,3 @@ func plainSnappy(block []byte) bool {
 	}
 	return true
 }
-
-// appendXerial compresses src into the frames that Java reads.
-func appendXerial(dst, src []byte) []byte {
-	dst = append(dst, xerialMagic...)
-	dst = binary.BigEndian.AppendUint32(dst, 1)
-	dst = binary.BigEndian.AppendUint32(dst, 1)
-	for len(src) > 0 {
-		n := min(len(src), xerialBlockSize)
-		block := snappy.Encode(nil, src[:n])
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(block)))
-		dst = append(dst, block...)
-		src = src[n:]
-	}
-	return dst
-}

@@ -364,8 +364,8 @@ func TestSnappyInItsForms(t *testing.T) {
 	half := len(record) / 2
 	for name, src := range map[string][]byte{
 		"bare":        s2.EncodeSnappy(nil, record),
-		"framed":      appendXerial(nil, record),
-		"two streams": append(appendXerial(nil, record[:half]), appendXerial(nil, record[half:])...),
+		"framed":      mustCompress(t, Snappy, record),
+		"two streams": append(mustCompress(t, Snappy, record[:half]), mustCompress(t, Snappy, record[half:])...),
 	} {
 		if _, err := Validate(packed(Snappy, 1, src), open); err != nil {
 			t.Errorf("%s: %v", name, err)
