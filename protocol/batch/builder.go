@@ -1,13 +1,9 @@
 package batch
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
 // Builder makes batches. Its exported fields may be set until Build; NewBuilder
@@ -122,37 +118,16 @@ func (b *Builder) AppendTo(dst []byte) ([]byte, error) {
 // compress appends src to dst as the codec packs it, in the form that every
 // client reads.
 func compress(dst []byte, codec Codec, src []byte) ([]byte, error) {
-	switch codec {
-	case None:
-		return append(dst, src...), nil
-	case Gzip:
-		w := bytes.NewBuffer(dst)
-		z := gzip.NewWriter(w)
-		if _, err := z.Write(src); err != nil {
-			return dst, err
-		}
-		err := z.Close()
-		return w.Bytes(), err
-	case Snappy, LZ4:
-		p, err := newPacker(as(codec), dst, 0)
-		if err != nil {
-			return dst, err
-		}
-		defer p.release()
-		if _, err := p.Write(src); err != nil {
-			return dst, err
-		}
-		err = p.close()
-		return p.out, err
-	case Zstd:
-		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			return dst, err
-		}
-		defer z.Close()
-		return z.EncodeAll(src, dst), nil
+	p, err := newPacker(as(codec), dst, 0)
+	if err != nil {
+		return dst, err
 	}
-	return dst, &CodecError{Codec: codec}
+	defer p.release()
+	if _, err := p.Write(src); err != nil {
+		return dst, err
+	}
+	err = p.close()
+	return p.out, err
 }
 
 func appendField(dst, field []byte) []byte {
