@@ -367,7 +367,7 @@ func syncCached(file *cachedFile) error {
 		return err
 	}
 	defer file.release()
-	return f.Sync()
+	return syncOpen(f)
 }
 
 func (c *futureLog) copyTxnIndex(src *segment) error {

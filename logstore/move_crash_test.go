@@ -160,6 +160,36 @@ func TestDiskFailsWhileALogMoves(t *testing.T) {
 	}
 }
 
+// TestCopyWhoseSyncFailedIsCopiedAgain has each sync of a copy's files fail, the process start again, and the machine
+// crash once the log has moved. What only memory held was taken for copied, and gone after the crash.
+func TestCopyWhoseSyncFailedIsCopiedAgain(t *testing.T) {
+	copies := func(op vfs.Op) bool { return strings.Contains(op.Path, "-future/") }
+	for nth, failed := 1, true; failed; nth++ {
+		m := newMoving(t, nil)
+		m.write(30)
+		must(t, m.l.Flush(m.l.EndOffset()))
+		stop := m.disk.Fail(vfs.Rule{Kind: vfs.OpSync, Nth: nth, Err: syscall.EIO, Only: copies})
+		m.moveTo("/b")
+		awaitMove(m.s, m.tp)
+		stop()
+		if failed = m.s.Dirs()[1].Err != nil; !failed && nth < 10 {
+			t.Fatalf("sync %d of a copy did not fail", nth)
+		}
+		_ = m.s.Close(t.Context())
+
+		m.open(m.disk, nil)
+		awaitMove(m.s, m.tp)
+		m.check("/b")
+		must(t, m.l.Flush(m.l.EndOffset()))
+		crashed := m.disk.CrashClone(uint64(nth))
+		closeStore(t, m.s)
+
+		m.open(crashed, nil)
+		m.check("/b")
+		closeStore(t, m.s)
+	}
+}
+
 func failMove(t *testing.T, dir string, kind vfs.OpKind, cause error, nth int, on bool) int {
 	t.Helper()
 	what := fmt.Sprintf("%s %s nth %d (from then on: %v): %v", dir, kind, nth, on, cause)
