@@ -323,7 +323,7 @@ func (l *Log) publishLocked(active *segment, size int64) {
 	}
 	l.producers.mapEnd = st.end
 	l.bytesAppended.Add(st.bytes)
-	l.unflushedSince.CompareAndSwap(-1, st.nowMs)
+	l.unflushed(st.nowMs)
 	l.pub.Lock()
 	l.view.end, l.view.last = st.end, pos
 	l.pub.Unlock()

@@ -99,28 +99,35 @@ func (s *Store) every(firstMs, intervalMs int64, task func()) {
 	})
 }
 
-// eachLog calls f for every usable log that is meant, until the Store is closed. What it
-// answers of the disk takes the log's directory offline. meant may be nil; it is called
-// with the Store locked and must not wait.
-func (s *Store) eachLog(what string, meant func(*partition) bool, f func(*Log) error) {
+// usable lists the usable logs that are meant; nil means all. meant is called with the
+// Store locked and must not wait.
+func (s *Store) usable(meant func(*partition) bool) (list []*partition) {
 	s.mu.Lock()
-	var list []*partition
+	defer s.mu.Unlock()
 	for _, p := range s.logs {
 		if p.usableLocked() && (meant == nil || meant(p)) {
 			list = append(list, p)
 		}
 	}
-	s.mu.Unlock()
+	return list
+}
+
+// eachLog calls f for each log of a list, until the Store is closed. What it
+// answers of the disk takes the log's directory offline.
+func (s *Store) eachLog(list []*partition, what string, f func(*partition) error) {
 	for _, p := range list {
-		select {
-		case <-s.stop:
+		if s.isClosing() {
 			return
-		default:
 		}
-		if err := f(p.log); err != nil && !errors.Is(err, ErrClosed) {
-			s.log.Warn(what+" failed", "partition", p.tp.String(), "error", err)
-			s.logFailed(p.dir, err)
-		}
+		s.failedAt(what, p, f(p))
+	}
+}
+
+// failedAt is told what became of a task for one log.
+func (s *Store) failedAt(task string, p *partition, err error) {
+	if err != nil && !errors.Is(err, ErrClosed) {
+		s.log.Warn(task+" failed", "partition", p.tp.String(), "error", err)
+		s.logFailed(p.dir, err)
 	}
 }
 
@@ -147,8 +154,12 @@ func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
 }
 
 func (s *Store) checkpointAll(name string) {
+	if name == highWatermarkCheckpoint && !s.notices.highWatermarks.Swap(false) {
+		return // it is written often, and asking each log costs an idle broker most of its time
+	}
 	for _, d := range s.online() {
 		if err := s.writeCheckpoint(d, name); err != nil {
+			s.notices.highWatermarkMoved()
 			s.log.Warn("checkpoint is not written", "error", err)
 			s.logFailed(d, err)
 		}
@@ -241,25 +252,23 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 	return start, start > v.segments[0].base
 }
 
-// retain deletes old segments.
-func (s *Store) retain() { s.retainLogs(false) }
+// retain deletes old segments. Of partitions that nobody has asked for since the start the
+// topic's configuration is not known: the one that they are loaded with may not be theirs, and
+// deletes nothing.
+func (s *Store) retain() { s.retainLogs(s.usable(func(p *partition) bool { return p.wanted })) }
 
-// retainLogs deletes old segments, of all logs or of compacted ones alone: all logs'
-// starts are made durable in between, which a full disk may refuse; deleting is what
-// helps then.
-func (s *Store) retainLogs(compactedOnly bool) {
+// retainLogs deletes old segments of these logs: all logs' starts are made durable in between, which a
+// full disk may refuse; deleting is what helps then.
+func (s *Store) retainLogs(list []*partition) {
 	// What one Expire finds must not be deleted before its own checkpoint is written.
 	s.retaining.Lock()
 	defer s.retaining.Unlock()
 	nowMs := s.deletionMs()
-	expired := map[*Log]bool{}
-	// Of partitions that nobody has asked for since the start the topic's configuration is not
-	// known: the one that they are loaded with may not be theirs, and deletes nothing.
-	meant := func(p *partition) bool { return p.wanted && (!compactedOnly || p.log.compact.Load()) }
-	s.eachLog("retention", meant, func(l *Log) error {
-		moved, err := l.Expire(nowMs)
+	var expired []*partition
+	s.eachLog(list, "retention", func(p *partition) error {
+		moved, err := p.log.Expire(nowMs)
 		if moved {
-			expired[l] = true
+			expired = append(expired, p)
 		}
 		return err
 	})
@@ -267,33 +276,20 @@ func (s *Store) retainLogs(compactedOnly bool) {
 		return
 	}
 	s.checkpointAll(startOffsetCheckpoint)
-	s.eachLog("retention", func(p *partition) bool { return expired[p.log] }, func(l *Log) error {
-		segments, bytes, err := l.DeleteExpired()
+	s.eachLog(expired, "retention", func(p *partition) error {
+		segments, bytes, err := p.log.DeleteExpired()
 		if segments > 0 {
-			s.log.Info("old segments deleted", "partition", l.Partition().String(), "segments", segments, "bytes", bytes)
+			s.log.Info("old segments deleted", "partition", p.tp.String(), "segments", segments, "bytes", bytes)
 		}
 		return err
-	})
-}
-
-// flushDue makes durable what waits for longer than flush.ms, and notices logs
-// that have failed.
-func (s *Store) flushDue() {
-	nowMs := s.o.Clock().UnixMilli()
-	due := func(p *partition) bool { return p.log.FlushDue(nowMs) || p.log.Err() != nil }
-	s.eachLog("flush", due, func(l *Log) error {
-		if err := l.Err(); err != nil {
-			return err
-		}
-		return l.Flush(l.EndOffset())
 	})
 }
 
 // expireProducers forgets producers that have been silent for too long.
 func (s *Store) expireProducers() {
 	nowMs := s.deletionMs()
-	s.eachLog("expiry of producers", nil, func(l *Log) error {
-		l.ExpireProducers(nowMs)
+	s.eachLog(s.usable(nil), "expiry of producers", func(p *partition) error {
+		p.log.ExpireProducers(nowMs)
 		return nil
 	})
 }

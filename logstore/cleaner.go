@@ -150,7 +150,7 @@ func (c *cleanerCrew) run(work *cleanerWork) {
 			work.keys.slots, work.read, work.out = nil, nil, nil
 			wait = work.backoff
 		}
-		c.s.retainLogs(true) // as Apache's cleaner does at each round
+		c.s.retainLogs(c.s.compacting()) // as Apache's cleaner does at each round
 		timer.Reset(wait)
 	}
 }
@@ -288,23 +288,36 @@ func (c *cleaner) letGo(l *Log) {
 
 // compacted lists the logs that are to be compacted and can be, of those whose
 // topic's configuration is known.
-func (s *Store) compacted() []*partition {
-	s.mu.Lock()
-	var list []*partition
-	for _, p := range s.logs {
-		if p.wanted && p.usableLocked() {
+func (s *Store) compacted() (list []*partition) {
+	for _, p := range s.compacting() {
+		if !p.log.uncleanable.Load() && !p.log.moving.Load() && p.log.Err() == nil {
 			list = append(list, p)
 		}
 	}
-	s.mu.Unlock()
-	n := 0
-	for _, p := range list {
-		if p.log.compact.Load() && !p.log.uncleanable.Load() && !p.log.moving.Load() && p.log.Err() == nil {
-			list[n] = p
-			n++
+	return list
+}
+
+// compacting lists the logs with cleanup.policy=compact that are usable, of those whose topic's
+// configuration is known.
+func (s *Store) compacting() (list []*partition) {
+	logs := s.notices.compacted()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range logs {
+		p := s.logs[l.tp]
+		if p != nil && !p.isReady() {
+			continue
+		}
+		switch {
+		case p == nil || p.log != l:
+			s.notices.forgetCompacted(l, true)
+		case !l.compact.Load():
+			s.notices.forgetCompacted(l, false)
+		case p.wanted && p.usableLocked():
+			list = append(list, p)
 		}
 	}
-	return list[:n]
+	return list
 }
 
 // throttle bounds the bytes per second of all threads together.

@@ -35,6 +35,7 @@ func (s *Store) Delete(tp protocol.TopicPartition) error {
 	renamed, err := s.renameDeleted(p)
 	s.mu.Lock()
 	delete(s.logs, tp)
+	s.notices.highWatermarkMoved()
 	if err == nil && renamed != "" {
 		s.addRemovalLocked(p.dir, []string{renamed}, s.defaults.FileDeleteDelayMs)
 	}

@@ -372,7 +372,9 @@ func (l *Log) failWith(err error) {
 	if errors.As(err, &dirErr) {
 		e.Path, e.Op, e.Err = dirErr.Path, dirErr.Op, dirErr.Err
 	}
-	l.failed.CompareAndSwap(nil, e)
+	if l.failed.CompareAndSwap(nil, e) {
+		l.notices.look(l)
+	}
 }
 
 // ReportFailure is for who gets an error from a Log: one of the disk takes the

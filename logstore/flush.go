@@ -104,7 +104,7 @@ func (l *Log) syncFiles(closing bool) error {
 			err = l.syncSnapshot(v.segments[i+1].base)
 		}
 		if err != nil {
-			l.unflushedSince.CompareAndSwap(-1, since)
+			l.unflushed(since)
 			if _, failed := errors.AsType[*syncError](err); !failed && passes(err) {
 				return l.dirError("sync", s.path(logSuffix), err)
 			}
@@ -113,7 +113,7 @@ func (l *Log) syncFiles(closing bool) error {
 	}
 	if unnamed {
 		if err := l.syncDir(); err != nil {
-			l.unflushedSince.CompareAndSwap(-1, since)
+			l.unflushed(since)
 			return err
 		}
 		for _, s := range v.segments {

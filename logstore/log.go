@@ -40,6 +40,7 @@ type Log struct {
 	remove     func(paths []string, delayMs int64)
 	logger     *slog.Logger
 	readFailed func(error)
+	notices    *notices     // never nil
 	full       *atomic.Bool // Options.Full, never nil; changed with mu and cleaning held, when the log moves
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
@@ -150,6 +151,8 @@ type Options struct {
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
+	// notices is what the log tells its Store; nil for one without.
+	notices *notices
 	// Settle makes durable that the directory is there, with what else than segments is in it. It is
 	// called before the first record of a log that never had one, which is refused where it fails. nil for nothing.
 	Settle func() error
@@ -168,10 +171,13 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
-		cleanedToLowered: o.CleanedToLowered, full: o.Full, settle: o.Settle,
+		cleanedToLowered: o.CleanedToLowered, full: o.Full, settle: o.Settle, notices: o.notices,
 	}
 	if l.readFailed = o.ReadFailed; l.readFailed == nil {
 		l.readFailed = func(error) {}
+	}
+	if l.notices == nil {
+		l.notices = new(notices)
 	}
 	if l.full == nil {
 		l.full = new(atomic.Bool)
@@ -279,7 +285,9 @@ func (l *Log) HighWatermark() int64 { return l.highWatermark.Load() }
 func (l *Log) SetHighWatermark(hw int64) int64 {
 	start, end := l.Offsets()
 	hw = max(start, min(hw, end))
-	l.highWatermark.Store(hw)
+	if l.highWatermark.Swap(hw) != hw {
+		l.notices.highWatermarkMoved()
+	}
 	return hw
 }
 
@@ -295,7 +303,12 @@ func (l *Log) configureLocked(c Config) {
 	l.interval.Store(c.IndexIntervalBytes)
 	l.flushMessages.Store(c.FlushMessages)
 	l.flushMs.Store(c.FlushMs)
-	l.compact.Store(c.Compact)
+	if l.flushesByTime() {
+		l.notices.look(l)
+	}
+	if l.compact.Store(c.Compact); c.Compact {
+		l.notices.compact(l)
+	}
 }
 
 // Config gives the configuration.
@@ -411,6 +424,7 @@ func (l *Log) syncDir() error {
 func (l *Log) fail(op, path string, err error) error {
 	e := &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err, Sticky: true}
 	if l.failed.CompareAndSwap(nil, e) {
+		l.notices.look(l)
 		l.logger.Error("log stops taking writes", "op", op, "path", path, "err", err)
 	}
 	return l.failed.Load()

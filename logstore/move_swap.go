@@ -64,6 +64,7 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	m.p.dropMoveLocked()
 	p := &partition{tp: m.p.tp, dir: m.to, path: live, ready: m.p.ready, log: l, topicID: m.p.topicID, wanted: m.p.wanted, gone: m.p.gone}
 	s.logs[p.tp] = p
+	s.notices.highWatermarkMoved()
 	if left == nil {
 		s.addRemovalLocked(m.p.dir, []string{gone}, l.config.FileDeleteDelayMs)
 	}

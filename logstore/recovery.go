@@ -103,7 +103,7 @@ func (r *recoverer) open() error {
 	}
 	r.recoveryPoint.Store(max(point, 0))
 	if point < r.end {
-		r.unflushedSince.Store(r.o.NowMs)
+		r.unflushed(r.o.NowMs)
 	}
 	if r.o.Compacted && r.o.CleanedTo > start && r.o.CleanedTo <= r.end {
 		r.cleanedTo.Store(r.o.CleanedTo)

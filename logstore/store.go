@@ -174,6 +174,7 @@ type Store struct {
 	mover       mover
 	steady      steadyTime
 	cleaner     cleaner
+	notices     notices
 	retaining   sync.Mutex    // held by who deletes old segments; before all other locks
 	stop        chan struct{} // closed to end the background
 	wakeRemoval chan struct{} // capacity 1

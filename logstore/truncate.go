@@ -106,6 +106,7 @@ func (l *Log) endMovedLocked(end int64) {
 	l.hints.clear()
 	l.pendingStart.Store(0)
 	l.highWatermark.Store(max(l.view.start, min(l.highWatermark.Load(), end)))
+	l.notices.highWatermarkMoved()
 	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), end))
 	if sealed := l.unsyncedSealed.Load(); sealed >= l.view.active().base {
 		l.unsyncedSealed.Store(-1)
