@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -150,19 +151,55 @@ func stream(b []byte, h *Header, window int) (records []Record, err error) {
 func FuzzQuick(f *testing.F) {
 	f.Add(sample(f, None, 3)[HeaderSize:])
 	f.Add([]byte{0x80, 0x80, 0x01, 0, 0, 0, 1, 1, 0})
-	f.Fuzz(func(t *testing.T, w []byte) {
-		for _, read := range []func([]byte) (glance, int){usual, quick} {
-			g, size := read(w)
-			if size == 0 {
-				continue
-			}
-			c := cursor{win: w, pulled: int64(len(w)), limit: math.MaxInt64}
-			r, err := c.readRecord(&Header{})
-			if err != nil || int(c.at()) != size || r.TimestampDelta != g.timestampDelta || r.OffsetDelta != g.offsetDelta || (r.Key == nil) != g.nullKey {
-				t.Fatalf("quickly %+v in %d bytes, the cursor %+v in %d bytes, %v", g, size, r, c.at(), err)
-			}
+	f.Fuzz(checkQuick)
+}
+
+// TestQuickSeesEveryWrongByte changes each byte of usual records to each value.
+func TestQuickSeesEveryWrongByte(t *testing.T) {
+	b := NewBuilder(None)
+	for i, key := range [][]byte{[]byte("key"), nil, bytes.Repeat([]byte("k"), 70)} {
+		b.Add(int64(100*i), key, []byte("a value"))
+	}
+	for _, length := range []int{0, 3, 70, 200} {
+		b.Add(0, nil, bytes.Repeat([]byte{0}, length)) // a wrong length finds a plausible number of headers
+	}
+	records := build(t, b)[HeaderSize:]
+	for at := range records {
+		for value := range 256 {
+			w := slices.Clone(records)
+			w[at] = byte(value)
+			checkQuick(t, w)
 		}
-	})
+		checkQuick(t, records[:at])
+	}
+}
+
+func checkQuick(t *testing.T, w []byte) {
+	t.Helper()
+	c := cursor{win: w, pulled: int64(len(w)), limit: math.MaxInt64}
+	if g, size := quick(w); size > 0 {
+		r, err := c.readRecord(&Header{})
+		if err != nil || int(c.at()) != size || r.TimestampDelta != g.timestampDelta || r.OffsetDelta != g.offsetDelta || (r.Key == nil) != g.nullKey {
+			t.Fatalf("%x: quickly %+v in %d bytes, the cursor %+v in %d bytes, %v", w, g, size, r, c.at(), err)
+		}
+	}
+	const base = 10_000
+	c = cursor{win: w, pulled: int64(len(w)), limit: math.MaxInt64}
+	ok := allowed{base: base, from: base - 1000, to: base + 1000, keyRequired: len(w)%2 == 0}
+	passed := usual(w, 0, 100, ok, run{maxTimestamp: NoTimestamp})
+	seen := run{maxTimestamp: NoTimestamp}
+	for ; seen.records < passed.records; seen.records++ {
+		r, err := c.readRecord(&Header{BaseTimestamp: base})
+		if err != nil || r.OffsetDelta != seen.records || r.Timestamp < ok.from || r.Timestamp > ok.to || r.Key == nil && ok.keyRequired {
+			t.Fatalf("%x: %d of %d records passed over: %+v, %v", w, seen.records, passed.records, r, err)
+		}
+		if r.Timestamp > seen.maxTimestamp {
+			seen.maxTimestamp, seen.maxAt = r.Timestamp, seen.records
+		}
+	}
+	if seen.size = int(c.at()); seen != passed {
+		t.Fatalf("%x: passed over %+v, the cursor %+v", w, passed, seen)
+	}
 }
 
 func FuzzParseHeader(f *testing.F) {

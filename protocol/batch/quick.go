@@ -2,69 +2,109 @@ package batch
 
 import "encoding/binary"
 
+// run is a sequence of records at the start of a window.
+type run struct {
+	records      int32
+	size         int // bytes
+	maxTimestamp int64
+	maxAt        int32 // the number of the first record with it
+}
+
+// allowed is what a record must keep to be passed over without another look.
+type allowed struct {
+	base, from, to int64 // the batch's base timestamp, and the lowest and highest of a record
+	keyRequired    bool
+}
+
+// usual passes over records that are what most are and that there is nothing to say about: of 16 bytes or
+// more with numbers of one or two bytes, no headers, the offset deltas from first on in order, and allowed. It
+// stops at any other, good or bad, for the cursor to look at, and sees in a record what that sees.
+//
+// It is one loop since a batch of many small records takes as long for this as for its checksum: what comes
+// before a key is loaded once, as x, and each number taken out of its low end: seven bits, or fourteen where the
+// highest bit of the first byte says so. The lowest bit of a number is its sign.
+func usual(w []byte, first, below int32, ok allowed, r run) run {
+	at, number := 0, first
+	for ; at+16 <= len(w) && number < below; number++ {
+		x := binary.LittleEndian.Uint64(w[at:])
+		i, n := at+1, x&0x7f // the record's length
+		if x&0x80 != 0 {
+			i, n, x = at+2, n|x>>1&0x3f80, x>>8
+			if x&0x80 != 0 {
+				break
+			}
+		}
+		end := i + int(n>>1)
+		if n&1 != 0 || end > len(w) {
+			break
+		}
+		x >>= 16 // the attributes are passed over
+		delta := x & 0x7f
+		if x&0x80 != 0 {
+			i, delta, x = i+1, delta|x>>1&0x3f80, x>>8
+			if x&0x80 != 0 {
+				break
+			}
+		}
+		timestamp := ok.base + (int64(delta>>1) ^ -int64(delta&1))
+		if timestamp < ok.from || timestamp > ok.to {
+			break
+		}
+		x >>= 8
+		n = x & 0x7f
+		if x&0x80 != 0 {
+			i, n, x = i+1, n|x>>1&0x3f80, x>>8
+			if x&0x80 != 0 {
+				break
+			}
+		}
+		if n != uint64(number)<<1 { // the offset delta
+			break
+		}
+		i, x = i+4, x>>8
+		n = x & 0x7f // the key's length, whose second byte may be behind what was loaded
+		if x&0x80 != 0 {
+			if n |= uint64(w[i]) << 7 & 0x3f80; w[i]&0x80 != 0 {
+				break
+			}
+			i++
+		}
+		if n&1 == 0 {
+			i += int(n >> 1)
+		} else if ok.keyRequired {
+			break
+		}
+		if i+2 > end {
+			break
+		}
+		n = uint64(w[i]) // the value's length
+		if i++; n&0x80 != 0 {
+			n = n&0x7f | uint64(w[i])<<7
+			if i++; n&0x4000 != 0 {
+				break
+			}
+		}
+		if n&1 == 0 {
+			i += int(n >> 1)
+		}
+		if i+1 != end || w[i] != 0 { // no headers
+			break
+		}
+		if timestamp > r.maxTimestamp {
+			r.maxTimestamp, r.maxAt = timestamp, number
+		}
+		at = end
+	}
+	r.records, r.size = number-first, at
+	return r
+}
+
 // glance is what Validate wants of a record.
 type glance struct {
 	timestampDelta int64
 	offsetDelta    int32
 	nullKey        bool
 }
-
-// usual reads what most records are: 16 bytes or more with numbers of one or two bytes and no
-// headers. Like quick it gives 0 for any other, and it sees the same. What comes before the key
-// is looked at in a register: a batch of many small records takes as long for that as for its checksum.
-func usual(w []byte) (g glance, size int) {
-	if len(w) < 16 {
-		return g, 0
-	}
-	x := binary.LittleEndian.Uint64(w)
-	n, x, at, ok := two(x, 0)
-	if !ok {
-		return g, 0
-	}
-	end := at + zigzag(n)
-	x >>= 8 // the attributes
-	timestampDelta, x, at, ok := two(x, at+1)
-	if !ok {
-		return g, 0
-	}
-	offsetDelta, _, at, ok := two(x, at)
-	if !ok || end > len(w) || at+2 > end {
-		return g, 0
-	}
-	w = w[:end]
-	g.timestampDelta, g.offsetDelta = int64(zigzag(timestampDelta)), int32(zigzag(offsetDelta))
-	for field := range 2 {
-		if at < 0 || at+2 > len(w) {
-			return g, 0
-		}
-		n, _, at, ok = two(uint64(w[at])|uint64(w[at+1])<<8, at)
-		if !ok {
-			return g, 0
-		}
-		length := zigzag(n)
-		if length < 0 {
-			g.nullKey = g.nullKey || field == 0
-			length = 0
-		}
-		at += length
-	}
-	if at != end-1 || at < 0 || at >= len(w) || w[at] != 0 { // no headers
-		return g, 0
-	}
-	return g, end
-}
-
-// two takes a number of one or two bytes from the low end of x, and gives it as it is
-// written, what is left of x, and where in the record that is.
-func two(x uint64, at int) (n, rest uint64, end int, ok bool) {
-	if x&0x80 == 0 {
-		return x & 0x7f, x >> 8, at + 1, true
-	}
-	return x&0x7f | x>>1&0x3f80, x >> 16, at + 2, x&0x8000 == 0
-}
-
-// zigzag is the signed number that is written so.
-func zigzag(u uint64) int { return int(u>>1) ^ -int(u&1) }
 
 // quick reads a record that lies whole at the start of w, with numbers of at most
 // 4 bytes: nearly every record there is. It gives the record's size, or 0 for any

@@ -207,17 +207,14 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 	}
 	info.MaxTimestamp, info.MaxTimestampDelta = NoTimestamp, 0
 	var faults recordFaults
-	from, to := r.allowed(h)
-	for i := range h.Count {
+	ok := r.allowed(h)
+	for i := int32(0); i < h.Count; i++ {
 		if into == nil {
-			g, size := usual(c.win)
-			timestamp := h.BaseTimestamp + g.timestampDelta
-			if size > 0 && g.offsetDelta == i && timestamp >= from && timestamp <= to && !(g.nullKey && r.KeyRequired) {
-				c.win = c.win[size:]
-				if timestamp > info.MaxTimestamp {
-					info.MaxTimestamp, info.MaxTimestampDelta = timestamp, i
-				}
-				continue
+			passed := usual(c.win, i, h.Count, ok, run{maxTimestamp: info.MaxTimestamp, maxAt: info.MaxTimestampDelta})
+			info.MaxTimestamp, info.MaxTimestampDelta = passed.maxTimestamp, passed.maxAt
+			c.win = c.win[passed.size:]
+			if i += passed.records; i == h.Count {
+				break
 			}
 		}
 		var g glance
@@ -257,21 +254,24 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 
 // allowed gives timestamps that the rules have nothing against, of records that are no
 // others: a record without a time, or of a batch with the time of its append, is looked at one by one.
-func (r *Rules) allowed(h *Header) (from, to int64) {
+func (r *Rules) allowed(h *Header) allowed {
+	ok := allowed{base: h.BaseTimestamp, keyRequired: r.KeyRequired}
 	switch {
 	case h.LogAppendTime():
-		return 1, 0
+		ok.from, ok.to = 1, 0
 	case r.LogAppendTime:
-		return NoTimestamp + 1, math.MaxInt64
+		ok.from, ok.to = NoTimestamp+1, math.MaxInt64
+	default:
+		ok.from, ok.to = r.NowMs-r.TimestampBeforeMaxMs, r.NowMs+r.TimestampAfterMaxMs
+		if ok.from > r.NowMs {
+			ok.from = NoTimestamp + 1
+		}
+		if ok.to < r.NowMs {
+			ok.to = math.MaxInt64
+		}
+		ok.from = max(ok.from, NoTimestamp+1)
 	}
-	from, to = r.NowMs-r.TimestampBeforeMaxMs, r.NowMs+r.TimestampAfterMaxMs
-	if from > r.NowMs {
-		from = NoTimestamp + 1
-	}
-	if to < r.NowMs {
-		to = math.MaxInt64
-	}
-	return max(from, NoTimestamp+1), to
+	return ok
 }
 
 // glance passes over the next record and gives what Validate wants of it.

@@ -133,12 +133,9 @@ func TestUsualReadsWhatProducersSend(t *testing.T) {
 		b.Add(int64(5*i), []byte("key"), bytes.Repeat([]byte("v"), 8*i))
 	}
 	w := build(t, b)[HeaderSize:]
-	for i := range 999 {
-		g, size := usual(w)
-		if size == 0 || g != (glance{timestampDelta: int64(5 * i), offsetDelta: int32(i)}) {
-			t.Fatalf("record %d: %+v in %d bytes", i, g, size)
-		}
-		w = w[size:]
+	got := usual(w, 0, 1000, allowed{to: 1 << 40}, run{maxTimestamp: NoTimestamp})
+	if got != (run{records: 1000, size: len(w), maxTimestamp: 4995, maxAt: 999}) {
+		t.Fatalf("%+v of %d bytes", got, len(w))
 	}
 }
 
