@@ -13,6 +13,10 @@ import (
 // readers is the connections of catch-up.
 const readers = 4
 
+// catchUpTimes is how often catch-up reads all that was written in a round: once is over in half a second, and CPU time
+// comes in steps of 10 ms.
+const catchUpTimes = 4
+
 // fetchBytes is asked for of a partition at once.
 const fetchBytes = 1 << 20
 
@@ -22,6 +26,7 @@ type catchUp struct {
 	partitions   int
 	segmentBytes int  // 0: as the broker has it
 	random       bool // from offsets at random instead of one after the other
+	times        int  // all that was written is read so often
 }
 
 func (c catchUp) open(ctx context.Context, s *subject) (*session, error) {
@@ -55,20 +60,24 @@ func (c catchUp) fetching(s *subject, f *filled) replay.Fetching {
 			each := int64(f.batchRecords)
 			from, to = f.end/each*int64(i)/readers*each, f.end/each*int64(i+1)/readers*each
 		}
-		next := inOrder(from, to)
+		next := inOrder(from, to, c.times)
 		if c.random {
-			next = atRandom(from, to, max(1, int(s.volume/fetchBytes/readers)), rand.New(rand.NewPCG(uint64(i), 1)))
+			next = atRandom(from, to, max(1, c.times*int(s.volume/fetchBytes/readers)), rand.New(rand.NewPCG(uint64(i), 1)))
 		}
 		r.Readings = append(r.Readings, replay.Reading{Partition: int32(i % c.partitions), Next: next})
 	}
 	return r
 }
 
-// inOrder reads from one offset up to another.
-func inOrder(from, to int64) func(offset, records int64) (int64, bool) {
+// inOrder reads from one offset up to another, so many times.
+func inOrder(from, to int64, times int) func(offset, records int64) (int64, bool) {
 	return func(offset, records int64) (int64, bool) {
 		next := max(from, offset+records)
-		return next, next < to
+		if next >= to {
+			next = from
+			times--
+		}
+		return next, times > 0 && from < to
 	}
 }
 
@@ -122,7 +131,7 @@ func warm(ctx context.Context, t target, volume int64) error {
 			return err
 		}
 		s := &subject{target: t}
-		if _, err := replay.Fetch(ctx, catchUp{partitions: readers}.fetching(s, f)); err != nil {
+		if _, err := replay.Fetch(ctx, catchUp{partitions: readers, times: 1}.fetching(s, f)); err != nil {
 			return err
 		}
 		if err := t.dropTopic(ctx, f.topic); err != nil {

@@ -243,17 +243,20 @@ func TestASampleIsPerGigabyteAndPerMillion(t *testing.T) {
 }
 
 func TestReadersCoverWhatTheyAreToRead(t *testing.T) {
-	next := inOrder(64, 192)
+	next := inOrder(64, 192, 2)
 	var asked []int64
 	for offset, more := next(0, 0); more; offset, more = next(offset, 64) {
 		asked = append(asked, offset)
 	}
-	if !slices.Equal(asked, []int64{64, 128}) {
+	if !slices.Equal(asked, []int64{64, 128, 64, 128}) {
 		t.Errorf("%v", asked)
+	}
+	if _, more := inOrder(64, 64, 2)(0, 0); more {
+		t.Error("nothing is read")
 	}
 	f := &filled{batchRecords: 64, end: 64 * 10}
 	var from []int64
-	for _, r := range (catchUp{partitions: 1}).fetching(&subject{target: &limitProcess{}}, f).Readings {
+	for _, r := range (catchUp{partitions: 1, times: 1}).fetching(&subject{target: &limitProcess{}}, f).Readings {
 		first, _ := r.Next(0, 0)
 		from = append(from, first)
 	}

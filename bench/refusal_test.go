@@ -40,7 +40,7 @@ func TestARefusalEndsTheRun(t *testing.T) {
 	if _, err := replay.Produce(t.Context(), producing); !errors.Is(err, kerr.CorruptMessage) {
 		t.Errorf("producing what is corrupt: %v", err)
 	}
-	fetching := replay.Fetching{Addr: b.addr(), Topic: "there", MaxBytes: fetchBytes, BatchBytes: len(batch), BatchRecords: 1, Readings: []replay.Reading{{Next: inOrder(1000, 1001)}}}
+	fetching := replay.Fetching{Addr: b.addr(), Topic: "there", MaxBytes: fetchBytes, BatchBytes: len(batch), BatchRecords: 1, Readings: []replay.Reading{{Next: inOrder(1000, 1001, 1)}}}
 	if _, err := replay.Fetch(t.Context(), fetching); !errors.Is(err, kerr.OffsetOutOfRange) {
 		t.Errorf("fetching past the end: %v", err)
 	}
