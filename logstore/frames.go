@@ -119,7 +119,7 @@ func (s *frames) bytes(pos, n int64) ([]byte, error) {
 	if from >= 0 && from+n <= int64(len(s.have)) {
 		return s.have[from : from+n], nil
 	}
-	want := min(max(n, int64(len(*s.buf))), s.limit-pos)
+	want := min(max(n, s.chunk()), s.limit-pos)
 	if int64(len(*s.buf)) < want {
 		*s.buf = make([]byte, want)
 	}
@@ -133,6 +133,16 @@ func (s *frames) bytes(pos, n int64) ([]byte, error) {
 	}
 	s.have, s.bufAt = (*s.buf)[:got], pos
 	return s.have[:n], nil
+}
+
+// chunk is how much is read at once. Who looks for a place among large batches needs their headers alone: all
+// else that is read then is brought from memory for nothing.
+func (s *frames) chunk() int64 {
+	chunk := int64(len(*s.buf))
+	if s.pooled == &lookupBuffers && (s.h.Length == 0 || int64(s.h.Size()) >= chunk) {
+		return batch.HeaderSize
+	}
+	return chunk
 }
 
 // parseFrame reads the header of a batch of any magic.
