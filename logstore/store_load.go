@@ -296,7 +296,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	d.cpMu.Lock()
 	recoveryPoint := d.checkpoints[recoveryPointCheckpoint].entries[p.tp]
 	startOffset := d.checkpoints[startOffsetCheckpoint].entries[p.tp]
-	highWatermark := d.checkpoints[highWatermarkCheckpoint].entries[p.tp]
+	highWatermark, known := d.checkpoints[highWatermarkCheckpoint].entries[p.tp]
 	cleanedTo, compacted := d.checkpoints[cleanerCheckpoint].entries[p.tp]
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
@@ -322,7 +322,10 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.SetHighWatermark(highWatermark)
-	s.notices.highWatermarkMoved()
+	start, end := l.Offsets()
+	l.highWatermark.Store(max(start, min(highWatermark, end)))
+	if !known || l.HighWatermark() != highWatermark {
+		s.notices.highWatermarkMoved()
+	}
 	return l, nil
 }
