@@ -1,0 +1,90 @@
+package groupcoord
+
+import (
+	"sync"
+
+	"klamm/protocol/batch"
+)
+
+// memLog is a Log in memory.
+type memLog struct {
+	appended func([]byte)
+
+	mu      sync.Mutex
+	batches [][]byte
+	end     int64
+	hold    bool  // what is appended is not committed
+	fail    error // nothing can be appended
+	waiting []func(error)
+}
+
+func (l *memLog) Append(b []byte, done func(error)) (int64, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return 0, false, l.fail
+	}
+	h, err := batch.ParseHeader(b)
+	if err != nil {
+		return 0, false, err
+	}
+	base := l.end
+	batch.SetOffsets(b, base, 1)
+	l.batches = append(l.batches, b)
+	l.end += int64(h.Count)
+	if l.appended != nil {
+		l.appended(b)
+	}
+	if l.hold {
+		l.waiting = append(l.waiting, done)
+	}
+	return base, !l.hold, nil
+}
+
+func (l *memLog) Offsets() (start, end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return 0, l.end
+}
+
+func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := buf[:0]
+	for _, b := range l.batches {
+		h, err := batch.ParseHeader(b)
+		if err != nil {
+			return nil, err
+		}
+		if h.LastOffset() < offset {
+			continue
+		}
+		if len(out) > 0 && len(out)+len(b) > len(buf) {
+			break
+		}
+		out = append(out, b...)
+	}
+	return out, nil
+}
+
+// set changes what becomes of what is appended, and of what was.
+func (l *memLog) set(a arguments) {
+	l.mu.Lock()
+	if a.has("hold") {
+		l.hold = true
+	}
+	if name := a.text("fail", ""); name != "" {
+		l.fail = errorNames[name]
+	}
+	if a.has("work") {
+		l.hold, l.fail = false, nil
+	}
+	var waiting []func(error)
+	if a.has("commit") {
+		waiting, l.waiting = l.waiting, nil
+	}
+	l.mu.Unlock()
+	for _, done := range waiting {
+		done(errorNames[a.text("commit", "")])
+	}
+}
