@@ -57,6 +57,8 @@ type Options struct {
 	ValidateBrokerConfig func(config map[string]string, perBroker bool) error
 	// BrokerConfigChanged is told, at the start and after each change, the dynamic properties of this broker and the cluster's defaults.
 	BrokerConfigChanged func(own, defaults map[string]string)
+	// TopicsDeleted is told of topics that are no more, as they were, before who deleted them is answered. Nil: nobody is.
+	TopicsDeleted func([]*Topic)
 	// Room says why there is no room for new partitions on this broker's disks. Nil: there always is.
 	Room func() error
 	// Logger defaults to slog.Default.

@@ -140,8 +140,20 @@ func (b *Broker) topicLocked(state *controller.State, t *controller.Topic) *Topi
 
 // replace makes the next snapshot; with a state the brokers are new as well.
 func (s *sender) replace(state *controller.State, put []*Topic, remove []string) {
+	if gone := s.swap(state, put, remove); len(gone) > 0 && s.o.TopicsDeleted != nil {
+		s.o.TopicsDeleted(gone)
+	}
+}
+
+// swap does that, and gives the topics that are no more.
+func (s *sender) swap(state *controller.State, put []*Topic, remove []string) (gone []*Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, name := range remove {
+		if t := s.metadata.Load().Topic(name); t != nil {
+			gone = append(gone, t)
+		}
+	}
 	if len(remove) > 0 { // offline are few, or none
 		maps.DeleteFunc(s.offline, func(tp protocol.TopicPartition, _ bool) bool { return slices.Contains(remove, tp.Topic) })
 	}
@@ -156,4 +168,5 @@ func (s *sender) replace(state *controller.State, put []*Topic, remove []string)
 		slices.SortFunc(next.Brokers, func(a, b BrokerInfo) int { return int(a.ID) - int(b.ID) })
 	}
 	s.metadata.Store(&next)
+	return gone
 }

@@ -39,6 +39,9 @@ type Manager struct {
 	// It is taken before mu.
 	configuring sync.Mutex
 
+	onLead func(*Partition) // nil for nobody; likewise the next
+	onStop func(protocol.TopicPartition)
+
 	mu         sync.RWMutex
 	partitions map[protocol.TopicPartition]*Partition // guarded by mu
 	topics     map[string]*topic                      // guarded by mu; those that have partitions here
@@ -60,6 +63,13 @@ func NewManager(store *logstore.Store, resolve func(overrides map[string]string)
 		topics:     make(map[string]*topic),
 	}
 }
+
+// OnLead has f told of each partition that this broker comes to lead, in whatever order: it must not wait. It is called
+// before there are any.
+func (m *Manager) OnLead(f func(*Partition)) { m.onLead = f }
+
+// OnStop has f told of each partition that is served no more. It is called before there are any.
+func (m *Manager) OnStop(f func(protocol.TopicPartition)) { m.onStop = f }
 
 // Partition finds a partition. The error is an *UnknownPartitionError.
 func (m *Manager) Partition(tp protocol.TopicPartition) (*Partition, error) {
@@ -125,6 +135,16 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config, overrides ma
 			return err
 		}
 	}
+	p := m.put(order, log, cfg, overrides)
+	if m.onLead != nil {
+		m.onLead(p)
+	}
+	return nil
+}
+
+// put makes the partition, or gives it its new epoch.
+func (m *Manager) put(order *controller.LeaderAndISR, log *logstore.Log, cfg *Config, overrides map[string]string) *Partition {
+	tp := order.TopicPartition
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.topics[tp.Topic]
@@ -143,7 +163,7 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config, overrides ma
 	p.config.Store(cfg)
 	p.leaderEpoch.Store(order.LeaderEpoch)
 	m.partitions[tp] = p
-	return nil
+	return p
 }
 
 // StopReplica ends the service of partitions here, and deletes their logs where
@@ -153,6 +173,9 @@ func (m *Manager) StopReplica(orders []controller.StopReplica) []error {
 		tp := orders[i].TopicPartition
 		if p := m.remove(tp); p != nil {
 			p.stop(&UnknownPartitionError{tp})
+			if m.onStop != nil {
+				m.onStop(tp)
+			}
 		}
 		if !orders[i].Delete {
 			return nil

@@ -1,0 +1,58 @@
+package cluster
+
+import (
+	"errors"
+
+	"klamm/cluster/meta"
+	"klamm/cluster/znode"
+	"klamm/protocol"
+)
+
+// ConsumerOffset reads an offset that a group of consumers before 0.9 keeps in the tree (KafkaZkClient.getConsumerOffset);
+// found is false where it keeps none. Errors are of the tree, or of a node that has no number.
+func (b *Broker) ConsumerOffset(group string, tp protocol.TopicPartition) (offset int64, found bool, err error) {
+	data, _, err := b.o.Tree.Get(znode.ConsumerOffsetPath(group, tp))
+	if errors.Is(err, meta.ErrNoNode) {
+		return -1, false, nil
+	}
+	if err != nil {
+		return -1, false, err
+	}
+	offset, err = znode.DecodeConsumerOffset(data)
+	return offset, err == nil, err
+}
+
+// SetConsumerOffset writes one (KafkaZkClient.setOrCreateConsumerOffset), with the nodes above it where they are missing.
+func (b *Broker) SetConsumerOffset(group string, tp protocol.TopicPartition, offset int64) error {
+	path, data := znode.ConsumerOffsetPath(group, tp), znode.EncodeConsumerOffset(offset)
+	for {
+		_, err := b.o.Tree.Set(path, data, meta.AnyVersion)
+		if !errors.Is(err, meta.ErrNoNode) {
+			return err
+		}
+		if err := b.makeParents(path); err != nil {
+			return err
+		}
+		_, _, err = b.o.Tree.Create(path, data, meta.Persistent)
+		if !errors.Is(err, meta.ErrNodeExists) { // another broker made it at this moment
+			return err
+		}
+	}
+}
+
+// makeParents makes the nodes above a path.
+func (b *Broker) makeParents(path string) error {
+	parent, _ := meta.Split(path)
+	exists, _, err := b.o.Tree.Exists(parent)
+	if err != nil || exists {
+		return err
+	}
+	if err := b.makeParents(parent); err != nil {
+		return err
+	}
+	_, _, err = b.o.Tree.Create(parent, nil, meta.Persistent)
+	if errors.Is(err, meta.ErrNodeExists) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,25 @@
+package znode
+
+import (
+	"fmt"
+	"strconv"
+
+	"klamm/protocol"
+)
+
+// ConsumerOffsetPath is where a group of consumers before 0.9 keeps how far it has got in a partition.
+func ConsumerOffsetPath(group string, tp protocol.TopicPartition) string {
+	return Consumers + "/" + group + "/offsets/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
+}
+
+// EncodeConsumerOffset gives the body of such a node: the offset as decimal digits.
+func EncodeConsumerOffset(offset int64) []byte { return strconv.AppendInt(nil, offset, 10) }
+
+// DecodeConsumerOffset reads one.
+func DecodeConsumerOffset(data []byte) (int64, error) {
+	offset, err := strconv.ParseInt(string(data), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("a consumer's offset: %w", err)
+	}
+	return offset, nil
+}
