@@ -18,7 +18,15 @@ const (
 	KeyFetch                   int16 = 1
 	KeyListOffsets             int16 = 2
 	KeyMetadata                int16 = 3
+	KeyOffsetCommit            int16 = 8
+	KeyOffsetFetch             int16 = 9
 	KeyFindCoordinator         int16 = 10
+	KeyJoinGroup               int16 = 11
+	KeyHeartbeat               int16 = 12
+	KeyLeaveGroup              int16 = 13
+	KeySyncGroup               int16 = 14
+	KeyDescribeGroups          int16 = 15
+	KeyListGroups              int16 = 16
 	KeyAPIVersions             int16 = 18
 	KeyCreateTopics            int16 = 19
 	KeyDeleteTopics            int16 = 20
@@ -30,7 +38,9 @@ const (
 	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
+	KeyDeleteGroups            int16 = 42
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyOffsetDelete            int16 = 47
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
 	KeyListConfigResources     int16 = 74
@@ -40,14 +50,21 @@ const (
 // apis is in the order of keys. The lowest versions are those that Apache Kafka
 // 3.9.2 announces, the highest those of 4.3.1: testdata/3.9.2/18-ApiVersions-04.hex
 // and the same of 4.3.1. 4.3.1 has given up the messages before magic 2 and with
-// them what its clients used; clients from 0.8.2 on go on here. FindCoordinator
-// ends before the versions that ask for other coordinators than a group's.
+// them what its clients used; clients from 0.8.2 on go on here.
 var apis = []API{
 	{Key: KeyProduce, Name: "Produce", Min: 0, Max: 13, Flexible: 9},
 	{Key: KeyFetch, Name: "Fetch", Min: 0, Max: 18, Flexible: 12},
 	{Key: KeyListOffsets, Name: "ListOffsets", Min: 0, Max: 11, Flexible: 6},
 	{Key: KeyMetadata, Name: "Metadata", Min: 0, Max: 13, Flexible: 9},
-	{Key: KeyFindCoordinator, Name: "FindCoordinator", Min: 0, Max: 0, Flexible: 3},
+	{Key: KeyOffsetCommit, Name: "OffsetCommit", Min: 0, Max: 10, Flexible: 8},
+	{Key: KeyOffsetFetch, Name: "OffsetFetch", Min: 0, Max: 10, Flexible: 6},
+	{Key: KeyFindCoordinator, Name: "FindCoordinator", Min: 0, Max: 6, Flexible: 3},
+	{Key: KeyJoinGroup, Name: "JoinGroup", Min: 0, Max: 9, Flexible: 6},
+	{Key: KeyHeartbeat, Name: "Heartbeat", Min: 0, Max: 4, Flexible: 4},
+	{Key: KeyLeaveGroup, Name: "LeaveGroup", Min: 0, Max: 5, Flexible: 4},
+	{Key: KeySyncGroup, Name: "SyncGroup", Min: 0, Max: 5, Flexible: 4},
+	{Key: KeyDescribeGroups, Name: "DescribeGroups", Min: 0, Max: 6, Flexible: 5},
+	{Key: KeyListGroups, Name: "ListGroups", Min: 0, Max: 5, Flexible: 3},
 	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 4, Flexible: 3},
 	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 0, Max: 7, Flexible: 5},
 	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 0, Max: 6, Flexible: 4},
@@ -59,7 +76,9 @@ var apis = []API{
 	{Key: KeyAlterReplicaLogDirs, Name: "AlterReplicaLogDirs", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 0, Max: 5, Flexible: 2},
 	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyDeleteGroups, Name: "DeleteGroups", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, Flexible: 1},
+	{Key: KeyOffsetDelete, Name: "OffsetDelete", Min: 0, Max: 0, Flexible: 1},
 	{Key: KeyDescribeCluster, Name: "DescribeCluster", Min: 0, Max: 2, Flexible: 0},
 	{Key: KeyDescribeProducers, Name: "DescribeProducers", Min: 0, Max: 0, Flexible: 0},
 	{Key: KeyListConfigResources, Name: "ListConfigResources", Min: 0, Max: 1, Flexible: 0},

@@ -233,17 +233,13 @@ func announcedBy(t *testing.T, broker string) map[int16][2]int16 {
 }
 
 // The table's ranges go from the lowest version that 3.9.2 announces to the
-// highest of 4.3.1. What only one of them knows has that one's range. Of
-// FindCoordinator only the version is served that asks for groups alone.
+// highest of 4.3.1. What only one of them knows has that one's range.
 func TestTableIsTheBrokersTable(t *testing.T) {
 	old, newest := announcedBy(t, "3.9.2"), announcedBy(t, "4.3.1")
 	for _, a := range APIs() {
 		low, high := old[a.Key], newest[a.Key]
 		if _, known := old[a.Key]; !known {
 			low = high
-		}
-		if a.Key == KeyFindCoordinator {
-			high[1] = 0
 		}
 		if low[0] != a.Min || high[1] != a.Max {
 			t.Errorf("%s: %d to %d in the table, 3.9.2 announces %v and 4.3.1 %v", a.Name, a.Min, a.Max, low, high)

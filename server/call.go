@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -36,29 +37,68 @@ const maxTypedBytes = 8 << 20
 // APIs whose messages are kmsg's.
 func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, Req) kmsg.Response) handler {
 	return func(s *Server, c *call) error {
-		if len(c.body) > maxTypedBytes {
-			return fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
-		}
-		elements, err := checkShape(c.api, c.header.Version, c.body)
-		if err != nil {
-			return fmt.Errorf("the body cannot be read: %w", err)
-		}
-		if elements > manyElementsOf(c.api.Key) {
-			select {
-			case s.many <- struct{}{}:
-				defer func() { <-s.many }()
-			case <-c.conn.quit:
-				return net.ErrClosed
-			}
-		}
 		req := newRequest()
-		req.SetVersion(c.header.Version)
-		if err := req.ReadFrom(c.body); err != nil {
-			return fmt.Errorf("the body cannot be decoded: %w", err)
+		done, err := s.decode(c, req)
+		if err != nil {
+			return err
 		}
-		resp := serve(s, c, req)
-		resp.SetVersion(c.header.Version)
-		c.reply(resp)
+		defer done()
+		c.reply(serve(s, c, req))
+		return nil
+	}
+}
+
+// decode reads a request's body. done is to be called when the request has been served: one of many elements keeps
+// others of that kind waiting.
+func (s *Server) decode(c *call, req kmsg.Request) (done func(), err error) {
+	if len(c.body) > maxTypedBytes {
+		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
+	}
+	elements, err := checkShape(c.api, c.header.Version, c.body)
+	if err != nil {
+		return nil, fmt.Errorf("the body cannot be read: %w", err)
+	}
+	done = func() {}
+	if elements > manyElementsOf(c.api.Key) {
+		select {
+		case s.many <- struct{}{}:
+			done = func() { <-s.many }
+		case <-c.conn.quit:
+			return nil, net.ErrClosed
+		}
+	}
+	req.SetVersion(c.header.Version)
+	if err := req.ReadFrom(c.body); err != nil {
+		done()
+		return nil, fmt.Errorf("the body cannot be decoded: %w", err)
+	}
+	return done, nil
+}
+
+// typedLater makes a handler of a function that may answer when it has returned, on any goroutine, but
+// answers once. The connection's next request is handled after that, as by the reference.
+func typedLater[Req kmsg.Request](newRequest func() Req, serve func(s *Server, c *call, req Req, answer func(kmsg.Response))) handler {
+	return func(s *Server, c *call) error {
+		req := newRequest()
+		done, err := s.decode(c, req)
+		if err != nil {
+			return err
+		}
+		defer done()
+		c.replied = true
+		c.conn.later.Store(true)
+		var left atomic.Bool // by the handler, or by the answer: whoever comes second
+		serve(s, c, req, func(resp kmsg.Response) {
+			if !left.Swap(true) {
+				c.reply(resp)
+				return
+			}
+			c.replyBy(aside, resp)
+			c.conn.letGo()
+		})
+		if left.Swap(true) { // it is answered
+			c.conn.later.Store(false)
+		}
 		return nil
 	}
 }
@@ -113,10 +153,12 @@ func (c *call) begin(dst []byte) []byte {
 }
 
 // reply answers with a message.
-func (c *call) reply(resp kmsg.Response) {
-	buf := resp.AppendTo(c.begin(getBytes(encodeBytes)))
-	c.fill(buf)
-	c.conn.complete(c.answer, own)
+func (c *call) reply(resp kmsg.Response) { c.replyBy(own, resp) }
+
+func (c *call) replyBy(by completer, resp kmsg.Response) {
+	resp.SetVersion(c.header.Version)
+	c.fill(resp.AppendTo(c.begin(getBytes(encodeBytes))))
+	c.conn.complete(c.answer, by)
 }
 
 // fill makes buf, which begin started, the whole answer. buf goes back to its

@@ -64,6 +64,7 @@ type conn struct {
 
 	waiting atomic.Pointer[replica.Waiter] // the fetch that waits, nil for none
 	left    atomic.Bool                    // the client is gone: no fetch of its waits any more
+	later   atomic.Bool                    // a request is answered later, and the next one handled after that: see typedLater
 	timer   *time.Timer                    // wakes the fetch that waits; used by whose the fetch is
 
 	// park state, used by the connection's goroutine and by awaitsNothing.
@@ -147,17 +148,20 @@ func (c *conn) serve() {
 	}
 	if !c.isStopping() {
 		c.left.Store(true)
+		if c.later.Load() {
+			c.abort() // its group may have it wait for long
+		}
 	}
 	c.wakeFetch()
 	c.drain()
 	c.linger()
 }
 
-// next waits until no fetch waits for records any more, and reads the next request. What a
-// client pipelines behind the fetch goes to the read buffer; once that is full, nobody looks at
-// the socket until the fetch is answered.
+// next waits until no fetch waits for records any more, and no member for its group, and reads the next request. What
+// a client pipelines behind that goes to the read buffer; once that is full, nobody looks at the socket until it
+// is answered.
 func (c *conn) next() (*protocol.Buffer, error) {
-	for c.waiting.Load() != nil {
+	for c.waits() {
 		if c.br.Buffered() == 0 {
 			// Mostly the fetch is answered first, and the client then asks again.
 			if _, err := c.br.Peek(1); err != nil {
@@ -180,6 +184,9 @@ func (c *conn) next() (*protocol.Buffer, error) {
 	return c.read()
 }
 
+// waits says that a request is not answered yet that others are not to overtake.
+func (c *conn) waits() bool { return c.waiting.Load() != nil || c.later.Load() }
+
 // owesNothing says that all requests so far have their answers.
 func (c *conn) owesNothing() bool {
 	c.mu.Lock()
@@ -187,12 +194,12 @@ func (c *conn) owesNothing() bool {
 	return !c.broken && (len(c.pending) == 0 || c.pending[len(c.pending)-1].ready)
 }
 
-// fetchAnswered is closed when no fetch waits.
+// fetchAnswered is closed when no request waits that others are not to overtake.
 func (c *conn) fetchAnswered() <-chan struct{} {
 	c.parkMu.Lock()
 	defer c.parkMu.Unlock()
 	done := make(chan struct{})
-	if c.waiting.Load() == nil {
+	if !c.waits() {
 		close(done)
 	} else {
 		c.answered = done
@@ -215,15 +222,28 @@ func (c *conn) awaitsNothing() {
 	c.timer.Stop()
 	c.parkMu.Lock()
 	c.waiting.Store(nil)
+	c.goOnLocked()
+	c.parkMu.Unlock()
+	c.mu.Lock()
+	c.changed.Broadcast()
+	c.mu.Unlock()
+}
+
+// letGo notes that a request which others were not to overtake has its answer.
+func (c *conn) letGo() {
+	c.parkMu.Lock()
+	c.later.Store(false)
+	c.goOnLocked()
+	c.parkMu.Unlock()
+}
+
+// goOnLocked has the next request handled, with parkMu held.
+func (c *conn) goOnLocked() {
 	if c.answered != nil {
 		close(c.answered)
 		c.answered = nil
 		c.wakeLocked()
 	}
-	c.parkMu.Unlock()
-	c.mu.Lock()
-	c.changed.Broadcast()
-	c.mu.Unlock()
 }
 
 // wakeFetch has the fetch that waits answered with what there is.

@@ -9,6 +9,7 @@ import (
 	"klamm/cluster"
 	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
+	"klamm/groupcoord"
 	"klamm/logstore"
 	"klamm/protocol/batch"
 	"klamm/server/config"
@@ -82,6 +83,26 @@ var sentinels = []struct {
 	{cluster.ErrTimedOut, kerr.RequestTimedOut},
 	{cluster.ErrNotController, kerr.NotController},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
+	{groupcoord.ErrInvalidGroupID, kerr.InvalidGroupID},
+	{groupcoord.ErrNotAvailable, kerr.CoordinatorNotAvailable},
+	{groupcoord.ErrLoading, kerr.CoordinatorLoadInProgress},
+	{groupcoord.ErrNotCoordinator, kerr.NotCoordinator},
+	{groupcoord.ErrUnknownMember, kerr.UnknownMemberID},
+	{groupcoord.ErrIllegalGeneration, kerr.IllegalGeneration},
+	{groupcoord.ErrRebalanceInProgress, kerr.RebalanceInProgress},
+	{groupcoord.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
+	{groupcoord.ErrInvalidSessionTimeout, kerr.InvalidSessionTimeout},
+	{groupcoord.ErrFencedInstance, kerr.FencedInstanceID},
+	{groupcoord.ErrMemberIDRequired, kerr.MemberIDRequired},
+	{groupcoord.ErrGroupFull, kerr.GroupMaxSizeReached},
+	{groupcoord.ErrNotEmpty, kerr.NonEmptyGroup},
+	{groupcoord.ErrUnknownGroup, kerr.GroupIDNotFound},
+	{groupcoord.ErrSubscribed, kerr.GroupSubscribedToTopic},
+	{groupcoord.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
+	{groupcoord.ErrUnstableOffset, kerr.UnstableOffsetCommit},
+	{groupcoord.ErrCommitTooLarge, kerr.InvalidCommitOffsetSize},
+	{groupcoord.ErrTooLarge, kerr.UnknownServerError},
+	{groupcoord.ErrCommitTimedOut, kerr.RequestTimedOut},
 }
 
 // logError knows the errors of partitions, logs and batches.

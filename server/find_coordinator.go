@@ -1,22 +1,29 @@
 package server
 
-// FindCoordinator: key 10, version 0.
+// FindCoordinator: key 10, versions 0 to 6.
+//
+//	1 the kind of key: a group, or a transactional id; throttle time; a message
+//	3 flexible
+//	4 several keys (KIP-699)
+//	5 TRANSACTION_ABORTABLE may be answered
+//	6 share groups (KIP-932)
 //
 // The coordinator of a group is the leader of the partition of
-// __consumer_offsets that the group's id hashes to. Answered with
+// __consumer_offsets that the group's id hashes to. Refused, key by key, in this
+// order: a kind of key that there is not, or that the version does not know
+// (INVALID_REQUEST, for the whole request if the kind is none); then with
 // COORDINATOR_NOT_AVAILABLE, after which clients ask again: the topic does not
 // exist, and is then created with offsets.topic.num.partitions and
 // offsets.topic.replication.factor; its partition has no leader, or one that the
 // client cannot reach by the listener that it came in on.
 //
-// Missing on purpose: versions 1 and later, which also ask for the coordinators
-// of transactions and of share groups. This broker coordinates neither yet, and
-// version 0 knows groups only. It is here before groups are since librdkafka
-// takes it for the sign of a broker that knows lz4 (Apache Kafka 0.9), and sends
-// lz4 batches uncompressed without it.
+// Missing on purpose: coordinators of transactions and of share groups. This broker
+// coordinates neither, and says so with UNSUPPORTED_VERSION, which no client waits
+// for to pass. Share groups are Kafka 4's; the reference that has none says
+// COORDINATOR_NOT_AVAILABLE.
 
 import (
-	"unicode/utf16"
+	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,40 +31,66 @@ import (
 	"klamm/cluster"
 )
 
+// The kinds of key.
+const (
+	keyOfGroup       = 0
+	keyOfTransaction = 1
+	keyOfShareGroup  = 2
+)
+
+const (
+	coordinatorKeys  = 4 // the first version with several keys
+	coordinatorShare = 6 // the first version that knows share groups
+)
+
 func serveFindCoordinator(s *Server, c *call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := kmsg.NewPtrFindCoordinatorResponse()
-	resp.NodeID, resp.Port = -1, -1
+	if req.Version < coordinatorKeys {
+		b, err := s.findCoordinator(c, req, req.CoordinatorKey)
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = codeOf(err), messageOf(err), b.id, b.host, b.port
+		if err == nil {
+			resp.ErrorMessage = kmsg.StringPtr("NONE") // as the reference says
+		}
+		return resp
+	}
+	for _, key := range req.CoordinatorKeys {
+		b, err := s.findCoordinator(c, req, key)
+		out := kmsg.NewFindCoordinatorResponseCoordinator()
+		out.Key, out.ErrorCode, out.NodeID, out.Host, out.Port = key, codeOf(err), b.id, b.host, b.port
+		out.ErrorMessage = kmsg.StringPtr("")
+		if kind := req.CoordinatorType; kind < keyOfGroup || kind > keyOfShareGroup || errors.Is(err, kerr.UnsupportedVersion) {
+			out.ErrorMessage = messageOf(err)
+		}
+		resp.Coordinators = append(resp.Coordinators, out)
+	}
+	return resp
+}
+
+// nobody is the coordinator where there is none.
+var nobody = brokerAddress{id: -1, port: -1}
+
+// findCoordinator finds who coordinates what the key names.
+func (s *Server) findCoordinator(c *call, req *kmsg.FindCoordinatorRequest, key string) (brokerAddress, error) {
+	switch kind := req.CoordinatorType; {
+	case kind < keyOfGroup || kind > keyOfShareGroup, kind == keyOfShareGroup && req.Version < coordinatorShare:
+		return nobody, kerr.InvalidRequest
+	case kind == keyOfTransaction:
+		return nobody, refuse(kerr.UnsupportedVersion, "This broker coordinates no transactions.")
+	case kind == keyOfShareGroup:
+		return nobody, refuse(kerr.UnsupportedVersion, "This broker coordinates no share groups.")
+	}
 	meta := s.broker.Metadata()
 	topic := meta.Topic(cluster.OffsetsTopic)
 	if topic == nil {
 		s.autoCreate([]string{cluster.OffsetsTopic})
-		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
-		return resp
+		return nobody, kerr.CoordinatorNotAvailable
 	}
-	leader := topic.Partitions[coordinatedBy(req.CoordinatorKey, len(topic.Partitions))].Leader
-	for _, b := range s.aliveBrokers(c, meta) {
-		if b.id == leader {
-			resp.NodeID, resp.Host, resp.Port = b.id, b.host, b.port
-			return resp
+	if n := s.groups.PartitionOf(key); int(n) < len(topic.Partitions) {
+		for _, b := range s.aliveBrokers(c, meta) {
+			if b.id == topic.Partitions[n].Leader {
+				return b, nil
+			}
 		}
 	}
-	resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
-	return resp
-}
-
-// coordinatedBy gives the partition, out of so many, whose leader coordinates a
-// group: the absolute of Java's String.hashCode, with 0 for the one number that
-// has no absolute.
-func coordinatedBy(group string, partitions int) int {
-	var hash int32
-	for _, unit := range utf16.Encode([]rune(group)) {
-		hash = 31*hash + int32(unit)
-	}
-	switch {
-	case hash == -1<<31:
-		return 0
-	case hash < 0:
-		hash = -hash
-	}
-	return int(hash) % partitions
+	return nobody, kerr.CoordinatorNotAvailable
 }

@@ -305,7 +305,11 @@ func produce(topic string, partition int32, producer int64, sequence int32, time
 
 // do asks and wants an answer, whose content is not looked at.
 func (t *talk) do(req kmsg.Request) kmsg.Response {
-	req.SetVersion(steady(kmsg.Key(req.Key())))
+	return t.doAt(req, steady(kmsg.Key(req.Key())))
+}
+
+func (t *talk) doAt(req kmsg.Request, version int16) kmsg.Response {
+	req.SetVersion(version)
 	resp, err := t.wire.ask(req)
 	if err != nil {
 		t.Fatal(err)

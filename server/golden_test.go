@@ -11,7 +11,9 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +31,7 @@ import (
 //	go test ./server -run TestGolden -reference klamm
 var (
 	askAddr   = flag.String("ask", "", "address of a running reference broker whose answers become the golden files")
+	askGroups = flag.Bool("groups", false, "ask what needs group.initial.rebalance.delay.ms=0, which the reference was started with")
 	reference = flag.String("reference", "", "the golden files to write: 3.9.2, 4.3.1 or klamm")
 )
 
@@ -50,6 +53,8 @@ type goldenCase struct {
 	explains bool
 	// unset asks for a broker that only its address and directory were set for.
 	unset bool
+	// groups asks for a broker on which a group's first member does not wait for others.
+	groups bool
 	// only names the reference that the case is about, when it is only one.
 	only string
 }
@@ -65,6 +70,8 @@ type goldenStep struct {
 	ordered bool
 	// unpacked tells the records of batches one by one, and not how large those are.
 	unpacked bool
+	// lowest sends it in version 0.
+	lowest bool
 	// quiet wants no answer: what the broker makes of the request shows in the
 	// next step, on the same connection.
 	quiet bool
@@ -77,7 +84,8 @@ type talk struct {
 	version int16
 	prefix  string
 	ids     map[string][16]byte
-	session int32 // the fetch session of the last Fetch answer that had one
+	members []string // the ids of members, as the answers gave them
+	session int32    // the fetch session of the last Fetch answer that had one
 	// otherVersion is set by a step that is to be sent in the next version or the
 	// one before, whichever names topics the other way.
 	otherVersion bool
@@ -110,6 +118,10 @@ func TestGolden(t *testing.T) {
 	} else {
 		served = servedBy(t, addr)
 	}
+	groupsAt := sync.OnceValue(func() string {
+		at, _ := startGoldenBroker(t, "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=1")
+		return at
+	})
 	names := make(map[string]bool)
 	for _, c := range goldenCases() {
 		if names[c.name] {
@@ -129,8 +141,13 @@ func TestGolden(t *testing.T) {
 				to = from
 			}
 			at := addr
-			if c.unset && *askAddr == "" {
+			switch {
+			case *askAddr != "" && c.groups != *askGroups:
+				return // that reference is started otherwise
+			case c.unset && *askAddr == "":
 				at, _ = startGoldenBroker(t)
+			case c.groups && *askAddr == "":
+				at = groupsAt()
 			}
 			got := make(map[int16][]any)
 			for v := from; v <= to; v++ {
@@ -170,6 +187,8 @@ func converse(tb testing.TB, addr string, c goldenCase, version int16) []any {
 			if t.otherVersion {
 				t.otherVersion = false
 				req.SetVersion(version ^ 1)
+			} else if s.lowest {
+				req.SetVersion(0)
 			} else if req.Key() == int16(c.key) {
 				req.SetVersion(version)
 			} else {
@@ -237,6 +256,12 @@ func steady(k kmsg.Key) int16 {
 		return 4
 	case kmsg.InitProducerID:
 		return 4
+	case kmsg.OffsetCommit:
+		return 8
+	case kmsg.OffsetFetch:
+		return 7
+	case kmsg.DescribeGroups:
+		return 5
 	default:
 		return kmsg.RequestForKey(int16(k)).MaxVersion()
 	}
@@ -262,6 +287,17 @@ func (t *talk) note(resp kmsg.Response) {
 	if f, ok := resp.(*kmsg.FetchResponse); ok && f.SessionID != 0 {
 		t.session = f.SessionID
 	}
+	if j, ok := resp.(*kmsg.JoinGroupResponse); ok && len(j.MemberID) > 36 && !slices.Contains(t.members, j.MemberID) {
+		t.members = append(t.members, j.MemberID)
+	}
+}
+
+// lastMember is the id that was given last, empty for none.
+func (t *talk) lastMember() string {
+	if len(t.members) == 0 {
+		return ""
+	}
+	return t.members[len(t.members)-1]
 }
 
 // removeTopics deletes the conversation's topics and waits until they are gone.
@@ -340,6 +376,9 @@ func (t *talk) array(v reflect.Value, field string, s goldenStep) any {
 		}
 		return batchesText(v.Bytes())
 	}
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		return strconv.Quote(string(v.Bytes()))
+	}
 	out := make([]any, 0, v.Len())
 	for i := range v.Len() {
 		e := t.value(v.Index(i), field, s)
@@ -349,6 +388,9 @@ func (t *talk) array(v reflect.Value, field string, s goldenStep) any {
 				name, isTopic = m["Name"].(string)
 			}
 			if isTopic && !strings.HasPrefix(name, "~") {
+				continue
+			}
+			if group, ok := m["Group"].(string); ok && !strings.HasPrefix(group, "~") {
 				continue
 			}
 		}
@@ -379,6 +421,9 @@ func (t *talk) text(s, field string) string {
 		if s != "" {
 			return "<" + field + ">"
 		}
+	}
+	if i := slices.Index(t.members, s); i >= 0 {
+		return fmt.Sprintf("<%s %d>", strings.TrimRight(s[:len(s)-36], "-"), i+1)
 	}
 	return strings.ReplaceAll(s, t.prefix, "~")
 }

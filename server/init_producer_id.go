@@ -15,9 +15,8 @@ package server
 //
 // Missing on purpose: transactions. This broker coordinates none, and says so
 // as any broker does that is not the coordinator. A client then looks for who
-// is, finds that FindCoordinator is not served in a version that knows
-// transactions, and gives up at once with an error that names it. An answer that
-// it may retry here would keep it waiting for nothing.
+// is, is told UNSUPPORTED_VERSION by FindCoordinator, and gives up at once. An
+// answer that it may retry here would keep it waiting for nothing.
 
 import (
 	"context"

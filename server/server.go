@@ -11,6 +11,7 @@ import (
 
 	"klamm/cluster"
 	"klamm/cluster/replica"
+	"klamm/groupcoord"
 	"klamm/logstore"
 	"klamm/server/config"
 )
@@ -21,7 +22,8 @@ type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
 	Store    *logstore.Store  // the directories that their logs are in
-	Config   *config.Dynamic  // what the user configured, with what changed since
+	Groups   *groupcoord.Coordinator
+	Config   *config.Dynamic // what the user configured, with what changed since
 	Logger   *slog.Logger
 	Now      func() time.Time // the wall clock; time.Now when nil
 }
@@ -32,6 +34,7 @@ type Server struct {
 	broker      *cluster.Broker
 	replicas    *replica.Manager
 	store       *logstore.Store
+	groups      *groupcoord.Coordinator
 	config      *config.Dynamic
 	logger      *slog.Logger
 	now         func() time.Time
@@ -72,6 +75,7 @@ func New(o Options) *Server {
 		broker:          o.Broker,
 		replicas:        o.Replicas,
 		store:           o.Store,
+		groups:          o.Groups,
 		config:          o.Config,
 		logger:          o.Logger,
 		now:             o.Now,
@@ -112,6 +116,8 @@ func (s *Server) Serve(ls []*Listener) {
 		s.wg.Add(1)
 		go s.watchIdle()
 	}
+	s.wg.Add(1)
+	go s.expireOffsets(time.Duration(v.Long("offsets.retention.check.interval.ms")) * time.Millisecond)
 }
 
 // accept takes connections until the listener is closed. An error that is not
@@ -193,6 +199,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	CloseAll(s.listeners)
 	s.quotas.close()
+	s.groups.Close() // who waits for a group is told to look for its next coordinator
 	s.mu.Lock()
 	open := s.conns
 	s.conns = nil

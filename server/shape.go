@@ -37,7 +37,17 @@ var shapes = map[int16][]field{
 	protocol.KeyListOffsets: {fixed(4), since(2, fixed(1)), structs(text, structs(fixed(4), since(4, fixed(4)), fixed(8), until(0, fixed(4)))), since(10, fixed(4))},
 	protocol.KeyMetadata: {structs(since(10, fixed(16)), text), since(4, fixed(1)),
 		until(10, since(8, fixed(1))), since(8, fixed(1))},
-	protocol.KeyFindCoordinator:         {text},
+	protocol.KeyOffsetCommit: {text, since(1, fixed(4)), since(1, text), since(7, text), since(2, until(4, fixed(8))),
+		structs(until(9, text), since(10, fixed(16)), structs(fixed(4), fixed(8), since(1, until(1, fixed(8))), since(6, fixed(4)), text))},
+	protocol.KeyOffsetFetch: {until(7, text), until(7, structs(text, list(fixed(4)))),
+		since(8, structs(text, since(9, text), since(9, fixed(4)), structs(until(9, text), since(10, fixed(16)), list(fixed(4))))), since(7, fixed(1))},
+	protocol.KeyFindCoordinator:         {until(3, text), since(1, fixed(1)), since(4, list(text))},
+	protocol.KeyJoinGroup:               {text, fixed(4), since(1, fixed(4)), text, since(5, text), text, structs(text, data), since(8, text)},
+	protocol.KeyHeartbeat:               {text, fixed(4), text, since(3, text)},
+	protocol.KeyLeaveGroup:              {text, until(2, text), since(3, structs(text, text, since(5, text)))},
+	protocol.KeySyncGroup:               {text, fixed(4), text, since(3, text), since(5, text), since(5, text), structs(text, data)},
+	protocol.KeyDescribeGroups:          {list(text), since(3, fixed(1))},
+	protocol.KeyListGroups:              {since(4, list(text)), since(5, list(text))},
 	protocol.KeyAPIVersions:             {since(3, text), since(3, text)},
 	protocol.KeyCreateTopics:            {structs(text, fixed(4), fixed(2), structs(fixed(4), list(fixed(4))), structs(text, text)), fixed(4), since(1, fixed(1))},
 	protocol.KeyDeleteTopics:            {until(5, list(text)), since(6, structs(text, fixed(16))), fixed(4)},
@@ -49,7 +59,9 @@ var shapes = map[int16][]field{
 	protocol.KeyAlterReplicaLogDirs:     {structs(text, structs(text, list(fixed(4))))},
 	protocol.KeyDescribeLogDirs:         {structs(text, list(fixed(4)))},
 	protocol.KeyCreatePartitions:        {structs(text, fixed(4), structs(list(fixed(4)))), fixed(4), fixed(1)},
+	protocol.KeyDeleteGroups:            {list(text)},
 	protocol.KeyIncrementalAlterConfigs: {structs(fixed(1), text, structs(text, fixed(1), text)), fixed(1)},
+	protocol.KeyOffsetDelete:            {text, structs(text, structs(fixed(4)))},
 	protocol.KeyDescribeCluster:         {fixed(1), since(1, fixed(1)), since(2, fixed(1))},
 	protocol.KeyDescribeProducers:       {structs(text, list(fixed(4)))},
 	protocol.KeyListConfigResources:     {since(1, list(fixed(1)))},
@@ -70,12 +82,16 @@ type fieldKind int8
 const (
 	fixedField  fieldKind = iota
 	textField             // a string, perhaps null
+	dataField             // bytes, perhaps null
 	listField             // of one kind of value
 	structField           // an array of structs
 	maybeField            // one struct, perhaps null
 )
 
-var text = field{kind: textField}
+var (
+	text = field{kind: textField}
+	data = field{kind: dataField}
+)
 
 func fixed(size int) field            { return field{kind: fixedField, size: size} }
 func list(of field) field             { return field{kind: listField, fields: []field{of}} }
@@ -125,7 +141,9 @@ func (w *walker) message(fields []field) error {
 func (w *walker) field(f *field) error {
 	switch f.kind {
 	case textField:
-		return w.text()
+		return w.text(2)
+	case dataField:
+		return w.text(4)
 	case listField, structField:
 		return w.array(f)
 	case maybeField:
@@ -150,9 +168,9 @@ func (w *walker) skip(n int) error {
 	return nil
 }
 
-// text skips a string.
-func (w *walker) text() error {
-	n, err := w.length(2)
+// text skips a string, or bytes, whose length takes so many bytes.
+func (w *walker) text(size int) error {
+	n, err := w.length(size)
 	if err != nil || n < 0 {
 		return err
 	}

@@ -65,6 +65,8 @@ func fill(random *rand.Rand, v reflect.Value) {
 		v.SetString(strings.Repeat("s", random.IntN(200)))
 	case reflect.Bool:
 		v.SetBool(random.IntN(2) == 0)
+	case reflect.Uint8:
+		v.SetUint(random.Uint64N(256))
 	default:
 		v.SetInt(int64(int8(random.Uint32())))
 	}

@@ -18,6 +18,7 @@ import (
 	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
 	"klamm/cluster/znode"
+	"klamm/groupcoord"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -34,6 +35,7 @@ type Broker struct {
 	cluster *cluster.Broker
 	store   *logstore.Store
 	tree    *tree
+	groups  *groupcoord.Coordinator
 	logger  *slog.Logger
 	lines   *slog.Logger                   // logger, at a bounded rate: for what clients ask for
 	joined  atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
@@ -81,6 +83,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 		return err
 	}
 	dynamic := config.NewDynamic(cfg, id.broker)
+	b.groups = newGroups(dynamic, b.offsetsTopic, b.lines)
 	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
 	if err != nil {
 		return err
@@ -97,13 +100,22 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Lis
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
 	dynamic.OnChange(b.reconfigureCleaner(dynamic))
 	dynamic.OnChange(b.reconfigureMoves(dynamic))
+	coordinateGroups(b.groups, replicas, dynamic)
 	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
 	if err != nil {
 		return err
 	}
 	b.joined.Store(b.cluster)
-	b.server = New(Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Config: dynamic, Logger: b.logger})
+	b.server = New(Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger})
 	b.server.Serve(listeners)
+	return nil
+}
+
+// offsetsTopic is __consumer_offsets, nil while there is none.
+func (b *Broker) offsetsTopic() *cluster.Topic {
+	if c := b.joined.Load(); c != nil {
+		return c.Metadata().Topic(cluster.OffsetsTopic)
+	}
 	return nil
 }
 
@@ -244,6 +256,11 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 			if c := b.joined.Load(); c != nil {
 				c.SetOffline(partitions)
 			}
+			for _, tp := range partitions {
+				if tp.Topic == cluster.OffsetsTopic {
+					b.groups.Resigned(tp.Partition)
+				}
+			}
 		},
 		Logger:        b.logger,
 		RequestLogger: b.lines,
@@ -326,8 +343,9 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 				b.lines.Warn("a dynamic property has no effect", "error", printable(err.Error()))
 			}
 		},
-		Room:   b.store.Room,
-		Logger: b.lines,
+		TopicsDeleted: topicsDeleted(b.groups),
+		Room:          b.store.Room,
+		Logger:        b.lines,
 	}
 	if rack := v.String("broker.rack"); rack != "" {
 		o.Rack = &rack

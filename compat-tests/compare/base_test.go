@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -51,14 +52,25 @@ func (p *pair) base() {
 	})
 }
 
-// awaitCoordinator has the topic of groups made and waits for it.
+// awaitCoordinator has the topic of groups made and waits until it is read, by
+// groups that are spread over its partitions.
 func (s *side) awaitCoordinator() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		resp, err := s.call(kmsg.NewPtrFindCoordinatorRequest(), 0)
 		if err != nil {
 			return err
 		}
-		if code := resp.(*kmsg.FindCoordinatorResponse).ErrorCode; code == 0 {
+		code := resp.(*kmsg.FindCoordinatorResponse).ErrorCode
+		for _, group := range append([]string{stuckGroup}, groups...) {
+			req := kmsg.NewPtrOffsetFetchRequest()
+			req.Group = group
+			resp, err := s.call(req, 7)
+			if err != nil {
+				return err
+			}
+			code = cmp.Or(code, resp.(*kmsg.OffsetFetchResponse).ErrorCode)
+		}
+		if code == 0 {
 			return nil
 		} else if time.Now().After(deadline) {
 			return fmt.Errorf("%s: no coordinator: error %d", s.name, code)

@@ -47,6 +47,9 @@ func (s *side) again(q question) <-chan outcome {
 	return o
 }
 
+// stuckGroup is a group of which one broker never comes to be in order.
+const stuckGroup = "stuck"
+
 func silentTable() []written {
 	twice := kmsg.NewPtrAlterConfigsRequest()
 	twice.ValidateOnly = true
@@ -58,8 +61,14 @@ func silentTable() []written {
 		r.Configs = append(r.Configs, c)
 		twice.Resources = append(twice.Resources, r)
 	}
+	protocols := kmsg.NewPtrJoinGroupRequest()
+	protocols.Group, protocols.ProtocolType, protocols.SessionTimeoutMillis, protocols.RebalanceTimeoutMillis = stuckGroup, "consumer", 30000, 30000
+	protocols.InstanceID = kmsg.StringPtr("i")
+	protocols.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range"}, {Name: "range"}}
 	return []written{
 		{name: "a resource twice beside another", req: twice},
+		{name: "no groups", from: 8, req: kmsg.NewPtrOffsetFetchRequest()},
+		{name: "a protocol named twice", from: 9, req: protocols},
 		{name: "null for records", req: produce("rec", 0, nil)},
 	}
 }

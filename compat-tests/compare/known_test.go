@@ -62,9 +62,9 @@ var known = []difference{
 		reason: "4.3.1 has them, 3.9.2 with ZooKeeper has not"},
 	{apis: []kmsg.Key{kmsg.ApiVersions}, path: `\.ApiKeys\[\d+\]`, klamm: absent,
 		asked: "what is served", says: "klamm leaves out what it does not serve",
-		reason: "groups, transactions, other brokers, ACLs, quotas and tokens are not there yet, and what is not served is not announced"},
+		reason: "transactions, other brokers, ACLs, quotas and tokens are not there yet, and what is not served is not announced"},
 	{path: "", klamm: isClosed, when: lengthBelowNull,
-		asked: "a nullable array whose length is below -1", says: "klamm closes the connection; Apache takes it for null",
+		asked: "a nullable array or text whose length is below -1", says: "klamm closes the connection; Apache takes it for null",
 		reason: "no client writes such a length: the bytes are not what they claim to be"},
 	{apis: []kmsg.Key{kmsg.Produce}, from: 8, path: `.*\.ErrorMessage`, klamm: `"<ErrorMessage>"`, apache: "null",
 		asked: "a batch that is refused", says: "klamm says why; Apache often gives an error code alone",
@@ -99,6 +99,24 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.Produce}, path: `\.Topics(\.length|\[.*)?`, when: topicTwice,
 		asked: "a topic that stands in the request twice", says: "klamm answers each as it stands; Apache puts the partitions together",
 		reason: "clients look for partitions, and putting together costs the path of every record"},
+	{apis: []kmsg.Key{kmsg.OffsetCommit}, path: `\.Topics(\.length|\[.*)?`, when: committedTwice,
+		asked: "to commit the offset of a partition twice, or of a topic's partitions here and there", says: "klamm answers each as it stands; Apache puts them together. The last counts for both",
+		reason: "clients look for partitions, and putting together costs the path of every commit"},
+	{apis: []kmsg.Key{kmsg.DescribeLogDirs, kmsg.OffsetForLeaderEpoch, kmsg.ListOffsets, kmsg.Fetch}, path: `.*\[__consumer_offsets.*`,
+		asked: "how much is in __consumer_offsets after such a commit", says: "klamm has a record for each; Apache has one",
+		reason: "the last counts, and the topic is compacted"},
+	{apis: []kmsg.Key{kmsg.FindCoordinator}, from: 1, path: `.*\.(ErrorCode|ErrorMessage)`, klamm: `35|"<ErrorMessage>"`, apache: `15|""`, when: findsOthers,
+		asked: "who coordinates a share group, or a transaction", says: "klamm says UNSUPPORTED_VERSION and why; Apache says COORDINATOR_NOT_AVAILABLE where there is none",
+		reason: "a client asks again after that for ever; klamm coordinates neither yet"},
+	{apis: []kmsg.Key{kmsg.JoinGroup}, from: 5, when: func(q question) bool { return q.how == "a protocol named twice" },
+		asked: "to join with a protocol named twice", says: "klamm takes the first; Apache finds none that all members have, and never answers",
+		reason: "a client that waits for ever is served by nobody"},
+	{apis: []kmsg.Key{kmsg.OffsetFetch, kmsg.OffsetDelete}, path: `(\.Groups\[.*\])?\.Topics(\.length|\[.*)?`, when: askedTwice,
+		asked: "for the offset of a partition twice, or of a topic's partitions here and there", says: "klamm answers each as it stands; Apache puts them together",
+		reason: "clients look for partitions"},
+	{apis: []kmsg.Key{kmsg.OffsetFetch}, from: 8, path: "", apache: isSilent, when: func(q question) bool { return q.how == "no groups" },
+		asked: "for the offsets of no groups", says: "klamm gives none; Apache never answers",
+		reason: "a client that waits for ever is served by nobody"},
 	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "0|null", when: setsSecurity,
 		asked: "to change TLS or SASL while the broker runs", says: "klamm refuses; Apache does it",
 		reason: "klamm has neither yet; to accept it and not do it would be a lie"},
@@ -170,6 +188,10 @@ func lengthBelowNull(q question) bool {
 		if int32(binary.BigEndian.Uint32(q.body[i:])) < -1 {
 			return true
 		}
+	}
+	if r := kmsg.RequestForKey(q.key); r != nil { // read as null, written as null
+		r.SetVersion(q.version)
+		return r.ReadFrom(q.body) == nil && !bytes.HasPrefix(q.body, r.AppendTo(nil))
 	}
 	return false
 }
@@ -386,4 +408,62 @@ func senseless(assignment []kmsg.CreateTopicsRequestTopicReplicaAssignment) bool
 func deletesNothing(q question) bool {
 	req, ok := said[*kmsg.DeleteTopicsRequest](q)
 	return ok && slices.ContainsFunc(req.Topics, func(t kmsg.DeleteTopicsRequestTopic) bool { return t.Topic == nil && t.TopicID == [16]byte{} })
+}
+
+// findsOthers is a FindCoordinator of something else than groups.
+func findsOthers(q question) bool {
+	req, ok := said[*kmsg.FindCoordinatorRequest](q)
+	return ok && req.CoordinatorType != 0
+}
+
+// twice says whether one text comes twice.
+func twice(texts []string) bool {
+	slices.Sort(texts)
+	return len(slices.Compact(slices.Clone(texts))) < len(texts)
+}
+
+// committedTwice is a commit in which a topic stands twice, or a partition.
+func committedTwice(q question) bool {
+	req, ok := said[*kmsg.OffsetCommitRequest](q)
+	var names []string
+	if ok {
+		for _, t := range req.Topics {
+			names = append(names, t.Topic)
+			for _, p := range t.Partitions {
+				names = append(names, fmt.Sprint(t.Topic, " ", p.Partition))
+			}
+		}
+	}
+	return twice(names)
+}
+
+// askedTwice is an OffsetFetch or OffsetDelete in which a topic stands twice, or a partition.
+func askedTwice(q question) bool {
+	var names []string
+	name := func(group, topic string, partitions []int32) {
+		names = append(names, group+" "+topic)
+		for _, p := range partitions {
+			names = append(names, fmt.Sprint(group, " ", topic, " ", p))
+		}
+	}
+	if req, ok := said[*kmsg.OffsetFetchRequest](q); ok {
+		for _, t := range req.Topics {
+			name("", t.Topic, t.Partitions)
+		}
+		for _, g := range req.Groups {
+			for _, t := range g.Topics {
+				name(g.Group, t.Topic, t.Partitions)
+			}
+		}
+	}
+	if req, ok := said[*kmsg.OffsetDeleteRequest](q); ok {
+		for _, t := range req.Topics {
+			var partitions []int32
+			for _, p := range t.Partitions {
+				partitions = append(partitions, p.Partition)
+			}
+			name("", t.Topic, partitions)
+		}
+	}
+	return twice(names)
 }

@@ -23,6 +23,18 @@ func tame(req kmsg.Request) {
 		if !req.ValidateOnly && len(req.Topics) > 1 && noNode(question{key: req.Key(), version: 0, body: req.AppendTo(nil), req: req}) {
 			req.ValidateOnly = true // one of the topics has the reference refuse the others
 		}
+	case *kmsg.JoinGroupRequest:
+		// With a protocol named twice 3.9.2 finds none that all know, and does not answer.
+		seen := map[string]bool{}
+		req.Protocols = slices.DeleteFunc(slices.Clone(req.Protocols), func(p kmsg.JoinGroupRequestProtocol) bool {
+			again := seen[p.Name]
+			seen[p.Name] = true
+			return again
+		})
+	case *kmsg.OffsetFetchRequest:
+		if len(req.Groups) == 0 {
+			req.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g1", MemberEpoch: -1}} // 3.9.2 does not answer for none
+		}
 	case *kmsg.AlterConfigsRequest:
 		// With a resource named twice, beside others that are not, 3.9.2 never answers.
 		seen := map[string]bool{}

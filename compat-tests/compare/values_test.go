@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -78,8 +79,37 @@ var fields = map[string]func(g *generator) any{
 	"ResourceTypes": func(g *generator) any {
 		return [][]int8{nil, {2}, {4}, {8}, {16}, {32}, {2, 4}, {0}, {2, 2}, {99}}[g.IntN(10)]
 	},
-	"EndpointType":    func(g *generator) any { return pick[int8](g, 1, 1, 2, 0, 3, -1) },
-	"CoordinatorType": func(g *generator) any { return pick[int8](g, 0, 1, 2, 3, -1) },
+	"EndpointType": func(g *generator) any { return pick[int8](g, 1, 1, 2, 0, 3, -1) },
+	// Not 1, of transactions: the reference would make their topic, in its own time.
+	"CoordinatorType": func(g *generator) any { return pick[int8](g, 0, 0, 2, 3, -1) },
+	"Group":           func(g *generator) any { return pick(g, groups...) },
+	"JoinGroup.Group": func(g *generator) any { return joined(g) },
+	"MemberID":        func(g *generator) any { return pick(g, "", "", "", "nobody") },
+	"InstanceID":      func(g *generator) any { s := pick(g, "", "i"); return pick(g, nil, nil, nil, &s) },
+	"Generation":      func(g *generator) any { return pick[int32](g, -1, -1, -1, 0, 1, 2, -2, math.MaxInt32) },
+	"ProtocolType": func(g *generator) any {
+		return pick(g, "consumer", "consumer", "consumer", "connect", "", "x")
+	},
+	"Protocol":               func(g *generator) any { return pick(g, "range", "range", "sticky", "") },
+	"JoinGroup.Name":         func(g *generator) any { return pick(g, "range", "sticky", "") },
+	"SessionTimeoutMillis":   func(g *generator) any { return pick[int32](g, 1800000, 1800000, 300000, 5999, 1800001, 0, -1) },
+	"RebalanceTimeoutMillis": func(g *generator) any { return int32(300000) },
+	"RetentionTimeMillis":    func(g *generator) any { return int64(-1) },
+	"StatesFilter": func(g *generator) any {
+		return pick(g, nil, nil, []string{}, []string{"Empty"}, []string{"empty", "Dead"}, []string{"CompletingRebalance"}, []string{"Stable", "Empty", "x", ""})
+	},
+	"TypesFilter": func(g *generator) any {
+		return pick(g, nil, nil, []string{}, []string{"classic"}, []string{"Classic", "consumer"}, []string{"x"})
+	},
+}
+
+// groups are the names of groups. Those of one are committed for by OffsetCommit;
+// the others are not there.
+var groups = []string{"g1", "g1", "g1", "g2", "g2", "g3", "none", "", "ünicode", "bad name", "a/b", "nul\x00", strings.Repeat("x", 250)}
+
+// joined is a group that nobody has joined: two members would wait for each other.
+func joined(g *generator) any {
+	return pick(g, fmt.Sprintf("joined-%d-%d", g.version, g.Uint32()), fmt.Sprintf("joined-%d-%d", g.version, g.Uint32()), "")
 }
 
 // resources are the names of topics, brokers, and of neither.

@@ -70,6 +70,7 @@ func (p *pair) headerTags() {
 			continue
 		}
 		req := kmsg.RequestForKey(key)
+		tame(req)
 		req.SetVersion(r[1])
 		h := header(key, r[1], 0)
 		h = append(h[:len(h)-1:len(h)-1], 2, 0, 1, 'x', 200, 1, 2, 'y', 'z')

@@ -183,13 +183,13 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	file := write(t, "server.properties", "zookeeper.connect=localhost:2181\nnum.partitons=3\ncontrolled.shutdown.max.retries=2\n"+
-		"offsets.retention.minutes=1\nlistener.name.plaintext.num.network.threads=5\nlistener.name.plaintext.max.connections=5\nnum.partitions=1\n")
+		"group.coordinator.threads=1\nlistener.name.plaintext.num.network.threads=5\nlistener.name.plaintext.max.connections=5\nnum.partitions=1\n")
 	_, ws := mustLoad(t, Options{File: file, Env: []string{"KLAMM_NONSENSE=1"}})
 	all := strings.Join(Lines(ws), "\n")
 	for _, want := range []string{
 		":1: zookeeper.connect: known, not served yet: this broker stands alone",
 		":2: num.partitons: is no property of Apache Kafka 3.9; it has no effect (did you mean num.partitions?)",
-		"server.properties: known, not served yet: controlled.shutdown.max.retries, offsets.retention.minutes, listener.name.plaintext.num.network.threads",
+		"server.properties: known, not served yet: controlled.shutdown.max.retries, group.coordinator.threads, listener.name.plaintext.num.network.threads",
 		"environment variable KLAMM_NONSENSE",
 	} {
 		if !strings.Contains(all, want) {

@@ -80,7 +80,7 @@ func (c *capture) dial() net.Conn {
 // exchange sends a frame and gives the frame that comes back, both without
 // their length prefixes.
 func exchange(conn net.Conn, frame []byte) ([]byte, error) {
-	must(conn.SetDeadline(time.Now().Add(2 * time.Second)))
+	must(conn.SetDeadline(time.Now().Add(20 * time.Second)))
 	if _, err := conn.Write(frame); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
-	"log"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -44,8 +43,6 @@ func (c *capture) fill(r kmsg.Request, v int16) {
 		r.AllowAutoTopicCreation = false
 	case *kmsg.ApiVersionsRequest:
 		r.ClientSoftwareName, r.ClientSoftwareVersion = "klamm-golden", "1"
-	case *kmsg.FindCoordinatorRequest:
-		r.CoordinatorKey = group
 	case *kmsg.CreateTopicsRequest:
 		r.TimeoutMillis = 5000
 		r.Topics = append(r.Topics, newTopic(fmt.Sprint("created-", v)), newTopic(topic), newTopic("no/name"))
@@ -61,7 +58,7 @@ func (c *capture) fill(r kmsg.Request, v int16) {
 			r.Topics = append(r.Topics, t)
 		}
 	default:
-		c.fillAdmin(r)
+		c.fillAdmin(r, v)
 	}
 }
 
@@ -105,7 +102,7 @@ func (c *capture) fetch(r *kmsg.FetchRequest) {
 	}
 }
 
-func (c *capture) fillAdmin(r kmsg.Request) {
+func (c *capture) fillAdmin(r kmsg.Request, v int16) {
 	switch r := r.(type) {
 	case *kmsg.DeleteRecordsRequest:
 		t := kmsg.NewDeleteRecordsRequestTopic()
@@ -184,7 +181,7 @@ func (c *capture) fillAdmin(r kmsg.Request) {
 		}
 		r.ResponsePartitionLimit = 100
 	default:
-		log.Fatalf("nothing to ask with %T", r)
+		c.fillGroup(r, v)
 	}
 }
 

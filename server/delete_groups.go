@@ -1,0 +1,33 @@
+package server
+
+// DeleteGroups: key 42, versions 0 to 2.
+//
+//	1 throttling happens after the answer
+//	2 flexible
+//
+// Refused, group by group, in this order: a coordinator that stops
+// (COORDINATOR_NOT_AVAILABLE), reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a group that
+// there is not (GROUP_ID_NOT_FOUND), or that has members (NON_EMPTY_GROUP). A group
+// that is named twice is deleted and answered once.
+//
+// Missing on purpose: nothing.
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func serveDeleteGroups(s *Server, _ *call, req *kmsg.DeleteGroupsRequest) kmsg.Response {
+	resp := kmsg.NewPtrDeleteGroupsResponse()
+	for i, group := range req.Groups {
+		if slices.Contains(req.Groups[:i], group) {
+			continue
+		}
+		g := kmsg.NewDeleteGroupsResponseGroup()
+		g.Group, g.ErrorCode = group, codeOf(s.groups.DeleteGroup(group))
+		resp.Groups = append(resp.Groups, g)
+	}
+	return resp
+}
