@@ -67,6 +67,13 @@ func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
 	return out, nil
 }
 
+// turn has what is appended from now on wait to be committed, or fail.
+func (l *memLog) turn(hold bool, fail error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold, l.fail = hold, fail
+}
+
 // set changes what becomes of what is appended, and of what was.
 func (l *memLog) set(a arguments) {
 	l.mu.Lock()

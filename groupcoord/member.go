@@ -40,16 +40,6 @@ func (m *member) metadata(protocol string) []byte {
 	return nil
 }
 
-// knows says whether the member knows a protocol.
-func (m *member) knows(protocol string) bool {
-	for i := range m.protocols {
-		if m.protocols[i].Name == protocol {
-			return true
-		}
-	}
-	return false
-}
-
 // says reports whether the member has said all of this before.
 func (m *member) says(protocols []Protocol) bool {
 	if len(protocols) != len(m.protocols) {

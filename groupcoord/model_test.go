@@ -134,11 +134,11 @@ func (m *model) step() {
 	case n < 80:
 		m.fetch(c.group)
 	case n < 90:
-		time.Sleep(time.Duration(m.rnd.IntN(8000)) * time.Millisecond)
+		m.sleep(8 * time.Second)
 	case n < 93:
-		m.w.log.hold = true
+		m.w.log.turn(true, nil)
 	case n < 95:
-		m.w.log.fail = []error{ErrNotCoordinator, ErrRecordsTooLarge}[m.rnd.IntN(2)]
+		m.w.log.turn(false, []error{ErrNotCoordinator, ErrRecordsTooLarge}[m.rnd.IntN(2)])
 	case n < 98:
 		m.heal()
 	case n < 99:
@@ -149,6 +149,15 @@ func (m *model) step() {
 		m.w.c.Elected(0, int32(m.epoch), m.w.log)
 		m.epoch++
 	}
+}
+
+// sleep lets some time pass. It takes mu, as who is answered by a timer does: that comes after all that was read before.
+func (m *model) sleep(limit time.Duration) {
+	m.mu.Lock()
+	d := time.Duration(m.rnd.Int64N(int64(limit)))
+	m.mu.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // heal has the log work, and what was appended committed or not.
@@ -388,10 +397,10 @@ func (m *model) end() {
 	m.fetch("g")
 	m.fetch("h")
 	for range 20 {
-		time.Sleep(time.Minute)
+		m.sleep(2 * time.Minute)
 		m.heal()
+		synctest.Wait()
 	}
-	synctest.Wait()
 	if m.open != 0 {
 		m.t.Errorf("%d requests were not answered", m.open)
 	}
@@ -404,7 +413,7 @@ func (m *model) end() {
 			m.t.Errorf("%s is %v when all are gone", g.Group, g.State)
 		}
 	}
-	m.w.log.fail = nil
+	m.w.log.turn(false, nil)
 	m.restart()
 	m.fetch("g")
 	m.fetch("h")
