@@ -11,6 +11,8 @@ SHELL := bash
 SOAK ?= 30m
 GARBAGE ?= 30m
 KILLS ?= 100
+# How often `make delivery` kills consumers in each of its tests.
+CRASHES ?= 30
 LINES ?= 1000000
 FUZZTIME ?= 10s
 # Flags of `make bench`, such as BENCH='-loads big,small -brokers klamm,limit -json figures.json'.
@@ -57,6 +59,10 @@ soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then Du
 .PHONY: compaction
 compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of every key asked for after each
 	@exec go test -count=1 -v -timeout 0 -run '^TestKill9AmidCompaction$$' ./compat-tests/compaction -args -kills=$(KILLS)
+
+.PHONY: delivery
+delivery: tools ## what "at most once" and "at least once" promise, through CRASHES (30) kills and lost requests; prints what was lost and doubled
+	@exec go test -count=1 -v -timeout 0 ./compat-tests/delivery -args -crashes=$(CRASHES)
 
 .PHONY: garbage
 garbage: ## normal clients beside a hundred connections that send garbage for GARBAGE (30m)

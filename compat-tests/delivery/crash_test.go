@@ -1,0 +1,254 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"klamm/compat-tests/harness"
+)
+
+// partitions of each test's topic.
+const partitions = 4
+
+// outage is when the broker was not there, or clients had not found it again.
+type outage struct{ from, to time.Time }
+
+// storm has a producer send while its crew's consumers, and the broker, are killed and started again.
+func storm(t *testing.T, b *harness.Broker, p *producer, c *crew) (outages []outage) {
+	t.Helper()
+	rnd := newRand(t)
+	ctx, cancel := context.WithCancel(harness.Context(t))
+	defer cancel()
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() { p.run(ctx, stop, 400) })
+	for i := range c.consumers {
+		c.start(i)
+	}
+	consumers, brokers := consumerCrashes(), brokerCrashes()
+	every := consumers/(brokers+1) + 1
+	for n := 1; n <= consumers; n++ {
+		time.Sleep(time.Duration(100+rnd.IntN(700)) * time.Millisecond)
+		c.check()
+		i := rnd.IntN(len(c.consumers))
+		c.consumers[i].Kill()
+		time.Sleep(time.Duration(rnd.IntN(200)) * time.Millisecond)
+		c.start(i)
+		if n%every == 0 {
+			from := time.Now()
+			b.Kill()
+			if err := b.Run(); err != nil {
+				t.Fatal(err)
+			}
+			outages = append(outages, outage{from.Add(-time.Second), time.Now().Add(3 * time.Second)})
+		}
+	}
+	close(stop)
+	sending.Wait()
+	c.catchUp()
+	return outages
+}
+
+func crashesMade() string {
+	return fmt.Sprintf("consumers killed %d times, the broker %d times", consumerCrashes(), brokerCrashes())
+}
+
+// TestAtMostOnce: producers that do not send again, and consumers that commit before they process. Nothing is processed
+// twice, and all that is lost was lost in a crash.
+func TestAtMostOnce(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []struct {
+		name   string
+		acks   bool
+		static bool
+	}{{"acks=0, static members", false, true}, {"acks=1, dynamic members", true, false}} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.Start(t, harness.Options{Properties: sessionProperties})
+			topic := harness.Topic(t, b.Addr, partitions)
+			opts := withoutAcks
+			if kind.acks {
+				opts = withoutRetries
+			}
+			p := newProducer(t, topic, append(opts, seedBrokers(b.Addr))...)
+			c := newCrew(t, b.Addr, topic, partitions, commitFirst, kind.static, 3)
+			outages := storm(t, b, p, c)
+			atMostOnce(t, p, outages, readAll(t, b.Addr, topic, partitions), c.stop(), kind.acks)
+		})
+	}
+}
+
+func atMostOnce(t *testing.T, p *producer, outages []outage, log stored, journals [][]entry, acks bool) {
+	t.Helper()
+	inLog, processed := log.times(), did(journals)
+	doubled := 0
+	for n, times := range inLog {
+		if times > 1 {
+			doubled++
+			t.Errorf("record %d is stored %d times", n, times)
+		}
+	}
+	for n, times := range processed {
+		if times > 1 {
+			doubled++
+			t.Errorf("record %d was processed %d times", n, times)
+		}
+	}
+	notStored, notProcessed := 0, 0
+	for n := range p.sent() {
+		switch {
+		case inLog[n] == 0:
+			if notStored++; acks && p.acked[n] {
+				t.Errorf("record %d was acknowledged, and is not stored", n)
+			}
+			if !slices.ContainsFunc(outages, func(o outage) bool { return p.at[n].After(o.from) && p.at[n].Before(o.to) }) {
+				t.Errorf("record %d is not stored, and the broker was there when it was sent", n)
+			}
+		case processed[n] == 0:
+			notProcessed++
+		}
+	}
+	explained := explain(log, journals, processed)
+	if explained != notProcessed {
+		t.Errorf("%d records were not processed, and %d of them are explained by crashes", notProcessed, explained)
+	}
+	account{
+		sent: p.sent(), processed: len(processed), lost: notStored + notProcessed, doubled: doubled, faults: crashesMade(),
+		how: fmt.Sprintf("lost before they were stored: %d; committed by a consumer that was killed, or could not say so, before it processed them: %d", notStored, notProcessed),
+	}.tell(t)
+	if len(processed) < len(inLog)/2 || len(inLog) == 0 {
+		t.Error("most records that were stored were lost")
+	}
+}
+
+// explain counts the records that were committed and not processed for one of two reasons: the consumer was killed after it
+// began to commit them, or could not say whether it had.
+func explain(log stored, journals [][]entry, processed map[int]int) int {
+	lost := map[int]bool{}
+	for _, entries := range journals {
+		for i, e := range entries {
+			if e.what != "takes" || !endsIn(entries[i+1:]) {
+				continue
+			}
+			for _, n := range log[e.partition][e.from:e.to] {
+				if processed[n] == 0 {
+					lost[n] = true
+				}
+			}
+		}
+	}
+	return len(lost)
+}
+
+// endsIn says whether a consumer's life, or its say over what it had taken, ends before it takes anything more.
+func endsIn(entries []entry) bool {
+	for _, e := range entries {
+		if e.what == "takes" {
+			return false
+		}
+		if e.what == "drops" || e.what == "starts" {
+			return true
+		}
+	}
+	return true
+}
+
+// TestAtLeastOnce: a producer that sends again until it is acknowledged, through a proxy that loses requests and
+// answers, and consumers that commit by hand what they have processed. Nothing is lost.
+func TestAtLeastOnce(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []struct {
+		name   string
+		static bool
+	}{{"static members", true}, {"dynamic members", false}} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.Start(t, harness.Options{Properties: sessionProperties})
+			topic := harness.Topic(t, b.Addr, partitions)
+			faults := harness.NewFaults(t, b.Addr, faultsOf(newRand(t), 20, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
+			p := newProducer(t, topic, append(withRetries, seedBrokers(faults.Addr), dialer(faults))...)
+			c := newCrew(t, b.Addr, topic, partitions, processFirst, kind.static, 3)
+			storm(t, b, p, c)
+			log, processed := readAll(t, b.Addr, topic, partitions), did(c.stop())
+			inLog := log.times()
+			lost, copies, again := 0, 0, 0
+			for n := range p.sent() {
+				switch {
+				case !p.acked[n]:
+					t.Errorf("record %d was never acknowledged: %v", n, p.failed)
+				case inLog[n] == 0:
+					t.Errorf("record %d was acknowledged, and is not stored", n)
+				case processed[n] < inLog[n]:
+					t.Errorf("record %d is stored %d times, and was processed %d times", n, inLog[n], processed[n])
+				}
+				if processed[n] == 0 {
+					lost++
+				}
+				copies += max(0, inLog[n]-1)
+				again += max(0, processed[n]-inLog[n])
+			}
+			account{
+				sent: p.sent(), processed: len(processed), lost: lost, doubled: copies + again, faults: faults.Made() + "; " + crashesMade(),
+				how: fmt.Sprintf("by the producer: %d; by a consumer after a crash: %d", copies, again),
+			}.tell(t)
+			if faults.Count(harness.DropAnswer) > 0 && copies == 0 {
+				t.Error("answers were lost, and no record was stored twice")
+			}
+		})
+	}
+}
+
+// TestOnceInAPartition: the same with the idempotent producer. Nothing is lost, nothing is doubled, and each partition
+// has its records in the order in which they were sent.
+func TestOnceInAPartition(t *testing.T) {
+	t.Parallel()
+	b := harness.Start(t, harness.Options{})
+	topic := harness.Topic(t, b.Addr, partitions)
+	rnd := newRand(t)
+	faults := harness.NewFaults(t, b.Addr, faultsOf(newRand(t), 10, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
+	p := newProducer(t, topic, append(idempotent, seedBrokers(faults.Addr), dialer(faults))...)
+	ctx, stop := harness.Context(t), make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() { p.run(ctx, stop, 1000) })
+	kills := max(1, brokerCrashes())
+	for range kills {
+		time.Sleep(time.Duration(500+rnd.IntN(1500)) * time.Millisecond)
+		b.Kill()
+		if err := b.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for faults.Count(harness.DropAnswer) < 5 || faults.Count(harness.DropRequest) < 5 {
+		if time.Sleep(50 * time.Millisecond); ctx.Err() != nil {
+			t.Fatalf("too few faults were made: %s", faults.Made())
+		}
+	}
+	close(stop)
+	sending.Wait()
+	log := readAll(t, b.Addr, topic, partitions)
+	inLog, lost, doubled := log.times(), 0, 0
+	for n := range p.sent() {
+		if inLog[n] == 0 {
+			lost++
+		}
+		doubled += max(0, inLog[n]-1)
+		if !p.acked[n] || inLog[n] != 1 {
+			t.Errorf("record %d is stored %d times; acknowledged: %t", n, inLog[n], p.acked[n])
+		}
+	}
+	for partition, numbers := range log {
+		for i := 1; i < len(numbers); i++ {
+			if numbers[i] <= numbers[i-1] {
+				t.Errorf("partition %d: record %d stands behind record %d", partition, numbers[i], numbers[i-1])
+			}
+		}
+	}
+	account{
+		sent: p.sent(), processed: len(inLog), lost: lost, doubled: doubled, how: "read back from the log, in order",
+		faults: fmt.Sprintf("%s; the broker killed %d times", faults.Made(), kills),
+	}.tell(t)
+}

@@ -1,0 +1,192 @@
+package delivery
+
+import (
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/compat-tests/harness"
+)
+
+func seedBrokers(addr string) kgo.Opt { return kgo.SeedBrokers(addr) }
+
+func dialer(f *harness.Faults) kgo.Opt { return kgo.Dialer(f.Dial) }
+
+// once makes a function for harness.NewFaults that makes one fault: of the first request to produce after it is armed.
+func once(kind harness.Fault, armed *atomic.Bool) func(int16) (harness.Fault, time.Duration) {
+	return func(api int16) (harness.Fault, time.Duration) {
+		if api == 0 && armed.CompareAndSwap(true, false) {
+			return kind, 0
+		}
+		return harness.Pass, 0
+	}
+}
+
+// sendThree sends three records one after the other; the second meets a fault.
+func sendThree(t *testing.T, b *harness.Broker, kind harness.Fault, opts []kgo.Opt) (p *producer, log []int) {
+	t.Helper()
+	topic := harness.Topic(t, b.Addr, 1)
+	var armed atomic.Bool
+	faults := harness.NewFaults(t, b.Addr, once(kind, &armed))
+	p = newProducer(t, topic, append(opts, seedBrokers(faults.Addr), dialer(faults))...)
+	ctx := harness.Context(t)
+	for n := range 3 {
+		armed.Store(n == 1)
+		p.send(ctx)
+		if err := p.cl.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if faults.Count(kind) != 1 {
+		t.Fatalf("faults made: %s", faults.Made())
+	}
+	return p, readAll(t, b.Addr, topic, 1)[0]
+}
+
+// TestLostRequestsAndAnswers: what comes of a single one.
+func TestLostRequestsAndAnswers(t *testing.T) {
+	t.Parallel()
+	b := harness.Start(t, harness.Options{})
+	for name, c := range map[string]struct {
+		fault harness.Fault
+		opts  []kgo.Opt
+		acked [3]bool
+		log   []int
+	}{
+		"at most once, a request":        {harness.DropRequest, withoutRetries, [3]bool{true, false, true}, []int{0, 2}},
+		"at most once, an answer":        {harness.DropAnswer, withoutRetries, [3]bool{true, false, true}, []int{0, 1, 2}},
+		"at least once, a request":       {harness.DropRequest, withRetries, [3]bool{true, true, true}, []int{0, 1, 2}},
+		"at least once, an answer":       {harness.DropAnswer, withRetries, [3]bool{true, true, true}, []int{0, 1, 1, 2}},
+		"once in a partition, a request": {harness.DropRequest, idempotent, [3]bool{true, true, true}, []int{0, 1, 2}},
+		"once in a partition, an answer": {harness.DropAnswer, idempotent, [3]bool{true, true, true}, []int{0, 1, 2}},
+		"once in a partition, a half":    {harness.Cut, idempotent, [3]bool{true, true, true}, []int{0, 1, 2}},
+		"at least once, a half":          {harness.Cut, withRetries, [3]bool{true, true, true}, []int{0, 1, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, log := sendThree(t, b, c.fault, c.opts)
+			if [3]bool(p.acked) != c.acked {
+				t.Errorf("acknowledged are %v, want %v", p.acked, c.acked)
+			}
+			lost, doubled := 0, 0
+			for n := range 3 {
+				switch times := (stored{log}).times()[n]; times {
+				case 0:
+					lost++
+				default:
+					doubled += times - 1
+				}
+			}
+			account{sent: 3, processed: 3 - lost, lost: lost, doubled: doubled, how: "read back from the log", faults: "one"}.tell(t)
+			if !slices.Equal(log, c.log) {
+				t.Errorf("stored are %v, want %v", log, c.log)
+			}
+		})
+	}
+}
+
+// workOn has ten records wait for a consumer, and gives it at the moment when its journal says that it has come to a point.
+func workOn(t *testing.T, mode, point string) *crew {
+	t.Helper()
+	b := harness.Start(t, harness.Options{Properties: sessionProperties})
+	topic := harness.Topic(t, b.Addr, 1)
+	p := newProducer(t, topic, append(withRetries, seedBrokers(b.Addr))...)
+	ctx := harness.Context(t)
+	for range 10 {
+		p.send(ctx)
+	}
+	if err := p.cl.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c := newCrew(t, b.Addr, topic, 1, mode, false, 2, "DELIVERY_PAUSE=1s")
+	c.start(0)
+	c.await(0, "it does not come to "+point, func(entries []entry) bool { return saysUpTo(entries, point) })
+	return c
+}
+
+// await waits until a consumer's journal says something.
+func (c *crew) await(i int, otherwise string, says func([]entry) bool) {
+	c.t.Helper()
+	for ctx := harness.Context(c.t); !says(readJournal(c.t, c.journals[i])); time.Sleep(time.Millisecond) {
+		c.check()
+		if ctx.Err() != nil {
+			c.t.Fatal(otherwise)
+		}
+	}
+}
+
+// crashed kills a consumer at a point, and another goes on.
+func crashed(t *testing.T, mode, point string) (journals [][]entry) {
+	t.Helper()
+	c := workOn(t, mode, point)
+	c.consumers[0].Kill()
+	c.consumers[0] = nil
+	c.start(1)
+	c.catchUp()
+	time.Sleep(1500 * time.Millisecond) // it processes what was committed
+	return c.stop()
+}
+
+// TestCommitAfterHanging: a consumer hangs between processing and commit for longer than its session, and another takes
+// its place. What the first commits then is refused, and takes nothing back.
+func TestCommitAfterHanging(t *testing.T) {
+	t.Parallel()
+	c := workOn(t, processFirst, "did")
+	c.consumers[0].Signal(syscall.SIGSTOP)
+	c.start(1)
+	c.await(1, "the other does not take over", func(entries []entry) bool { return saysUpTo(entries, "did") })
+	c.catchUp()
+	c.consumers[0].Signal(syscall.SIGCONT)
+	c.await(0, "its commit is not refused", func(entries []entry) bool {
+		return len(entries) > 0 && entries[len(entries)-1].what == "refused"
+	})
+	c.catchUp()
+	journals := c.stop()
+	for n, times := range did(journals) {
+		if times != 2 {
+			t.Errorf("record %d was processed %d times", n, times)
+		}
+	}
+	account{sent: 10, processed: 10, doubled: 10, how: "the first consumer's commit was refused", faults: "the consumer stopped for longer than its session"}.tell(t)
+	for _, e := range journals[0] {
+		if e.what == "refused" && e.why != "UNKNOWN_MEMBER_ID" {
+			t.Errorf("the commit was refused with %s", e.why)
+		}
+	}
+}
+
+// saysUpTo says whether a journal has a line about the last of ten records.
+func saysUpTo(entries []entry, what string) bool {
+	for _, e := range entries {
+		if e.what == what && e.to == 10 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestCrashBetweenProcessingAndCommit processes everything twice.
+func TestCrashBetweenProcessingAndCommit(t *testing.T) {
+	t.Parallel()
+	times := did(crashed(t, processFirst, "did"))
+	for n := range 10 {
+		if times[n] != 2 {
+			t.Errorf("record %d was processed %d times", n, times[n])
+		}
+	}
+	account{sent: 10, processed: len(times), doubled: 10, faults: "the consumer killed once"}.tell(t)
+}
+
+// TestCrashAfterAnAutomaticCommit loses everything: the client commits what was polled, and the consumer is killed before it
+// has processed any.
+func TestCrashAfterAnAutomaticCommit(t *testing.T) {
+	t.Parallel()
+	journals := crashed(t, autoCommit, "committed")
+	if times := did(journals); len(times) != 0 {
+		t.Errorf("processed were %v", times)
+	}
+	account{sent: 10, lost: 10, how: "the client had committed what the consumer had not processed", faults: "the consumer killed once"}.tell(t)
+}

@@ -1,0 +1,58 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Self is this test program once more, as a process of its own that may be killed. What its TestMain does with
+// its environment makes it something else than tests.
+type Self struct {
+	proc *process
+	out  string
+}
+
+// StartSelf starts one, with variables added to the environment. It dies with the test.
+func StartSelf(t testing.TB, env ...string) *Self {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Self{out: filepath.Join(t.TempDir(), "out")}
+	if s.proc, err = spawn(spawnOptions{name: path, env: env, out: s.out}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.proc.signal(syscall.SIGCONT)
+		s.proc.kill()
+	})
+	return s
+}
+
+// Kill sends SIGKILL and waits until the process is gone.
+func (s *Self) Kill() { s.proc.kill() }
+
+// Signal sends a signal.
+func (s *Self) Signal(sig os.Signal) { s.proc.signal(sig) }
+
+// Stop sends SIGTERM and waits for the end.
+func (s *Self) Stop(t testing.TB) {
+	t.Helper()
+	s.proc.signal(syscall.SIGTERM)
+	if code, err := s.proc.wait(time.Minute); err != nil || code != 0 {
+		t.Errorf("a process of ours ended with code %d, %v:\n%s", code, err, s.Output())
+	}
+}
+
+// Ended says whether the process is gone.
+func (s *Self) Ended() bool { return s.proc.ended() }
+
+// Output is what it wrote to stdout and stderr.
+func (s *Self) Output() string {
+	text, _ := os.ReadFile(s.out)
+	return string(text)
+}
