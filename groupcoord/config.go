@@ -14,18 +14,16 @@ type Config struct {
 	InitialRebalanceDelayMs int32 // group.initial.rebalance.delay.ms
 	MaxSize                 int   // group.max.size: members of a group
 
-	MaxMetadataSize    int          // offset.metadata.max.bytes; counted in UTF-16 units, as the reference does
-	OffsetsRetentionMs int64        // offsets.retention.minutes
-	RetentionCheckMs   int64        // offsets.retention.check.interval.ms
-	CommitTimeoutMs    int64        // offsets.commit.timeout.ms
-	LoadBufferBytes    int          // offsets.load.buffer.size
-	Codec              batch.Codec  // offsets.topic.compression.codec
-	Partitions         func() int32 // how many partitions __consumer_offsets has, or will have
+	MaxMetadataSize    int         // offset.metadata.max.bytes; counted in UTF-16 units, as the reference does
+	OffsetsRetentionMs int64       // offsets.retention.minutes
+	CommitTimeoutMs    int64       // offsets.commit.timeout.ms
+	LoadBufferBytes    int         // offsets.load.buffer.size
+	Codec              batch.Codec // offsets.topic.compression.codec
+	// MaxBytes bounds the memory that groups take in all, as they count it. Beyond it no group, member or offset is taken
+	// that is not there yet, and what a member says and is given to do does not grow.
+	MaxBytes   int64
+	Partitions func() int32 // how many partitions __consumer_offsets has, or will have
 }
-
-// maxBytes bounds the memory that groups take in all, as they count it. Beyond it no group, member or offset
-// is taken that is not there yet.
-const maxBytes = 1 << 30
 
 // Options are what a Coordinator is made of; all are required.
 type Options struct {

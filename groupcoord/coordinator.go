@@ -12,9 +12,10 @@ import (
 //
 // Order of locks: mu, shard.mu, entry.mu, and then those of the Log that it appends to. Answers are given without locks.
 type Coordinator struct {
-	o     Options
-	begun time.Time // where ticks count from
-	bytes atomic.Int64
+	o          Options
+	begun      time.Time // where ticks count from
+	bytes      atomic.Int64
+	saidFullMs atomic.Int64 // the tick at which the log was told last that groups take as much as they may
 
 	mu     sync.RWMutex
 	shards map[int32]*shard // guarded by mu; by partition; nil once it is closed
@@ -65,8 +66,17 @@ func (c *Coordinator) shardOf(group string) (*shard, error) {
 	return s, nil
 }
 
-// full says that groups take as much memory as they may.
-func (c *Coordinator) full() bool { return c.bytes.Load() > maxBytes }
+// full says that groups take as much memory as they may. The log is told once a minute.
+func (c *Coordinator) full() bool {
+	if c.bytes.Load() <= c.o.Config.MaxBytes {
+		return false
+	}
+	now, said := c.event().tickMs, c.saidFullMs.Load()
+	if (said == 0 || now-said >= 60_000) && c.saidFullMs.CompareAndSwap(said, now) {
+		c.o.Logger.Warn("groups take as much memory as they may: no new group, member or offset is taken", "bytes", c.bytes.Load(), "limit", c.o.Config.MaxBytes)
+	}
+	return true
+}
 
 // Join has a member join (JoinGroup).
 func (c *Coordinator) Join(r *JoinRequest) {
@@ -76,19 +86,29 @@ func (c *Coordinator) Join(r *JoinRequest) {
 		err = ErrInvalidGroupID
 	case err == nil && (r.SessionTimeoutMs < c.o.Config.MinSessionTimeoutMs || r.SessionTimeoutMs > c.o.Config.MaxSessionTimeoutMs):
 		err = ErrInvalidSessionTimeout
-	case err == nil && r.MemberID == "" && c.full():
-		err = ErrNotAvailable
 	}
 	if err != nil {
 		r.Done(refusedJoin(r.MemberID, err))
 		return
 	}
-	e := s.find(r.Group, r.MemberID == "")
-	if e == nil {
+	full := c.full()
+	e := s.find(r.Group, r.MemberID == "" && !full)
+	switch {
+	case e != nil:
+	case r.MemberID == "":
+		r.Done(refusedJoin("", ErrNotAvailable))
+		return
+	default:
 		r.Done(refusedJoin(r.MemberID, ErrUnknownMember))
 		return
 	}
-	s.run(e, func(out *effects) { e.joinGroup(r, c.o.NewMemberID, out) })
+	s.run(e, func(out *effects) {
+		if full && e.joinGrows(r) {
+			out.answerJoin(r.Done, refusedJoin(r.MemberID, ErrNotAvailable))
+			return
+		}
+		e.joinGroup(r, c.o.NewMemberID, out)
+	})
 }
 
 // Sync tells a member what it has to do (SyncGroup).
@@ -111,7 +131,13 @@ func (c *Coordinator) Sync(r *SyncRequest) {
 		r.Done(SyncAnswer{Err: err})
 		return
 	}
-	s.run(e, func(out *effects) { e.syncGroup(r, out) })
+	s.run(e, func(out *effects) {
+		if c.full() && e.syncGrows(r) {
+			out.answerSync(r.Done, SyncAnswer{Err: ErrNotAvailable})
+			return
+		}
+		e.syncGroup(r, out)
+	})
 }
 
 // Heartbeat notes that a member lives (Heartbeat). While the group is read, all do.

@@ -120,12 +120,31 @@ const (
 
 // weigh counts how much memory a member takes now.
 func (g *group) weigh(m *member) {
-	n := int64(memberBytes + len(m.id) + len(m.clientID) + len(m.clientHost) + len(m.assignment))
-	for i := range m.protocols {
-		n += int64(len(m.protocols[i].Name) + len(m.protocols[i].Metadata) + 64)
-	}
+	n := int64(memberBytes+len(m.id)+len(m.clientID)+len(m.clientHost)+len(m.assignment)) + protocolsSize(m.protocols)
 	g.bytes += n - m.bytes
 	m.bytes = n
+}
+
+// joinGrows says whether the group takes more memory when a join is taken.
+func (g *group) joinGrows(r *JoinRequest) bool {
+	m := g.byID[r.MemberID]
+	if r.InstanceID != nil {
+		m = g.static[*r.InstanceID]
+	}
+	return m == nil || protocolsSize(r.Protocols) > protocolsSize(m.protocols)
+}
+
+// syncGrows says whether members are given much more to do than they had: some is left for what those did that are gone.
+func (g *group) syncGrows(r *SyncRequest) bool {
+	const room = 4 << 10
+	more := -room
+	for _, a := range r.Assignments {
+		more += len(a.Bytes)
+	}
+	for _, m := range g.members {
+		more -= len(m.assignment)
+	}
+	return more > 0
 }
 
 // count notes that a member knows its protocols, or no longer does.

@@ -53,6 +53,14 @@ func (m *member) says(protocols []Protocol) bool {
 	return true
 }
 
+// protocolsSize is how much memory protocols take.
+func protocolsSize(protocols []Protocol) (n int64) {
+	for i := range protocols {
+		n += int64(len(protocols[i].Name) + len(protocols[i].Metadata) + 64)
+	}
+	return n
+}
+
 // keep copies what came in a request, which the member outlives.
 func keep(protocols []Protocol) []Protocol {
 	kept := make([]Protocol, len(protocols))

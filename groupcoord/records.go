@@ -101,14 +101,14 @@ func readKey(b []byte) (group string, topic *string, partition int32, err error)
 	switch version := int16(binary.BigEndian.Uint16(b)); version {
 	case 0, offsetKeyVersion:
 		var v kmsg.OffsetCommitKey
-		if err := v.UnsafeReadFrom(b); err != nil {
-			return "", nil, 0, fmt.Errorf("the key of an offset: %w", err)
+		if v.UnsafeReadFrom(b) != nil {
+			return "", nil, 0, errors.New("the key of an offset ends too early")
 		}
 		return v.Group, &v.Topic, v.Partition, nil
 	case groupKeyVersion:
 		var v kmsg.GroupMetadataKey
-		if err := v.UnsafeReadFrom(b); err != nil {
-			return "", nil, 0, fmt.Errorf("the key of a group: %w", err)
+		if v.UnsafeReadFrom(b) != nil {
+			return "", nil, 0, errors.New("the key of a group ends too early")
 		}
 		return v.Group, nil, 0, nil
 	default:
@@ -125,8 +125,8 @@ func readCommit(b []byte) (commit, error) {
 		return commit{}, err
 	}
 	v.Default()
-	if err := v.UnsafeReadFrom(b); err != nil {
-		return commit{}, fmt.Errorf("the value of an offset: %w", err)
+	if v.UnsafeReadFrom(b) != nil {
+		return commit{}, errors.New("the value of an offset ends too early")
 	}
 	c := commit{offset: v.Offset, leaderEpoch: -1, metadata: v.Metadata, timeMs: v.CommitTimestamp, expiresMs: -1}
 	if v.Version >= 3 {
@@ -155,8 +155,8 @@ func readGroup(config *Config, id string, b []byte) (*group, error) {
 		return nil, err
 	}
 	v.Default()
-	if err := v.ReadFrom(b); err != nil {
-		return nil, fmt.Errorf("the value of a group: %w", err)
+	if v.ReadFrom(b) != nil {
+		return nil, errors.New("the value of a group ends too early")
 	}
 	g := newGroup(config, id, -1)
 	g.generation, g.protocol = v.Generation, v.Protocol
@@ -173,6 +173,9 @@ func readGroup(config *Config, id string, b []byte) (*group, error) {
 		}
 	}
 	for _, vm := range v.Members {
+		if g.byID[vm.MemberID] != nil || vm.InstanceID != nil && g.static[*vm.InstanceID] != nil {
+			return nil, fmt.Errorf("the value of a group has two members %s", vm.MemberID)
+		}
 		m := &member{
 			id: vm.MemberID, instanceID: vm.InstanceID, clientID: vm.ClientID, clientHost: vm.ClientHost,
 			rebalanceTimeoutMs: vm.RebalanceTimeoutMillis, sessionTimeoutMs: vm.SessionTimeoutMillis,

@@ -32,7 +32,8 @@ import (
 //	advance DURATION
 //	alive member=ID generation=N for=DURATION: time passes, with a heartbeat every minute
 //	log hold | log commit | log fail=ERROR: what becomes of what is appended
-//	restart [max-size=N]: another coordinator reads the log
+//	restart [max-size=N] [max-bytes=N]: another coordinator reads the log
+//	record: a batch comes into the log from elsewhere, of a record for each line of input: key and value as Go quotes them, - for null
 //	resign | elect | close
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -56,8 +57,8 @@ func TestScripts(t *testing.T) {
 func testConfig() Config {
 	return Config{
 		MinSessionTimeoutMs: 6000, MaxSessionTimeoutMs: 1_800_000, InitialRebalanceDelayMs: 3000, MaxSize: 1 << 30,
-		MaxMetadataSize: 4096, OffsetsRetentionMs: 7 * 24 * 3600_000, RetentionCheckMs: 600_000, CommitTimeoutMs: 5000,
-		LoadBufferBytes: 5 << 20, Partitions: func() int32 { return 1 },
+		MaxMetadataSize: 4096, OffsetsRetentionMs: 7 * 24 * 3600_000, CommitTimeoutMs: 5000,
+		LoadBufferBytes: 5 << 20, MaxBytes: 1 << 30, Partitions: func() int32 { return 1 },
 	}
 }
 
@@ -88,10 +89,17 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) start() {
-	w.c = New(testOptions(w.config, func(prefix string) string {
+	o := testOptions(w.config, func(prefix string) string {
 		w.ids++
 		return fmt.Sprintf("%s-%d", prefix, w.ids)
-	}))
+	})
+	o.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == "topic" || a.Key == "partition" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	w.c = New(o)
 	w.c.Elected(0, 1, w.log)
 	synctest.Wait()
 }
@@ -100,6 +108,12 @@ func (w *world) say(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lines = append(w.lines, fmt.Sprintf(format, args...))
+}
+
+// Write takes a line for the broker's log.
+func (w *world) Write(line []byte) (int, error) {
+	w.say("  %s", strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
 }
 
 func (w *world) told() string {
@@ -157,7 +171,10 @@ func (w *world) do(d *datadriven.TestData) {
 		w.c.Close()
 		synctest.Wait()
 		w.config.MaxSize = int(a.number("max-size", int32(w.config.MaxSize)))
+		w.config.MaxBytes = int64(a.number("max-bytes", int32(w.config.MaxBytes)))
 		w.start()
+	case "record":
+		w.record(d)
 	case "elect":
 		w.c.Elected(0, 2, w.log)
 	case "resign":
@@ -402,6 +419,34 @@ func (w *world) list(a arguments) {
 	for _, o := range list {
 		w.say("%s %s type=%s", o.Group, o.State, o.ProtocolType)
 	}
+}
+
+// record has a batch appended whose records anybody may have written.
+func (w *world) record(d *datadriven.TestData) {
+	b := batch.NewBuilder(batch.None)
+	for line := range strings.Lines(d.Input) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		b.Add(time.Now().UnixMilli(), w.unquote(key), w.unquote(value))
+	}
+	data, err := b.Build()
+	if err != nil {
+		w.t.Fatalf("%s: %v", d.Pos, err)
+	}
+	w.log.appended = nil
+	_, _, err = w.log.Append(data, nil)
+	w.log.appended = w.wrote
+	w.answer(err)
+}
+
+func (w *world) unquote(s string) []byte {
+	if s == "-" {
+		return nil
+	}
+	text, err := strconv.Unquote(s)
+	if err != nil {
+		w.t.Fatalf("%s: %v", s, err)
+	}
+	return []byte(text)
 }
 
 // wrote says what was written into the log.

@@ -5,6 +5,7 @@ import "encoding/binary"
 // subscribe finds out what the members of a consumer group read, when a generation begins. Of other groups, and where
 // a member says it in a way that cannot be read, that is not known.
 func (g *group) subscribe() {
+	g.bytes -= subscribedSize(g.subscribed)
 	g.subscribed, g.subscriptionKnown = nil, false
 	if !g.isConsumers() {
 		return
@@ -16,6 +17,16 @@ func (g *group) subscribe() {
 		}
 	}
 	g.subscribed, g.subscriptionKnown = topics, true
+	g.bytes += subscribedSize(topics)
+}
+
+// subscribedSize is about how much memory a set of topics takes.
+func subscribedSize(topics map[string]bool) (n int64) {
+	const entry = 64
+	for name := range topics {
+		n += int64(entry + len(name))
+	}
+	return n
 }
 
 // reads says whether consumers of the group read a topic, or may.

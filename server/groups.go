@@ -17,6 +17,9 @@ import (
 	"klamm/server/config"
 )
 
+// maxGroupBytes is how much memory groups may take in all. Kafka has no property for it: there the heap ends.
+const maxGroupBytes = 1 << 30
+
 // newGroups makes the coordinator of the groups whose partition of __consumer_offsets this broker leads. topic finds
 // __consumer_offsets, nil while there is none.
 func newGroups(dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slog.Logger) *groupcoord.Coordinator {
@@ -32,6 +35,7 @@ func newGroups(dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slo
 			CommitTimeoutMs:         int64(v.Int("offsets.commit.timeout.ms")),
 			LoadBufferBytes:         v.Int("offsets.load.buffer.size"),
 			Codec:                   batch.Codec(v.Int("offsets.topic.compression.codec")),
+			MaxBytes:                maxGroupBytes,
 			Partitions:              offsetsPartitions(v.Int("offsets.topic.num.partitions"), topic),
 		},
 		Now:         time.Now,
