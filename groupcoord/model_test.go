@@ -413,6 +413,7 @@ func (m *model) end() {
 			m.t.Errorf("%s is %v when all are gone", g.Group, g.State)
 		}
 	}
+	m.w.counted()
 	m.w.log.turn(false, nil)
 	m.restart()
 	m.fetch("g")
