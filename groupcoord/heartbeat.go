@@ -11,8 +11,6 @@ func (g *group) heartbeat(r *HeartbeatRequest, out *effects) error {
 		return err
 	case r.Generation != g.generation:
 		return ErrIllegalGeneration
-	case g.state == Empty:
-		return ErrUnknownMember
 	}
 	g.alive(m, out)
 	if g.state == PreparingRebalance {

@@ -118,8 +118,6 @@ func (g *group) joinKnown(r *JoinRequest, out *effects) {
 		} else {
 			out.answerJoin(r.Done, g.joinAnswer(m))
 		}
-	default:
-		refuse(ErrUnknownMember)
 	}
 }
 

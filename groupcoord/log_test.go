@@ -1,6 +1,7 @@
 package groupcoord
 
 import (
+	"errors"
 	"sync"
 
 	"klamm/protocol/batch"
@@ -16,6 +17,8 @@ type memLog struct {
 	hold    bool  // what is appended is not committed
 	fail    error // nothing can be appended
 	waiting []func(error)
+	broken  error         // nothing can be read
+	stuck   chan struct{} // nil, or closed when reading goes on
 }
 
 func (l *memLog) Append(b []byte, done func(error)) (int64, bool, error) {
@@ -49,7 +52,16 @@ func (l *memLog) Offsets() (start, end int64) {
 
 func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
 	l.mu.Lock()
+	stuck := l.stuck
+	l.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
+	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.broken != nil {
+		return nil, l.broken
+	}
 	out := buf[:0]
 	for _, b := range l.batches {
 		h, err := batch.ParseHeader(b)
@@ -82,6 +94,16 @@ func (l *memLog) set(a arguments) {
 	}
 	if name := a.text("fail", ""); name != "" {
 		l.fail = errorNames[name]
+	}
+	if a.has("broken") {
+		l.broken = errors.New("input/output error")
+	}
+	if a.has("stuck") {
+		l.stuck = make(chan struct{})
+	}
+	if a.has("read") {
+		close(l.stuck)
+		l.stuck = nil
 	}
 	if a.has("work") {
 		l.hold, l.fail = false, nil

@@ -33,7 +33,9 @@ import (
 //	alive member=ID generation=N for=DURATION: time passes, with a heartbeat every minute
 //	log hold | log commit | log fail=ERROR: what becomes of what is appended
 //	restart [max-size=N] [max-bytes=N]: another coordinator reads the log
-//	record: a batch comes into the log from elsewhere, of a record for each line of input: key and value as Go quotes them, - for null
+//	log stuck | log read | log broken: what reads the log waits, and goes on; it cannot be read
+//	record [producer=ID] [marker=commit|abort]: a batch comes into the log from elsewhere, of a record for each line of input, key
+//	     and value as Go quotes them, - for null; of a transaction, or its end
 //	resign | elect | close
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -423,7 +425,14 @@ func (w *world) list(a arguments) {
 
 // record has a batch appended whose records anybody may have written.
 func (w *world) record(d *datadriven.TestData) {
-	b := batch.NewBuilder(batch.None)
+	b, a := batch.NewBuilder(batch.None), arguments{w.t, d}
+	if a.has("producer") {
+		b.ProducerID, b.ProducerEpoch, b.BaseSequence, b.Transactional = int64(a.number("producer", 0)), 0, 0, true
+	}
+	if marker := a.text("marker", ""); marker != "" {
+		b.Control, b.BaseSequence = true, -1
+		b.Add(time.Now().UnixMilli(), []byte{0, 0, 0, map[string]byte{"abort": 0, "commit": 1}[marker]}, []byte{0, 0, 0, 0, 0, 0})
+	}
 	for line := range strings.Lines(d.Input) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		b.Add(time.Now().UnixMilli(), w.unquote(key), w.unquote(value))

@@ -36,8 +36,6 @@ func (g *group) syncing(r *SyncRequest) (*member, error) {
 	case r.ProtocolType != nil && (g.kind == nil || *r.ProtocolType != *g.kind),
 		r.Protocol != nil && (g.protocol == nil || *r.Protocol != *g.protocol):
 		return nil, ErrInconsistentProtocol
-	case g.state == Empty:
-		return nil, ErrUnknownMember
 	case g.state == PreparingRebalance:
 		return nil, ErrRebalanceInProgress
 	}

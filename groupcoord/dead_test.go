@@ -1,0 +1,44 @@
+package groupcoord
+
+import (
+	"errors"
+	"testing"
+)
+
+// TestGroupThatEndsMeanwhile: who found a group, and gets to it when it is no more, is told to come again, or that there is none.
+func TestGroupThatEndsMeanwhile(t *testing.T) {
+	config := testConfig()
+	g := newGroup(&config, "g", 0)
+	var out effects
+	g.transition(Dead, &out)
+	var join, join2, sync, commit error
+	g.joinGroup(&JoinRequest{Done: func(a JoinAnswer) { join = a.Err }}, nil, &out)
+	g.joinGroup(&JoinRequest{MemberID: "m", Done: func(a JoinAnswer) { join2 = a.Err }}, nil, &out)
+	g.syncGroup(&SyncRequest{Done: func(a SyncAnswer) { sync = a.Err }}, &out)
+	g.commitOffsets(&CommitRequest{Generation: -1, Done: func(err error) { commit = err }}, &out)
+	for _, answer := range out.answers {
+		answer()
+	}
+	_, leave := g.leaveGroup([]Leaver{{}}, &out)
+	_, deleteOffsets := g.deleteOffsets(nil, &out)
+	for what, is := range map[string][2]error{
+		"a join":                {join, ErrNotAvailable},
+		"a member's join":       {join2, ErrNotAvailable},
+		"a sync":                {sync, ErrNotAvailable},
+		"a heartbeat":           {g.heartbeat(&HeartbeatRequest{}, &out), ErrNotAvailable},
+		"a leave":               {leave, ErrNotAvailable},
+		"a commit":              {commit, ErrNotAvailable},
+		"a deletion":            {g.deleteGroup(&out), ErrUnknownGroup},
+		"a deletion of offsets": {deleteOffsets, ErrUnknownGroup},
+	} {
+		if !errors.Is(is[0], is[1]) {
+			t.Errorf("%s is told %v, want %v", what, is[0], is[1])
+		}
+	}
+	g.wake(&out)
+	g.expire(&out)
+	g.forgetDeleted([]Partitions{{"t", []int32{0}}}, &out)
+	if len(out.writes) > 0 || g.wakeMs != never {
+		t.Errorf("a group that is no more writes %v, wakes at %d", out.writes, g.wakeMs)
+	}
+}
