@@ -115,7 +115,7 @@ func fill(ctx context.Context, t target, partitions, segmentBytes int, volume in
 	round := big.connections * frames.Len()
 	requests := max(1, int(volume/int64(len(batch)))/round) * round
 	f.end = int64(requests / partitions * big.records)
-	_, err = replay.Produce(ctx, replay.Producing{Addr: t.addr(), Frames: frames, BatchBytes: len(batch), Connections: big.connections, InFlight: big.inFlight, Requests: requests})
+	_, err = replay.Send(ctx, replay.Sending{Addr: t.addr(), Frames: frames, BatchBytes: len(batch), Connections: big.connections, InFlight: big.inFlight, Requests: requests})
 	return f, err
 }
 

@@ -40,7 +40,7 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 		if err := s.target.makeTopic(ctx, topic, p.partitions, p.configs); err != nil {
 			return nil, err
 		}
-		r := replay.Producing{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, p.partitions, p.inFlight, p.acks, batch), BatchBytes: len(batch),
+		r := replay.Sending{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, p.partitions, p.inFlight, p.acks, batch), BatchBytes: len(batch),
 			Connections: p.connections, InFlight: p.inFlight}
 		switch {
 		case p.timed:
@@ -52,7 +52,7 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 		}
 		var done replay.Done
 		u, err := metered(s.target.pid(), func() (err error) {
-			done, err = replay.Produce(ctx, r)
+			done, err = replay.Send(ctx, r)
 			return err
 		})
 		if err := errors.Join(err, s.target.dropTopic(ctx, topic)); err != nil {

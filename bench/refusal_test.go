@@ -29,15 +29,15 @@ func TestARefusalEndsTheRun(t *testing.T) {
 	if err := b.makeTopic(t.Context(), "there", 1, nil); err != nil {
 		t.Fatal(err)
 	}
-	producing := replay.Producing{Addr: b.addr(), BatchBytes: len(batch), Connections: 2, InFlight: 4, Requests: 100}
+	producing := replay.Sending{Addr: b.addr(), BatchBytes: len(batch), Connections: 2, InFlight: 4, Requests: 100}
 	producing.Frames = replay.ProduceFrames("there", 2, 4, 1, batch) // it has one partition
-	if _, err := replay.Produce(t.Context(), producing); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if _, err := replay.Send(t.Context(), producing); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("producing to a partition that there is not: %v", err)
 	}
 	broken := append([]byte(nil), batch...)
 	broken[len(broken)-1]++
 	producing.Frames = replay.ProduceFrames("there", 1, 4, 1, broken)
-	if _, err := replay.Produce(t.Context(), producing); !errors.Is(err, kerr.CorruptMessage) {
+	if _, err := replay.Send(t.Context(), producing); !errors.Is(err, kerr.CorruptMessage) {
 		t.Errorf("producing what is corrupt: %v", err)
 	}
 	fetching := replay.Fetching{Addr: b.addr(), Topic: "there", MaxBytes: fetchBytes, BatchBytes: len(batch), BatchRecords: 1, Readings: []replay.Reading{{Next: inOrder(1000, 1001, 1)}}}

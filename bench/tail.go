@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sys/unix"
 
 	"klamm/bench/figures"
+	"klamm/bench/replay"
 )
 
 const (
@@ -101,16 +100,12 @@ func newPacer(addr, topic string) (*pacer, error) {
 // is acknowledged. A record carries its number and the time at which it was due:
 // one that goes late, because others hold it up, counts from then.
 func (p *pacer) send(ctx context.Context, first, n int, failed func(error)) {
-	// Whoever sleeps in the kernel keeps a thread, and what it was running on, from the clients.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
-
+	defer replay.KeepThread()()
 	var acknowledged sync.WaitGroup
 	begun := time.Now()
 	for i := range n {
 		due := begun.Add(time.Duration(i) * time.Second / tailRate)
-		sleepUntil(due)
+		replay.SleepUntil(due)
 		value := make([]byte, tailValueBytes)
 		binary.BigEndian.PutUint64(value, uint64(due.UnixNano()))
 		binary.BigEndian.PutUint64(value[8:], uint64(first+i))
@@ -126,17 +121,6 @@ func (p *pacer) send(ctx context.Context, first, n int, failed func(error)) {
 		}
 	}
 	acknowledged.Wait()
-}
-
-// sleepUntil wakes some tens of microseconds after t. Go's own timers are up to a millisecond late in a process that
-// else only waits for its connections, which is more than the latency that is measured.
-func sleepUntil(t time.Time) {
-	for wait := time.Until(t); wait > 0; wait = time.Until(t) {
-		ts := unix.NsecToTimespec(int64(wait))
-		if err := unix.Nanosleep(&ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
-			time.Sleep(wait)
-		}
-	}
 }
 
 func newConsumer(addr, topic string) (*kgo.Client, error) {

@@ -108,7 +108,7 @@ func (m *crowdMember) once(ctx context.Context, c Crowding, due time.Time, more 
 	if err != nil {
 		return err
 	}
-	if err := checkProduce(answer, int32(m.frame)); err != nil {
+	if err := c.Frames.check(answer, int32(m.frame)); err != nil {
 		return err
 	}
 	m.ns = append(m.ns, int64(time.Since(due)))

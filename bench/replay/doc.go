@@ -7,5 +7,5 @@
 // with an error: a broker that refuses is not fast.
 //
 // It never measures the broker's process and knows no table. Begin reading at
-// [Produce] and [Fetch].
+// [Send] and [Fetch].
 package replay

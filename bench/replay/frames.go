@@ -24,12 +24,20 @@ var formatter = kmsg.NewRequestFormatter(kmsg.FormatterClientID("bench"))
 type Frames struct {
 	data []byte
 	ends []int // where frame i ends in data
+	// check looks at the answer, without its length prefix, to the frame with this correlation id.
+	check func(answer []byte, correlation int32) error
+}
+
+// append adds a request.
+func (f *Frames) append(req kmsg.Request) {
+	f.data = append(f.data, formatter.AppendRequest(nil, req, int32(len(f.ends)))...) // it fills in the length at the beginning
+	f.ends = append(f.ends, len(f.data))
 }
 
 // ProduceFrames encodes requests that each carry the batch to one partition, at
 // least atLeast of them and the same number for every partition from 0 on.
 func ProduceFrames(topic string, partitions, atLeast int, acks int16, batch []byte) *Frames {
-	f := &Frames{}
+	f := &Frames{check: checkProduce}
 	for len(f.ends) < atLeast || len(f.ends)%partitions != 0 {
 		req := kmsg.NewPtrProduceRequest()
 		req.Version, req.Acks, req.TimeoutMillis = produceVersion, acks, 30_000
@@ -39,8 +47,7 @@ func ProduceFrames(topic string, partitions, atLeast int, acks int16, batch []by
 		p.Partition, p.Records = int32(len(f.ends)%partitions), batch
 		t.Partitions = append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)
-		f.data = append(f.data, formatter.AppendRequest(nil, req, int32(len(f.ends)))...) // it fills in the length at the beginning
-		f.ends = append(f.ends, len(f.data))
+		f.append(req)
 	}
 	return f
 }
@@ -64,11 +71,11 @@ var errShort = errors.New("replay: an answer that ends too early")
 // checkProduce looks at the answer, without its length prefix, to the request with
 // one partition that had this correlation id.
 func checkProduce(answer []byte, correlation int32) error {
+	if err := checkOrder(answer, correlation); err != nil {
+		return err
+	}
 	if len(answer) < 10 {
 		return errShort
-	}
-	if got := int32(binary.BigEndian.Uint32(answer)); got != correlation {
-		return fmt.Errorf("replay: the answer to request %d came where %d's was due", got, correlation)
 	}
 	at := 10 + int(binary.BigEndian.Uint16(answer[8:])) + 8 // behind the topic, the count and the partition
 	if len(answer) < at+2 {
@@ -76,6 +83,17 @@ func checkProduce(answer []byte, correlation int32) error {
 	}
 	if code := int16(binary.BigEndian.Uint16(answer[at:])); code != 0 {
 		return fmt.Errorf("replay: Produce: %w", kerr.ErrorForCode(code))
+	}
+	return nil
+}
+
+// checkOrder holds an answer to the request that it is due to.
+func checkOrder(answer []byte, correlation int32) error {
+	if len(answer) < 4 {
+		return errShort
+	}
+	if got := int32(binary.BigEndian.Uint32(answer)); got != correlation {
+		return fmt.Errorf("replay: the answer to request %d came where %d's was due", got, correlation)
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ type Done struct {
 	Latencies []int64
 }
 
-// Producing says what Produce sends. Every field is wanted, but for During.
-type Producing struct {
+// Sending says what Send sends. Every field is wanted, but for During, and BatchBytes where nothing is produced.
+type Sending struct {
 	Addr        string
 	Frames      *Frames
 	BatchBytes  int // of the batch in each frame
@@ -33,10 +33,10 @@ type Producing struct {
 	During      time.Duration // 0: until all are answered
 }
 
-// Produce sends the frames round and round over all connections at once. It ends
+// Send sends the frames round and round over all connections at once. It ends
 // when all requests are answered; once During is over, no more are sent.
-func Produce(ctx context.Context, p Producing) (Done, error) {
-	conns := make([]*producer, p.Connections)
+func Send(ctx context.Context, p Sending) (Done, error) {
+	conns := make([]*sender, p.Connections)
 	defer func() {
 		for _, c := range conns {
 			if c != nil {
@@ -53,7 +53,7 @@ func Produce(ctx context.Context, p Producing) (Done, error) {
 		if i < p.Requests%p.Connections {
 			quota++
 		}
-		conns[i] = &producer{Producing: p, conn: conn, answers: bufio.NewReaderSize(conn, 16<<10), quota: quota,
+		conns[i] = &sender{Sending: p, conn: conn, answers: bufio.NewReaderSize(conn, 16<<10), quota: quota,
 			first: i * p.Frames.Len() / p.Connections, sentAt: make([]time.Time, p.InFlight), latencies: make([]int64, 0, min(quota, 1<<16))}
 	}
 	begun := time.Now()
@@ -96,11 +96,11 @@ func all(ctx context.Context, n int, work func(ctx context.Context, i int) error
 	return context.Cause(ctx)
 }
 
-// producer is one connection. A single goroutine writes and reads, so that answers
+// sender is one connection. A single goroutine writes and reads, so that answers
 // that came together let as many requests go together, with one system call each
 // way. It cannot lock up: the answers to what is in flight fit into the socket's buffers.
-type producer struct {
-	Producing
+type sender struct {
+	Sending
 	conn    *net.TCPConn
 	answers *bufio.Reader
 	quota   int
@@ -111,7 +111,7 @@ type producer struct {
 	latencies      []int64
 }
 
-func (c *producer) run(ctx context.Context, until time.Time) error {
+func (c *sender) run(ctx context.Context, until time.Time) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
@@ -128,7 +128,7 @@ func (c *producer) run(ctx context.Context, until time.Time) error {
 }
 
 // send fills what may be in flight, unless the time is up; one request is always sent.
-func (c *producer) send(until time.Time) error {
+func (c *sender) send(until time.Time) error {
 	now := time.Now()
 	n := min(c.InFlight-(c.sent-c.answered), c.quota-c.sent)
 	if c.During > 0 && c.sent > 0 && !now.Before(until) {
@@ -149,10 +149,10 @@ func (c *producer) send(until time.Time) error {
 }
 
 // index is the frame that request n sends.
-func (c *producer) index(n int) int { return (c.first + n) % c.Frames.Len() }
+func (c *sender) index(n int) int { return (c.first + n) % c.Frames.Len() }
 
 // receive reads one answer, and those that have come with it.
-func (c *producer) receive() error {
+func (c *sender) receive() error {
 	for first := true; first || c.buffered(); first = false {
 		head, err := c.answers.Peek(4)
 		if err != nil {
@@ -169,7 +169,7 @@ func (c *producer) receive() error {
 		if c.answered == c.sent {
 			return errors.New("an answer that nothing was asked for")
 		}
-		if err := checkProduce(answer[4:], int32(c.index(c.answered))); err != nil {
+		if err := c.Frames.check(answer[4:], int32(c.index(c.answered))); err != nil {
 			return err
 		}
 		_, _ = c.answers.Discard(4 + n) // it is buffered
@@ -180,7 +180,7 @@ func (c *producer) receive() error {
 }
 
 // buffered says whether a whole answer has been read already.
-func (c *producer) buffered() bool {
+func (c *sender) buffered() bool {
 	if c.answers.Buffered() < 4 {
 		return false
 	}

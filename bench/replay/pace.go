@@ -1,0 +1,31 @@
+package replay
+
+import (
+	"errors"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// KeepThread keeps a thread for a goroutine that sleeps in the kernel, so that it takes none from the others; what it
+// gives ends that.
+func KeepThread() (end func()) {
+	runtime.LockOSThread()
+	was := runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	return func() {
+		runtime.GOMAXPROCS(was)
+		runtime.UnlockOSThread()
+	}
+}
+
+// SleepUntil wakes some tens of microseconds after t. Go's own timers are up to a millisecond late in a process that
+// else only waits for its connections, which is more than the latency that is measured.
+func SleepUntil(t time.Time) {
+	for wait := time.Until(t); wait > 0; wait = time.Until(t) {
+		ts := unix.NsecToTimespec(int64(wait))
+		if err := unix.Nanosleep(&ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			time.Sleep(wait)
+		}
+	}
+}
