@@ -41,8 +41,9 @@ var (
 	both   = []string{tmpfs, disk}
 	onDisk = []string{disk}
 
-	moving = []figures.Figure{figures.Throughput, figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUPerGB, figures.CPUPerMillion, figures.Peak}
-	paced  = []figures.Figure{figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUShare, figures.CPUPerMillion, figures.Peak}
+	moving   = []figures.Figure{figures.Throughput, figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUPerGB, figures.CPUPerMillion, figures.Peak}
+	answered = []figures.Figure{commits, commitsPerCPU, figures.P50, figures.P99, figures.P999, figures.Peak}
+	paced    = []figures.Figure{figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUShare, figures.CPUPerMillion, figures.Peak}
 )
 
 // big is what others differ from.
@@ -90,6 +91,15 @@ var loads = []load{
 	{name: "tail/consumers=1", about: "2,000 records a second of 1 KB, acks=all, franz-go, from when a record was due until it was received", media: both, columns: paced, open: tail(1)},
 	{name: "tail/consumers=50", about: "the same, 50 consumers that each receive every record", media: both, columns: paced, open: tail(50)},
 	{name: "crowd", about: "5,000 connections, each one record every 5 s, every other one in a waiting fetch meanwhile", media: []string{tmpfs}, columns: paced, open: crowd},
+	{name: "groups-join/members=100", about: "100 members of a group come at once, 1,000 partitions; then one dies; a session timeout of 6 s, a heartbeat every 100 ms",
+		media: []string{tmpfs}, columns: []figures.Figure{gathered, cpuMs, afterDeath, afterTold, figures.Peak}, open: gathering{part: 10, dies: true}.open},
+	{name: "groups-join/members=1000", about: "1,000 members of a group come at once, 1,000 partitions",
+		media: []string{tmpfs}, columns: []figures.Figure{gathered, cpuMs, figures.Peak}, open: gathering{part: 1}.open},
+	{name: "heartbeats", about: "10,000 groups of one member, a heartbeat every 3 s, 1,000 connections", media: []string{tmpfs}, columns: paced, open: heartbeats},
+	{name: "commits/partitions=1", about: "OffsetCommit of one offset, 1,000 groups, 16 connections, 1 in flight", media: []string{tmpfs}, columns: answered,
+		open: committing{partitions: 1, connections: 16, part: 4}.open},
+	{name: "commits/partitions=100", about: "the same of 100 offsets", media: []string{tmpfs}, columns: answered,
+		open: committing{partitions: 100, connections: 16, part: 40}.open},
 	{name: "durable/producers=1", about: "flush.messages=1, one record of 100 bytes in flight, 1 partition", media: onDisk, columns: moving, open: durable(1)},
 	{name: "durable/producers=16", about: "the same, 16 producers", media: onDisk, columns: moving, open: durable(16)},
 	{name: "durable/producers=256", about: "the same, 256 producers", media: onDisk, columns: moving, open: durable(256)},
@@ -100,6 +110,8 @@ var loads = []load{
 		columns: []figures.Figure{started, figures.Idle}, open: startEmpty},
 	{name: "start/data", about: "the same with 2,000 partitions with records, and until each has a leader", media: onDisk, own: true,
 		columns: []figures.Figure{started, leading, startedAfterKill, leadingAfterKill}, open: startWithData},
+	{name: "offsets-load", about: "exec to the first Metadata answer and until every group has its offsets: 1,000 groups, 1,000 offsets each", media: onDisk, own: true,
+		columns: []figures.Figure{started, loaded, startedAndLoaded, cpuMs, figures.Peak}, open: loadOffsets},
 	{name: "clients", about: "4 franz-go producers, acks=all, then 4 consumers, 1 KB records, as fast as they can; not warmed", media: onDisk, own: true,
 		columns: []figures.Figure{produced, producedMB, consumed, consumedMB, figures.Peak}, open: clients},
 }
@@ -114,6 +126,14 @@ const (
 	leading          figures.Figure = "to all leaders ms"
 	startedAfterKill figures.Figure = "after kill -9 ms"
 	leadingAfterKill figures.Figure = "to all leaders after kill -9 ms"
+	gathered         figures.Figure = "all assigned ms"
+	cpuMs            figures.Figure = "CPU ms"
+	afterDeath       figures.Figure = "after a death ms"
+	afterTold        figures.Figure = "after told ms"
+	commits          figures.Figure = "commits/s"
+	commitsPerCPU    figures.Figure = "commits/CPU s"
+	loaded           figures.Figure = "then to all offsets ms"
+	startedAndLoaded figures.Figure = "both ms"
 	produced         figures.Figure = "produced/s"
 	producedMB       figures.Figure = "produced MB/s"
 	consumed         figures.Figure = "consumed/s"

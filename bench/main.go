@@ -46,7 +46,9 @@ type scale struct {
 	warm       int64         // bytes that a JVM has taken before it is measured
 	during     time.Duration // of a round of a load that has a rate instead of a volume
 	clients    int           // of crowd
-	partitions int           // of topics and start
+	groups     int           // of heartbeats, commits and offsets-load
+	members    int           // of groups-join
+	partitions int           // of topics, start, groups-join and offsets-load
 	settle     time.Duration // for what a broker does behind a start or many requests, before it counts as idle
 }
 
@@ -62,7 +64,9 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.requests, "requests", 200_000, "requests of a round of a load whose requests are small")
 	f.DurationVar(&o.during, "during", 10*time.Second, "how long a round takes of a load that has a rate")
 	f.IntVar(&o.clients, "clients", 5000, "connections of crowd")
-	f.IntVar(&o.partitions, "partitions", 10_000, "partitions of topics/idle; a tenth of topics/1000, a fifth at the starts with data")
+	f.IntVar(&o.partitions, "partitions", 10_000, "partitions of topics/idle; a tenth of topics/1000, groups-join and offsets-load, a fifth at the starts with data")
+	f.IntVar(&o.groups, "groups", 10_000, "groups of heartbeats; a tenth of commits and offsets-load")
+	f.IntVar(&o.members, "members", 1000, "members of groups-join/members=1000; a tenth of groups-join/members=100")
 	f.DurationVar(&o.settle, "settle", 3*time.Second, "how long a broker is left alone before it counts as idle")
 	f.StringVar(&o.json, "json", "", "also write the figures to this file")
 	f.StringVar(&o.disk, "disk", "build", "a directory on the disk")
@@ -71,7 +75,7 @@ func parse(args []string) (*options, error) {
 	}
 	o.loads, o.brokers, o.media = split(*loads), split(*brokers), split(*media)
 	o.volume, o.warm = *volume*1e6, *warm*1e6
-	if f.NArg() > 0 || o.rounds < 1 || o.volume <= 0 || o.requests < 1 || o.during <= 0 || o.clients < 2 || o.partitions < 10 {
+	if f.NArg() > 0 || o.rounds < 1 || o.volume <= 0 || o.requests < 1 || o.during <= 0 || o.clients < 2 || o.partitions < 10 || o.groups < 1 || o.members < 1 {
 		return nil, errors.New("want no argument but flags, and each number above zero")
 	}
 	return o, o.check()

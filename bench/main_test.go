@@ -36,7 +36,7 @@ const benchArgument = "be-the-bench"
 
 // miniature is every load in as little work as makes sense.
 func miniature(dir string, more ...string) []string {
-	return append([]string{"-rounds", "1", "-volume", "4", "-warm", "0", "-requests", "200", "-during", "200ms", "-clients", "10", "-partitions", "50", "-settle", "50ms", "-disk", dir}, more...)
+	return append([]string{"-rounds", "1", "-volume", "4", "-warm", "0", "-requests", "200", "-during", "200ms", "-clients", "10", "-groups", "30", "-members", "30", "-partitions", "50", "-settle", "50ms", "-disk", dir}, more...)
 }
 
 // TestEveryLoadInMiniature runs each load once, against klamm and against the limit: on

@@ -48,6 +48,8 @@ func brokerOptions(name, dir string) harness.Options {
 		// Connections come one after the other as fast as they can. Behind the default of 50
 		// the kernel drops them, and the client waits a second.
 		"socket.listen.backlog.size": "4096",
+		// A miniature does not wait 6 s for a member's death.
+		"group.min.session.timeout.ms": "1000",
 	}}
 	switch name {
 	case kafka39:

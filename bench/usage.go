@@ -48,9 +48,11 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func sample(done replay.Done, u usage) figures.Sample {
 	s := latencies(done.Latencies)
 	requests, bytes := float64(done.Requests), float64(done.Bytes)
-	s[figures.Throughput] = bytes / mega / done.Took.Seconds()
+	if bytes > 0 { // heartbeats carry none
+		s[figures.Throughput] = bytes / mega / done.Took.Seconds()
+		s[figures.CPUPerGB] = u.cpu.Seconds() / (bytes / giga)
+	}
 	s[figures.Requests] = requests / done.Took.Seconds()
-	s[figures.CPUPerGB] = u.cpu.Seconds() / (bytes / giga)
 	s[figures.CPUPerMillion] = u.cpu.Seconds() / (requests / mega)
 	s[figures.CPUShare] = 100 * u.cpu.Seconds() / u.took.Seconds()
 	s[figures.Peak] = float64(u.peak) / mega
