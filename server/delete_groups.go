@@ -13,18 +13,16 @@ package server
 //
 // Missing on purpose: nothing.
 
-import (
-	"slices"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-)
+import "github.com/twmb/franz-go/pkg/kmsg"
 
 func serveDeleteGroups(s *Server, _ *call, req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDeleteGroupsResponse()
-	for i, group := range req.Groups {
-		if slices.Contains(req.Groups[:i], group) {
+	named := make(map[string]bool, len(req.Groups))
+	for _, group := range req.Groups {
+		if named[group] {
 			continue
 		}
+		named[group] = true
 		g := kmsg.NewDeleteGroupsResponseGroup()
 		g.Group, g.ErrorCode = group, codeOf(s.groups.DeleteGroup(group))
 		resp.Groups = append(resp.Groups, g)
