@@ -8,6 +8,12 @@ import (
 	"klamm/protocol/batch"
 )
 
+// commitRecord is the record of an offset alone.
+func commitRecord(group, topic string, partition int32, c commit) record {
+	_, r := appendCommitRecord(nil, group, topic, partition, &c)
+	return r
+}
+
 // FuzzLoad reads a log with a record of any bytes between good ones: they are there, and whatever groups were made of
 // the record do not keep others from working, nor themselves.
 func FuzzLoad(f *testing.F) {

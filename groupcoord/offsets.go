@@ -111,6 +111,11 @@ func (g *group) commitOffsets(r *CommitRequest, out *effects) {
 	}
 	w := &commitWrite{g: g, request: r, commits: make([]commit, len(r.Offsets))}
 	records := make([]record, 0, len(r.Offsets))
+	size := 0
+	for i := range r.Offsets {
+		size += commitRecordSize(g.id, r.Offsets[i].Topic, r.Offsets[i].Metadata)
+	}
+	encoded := make([]byte, 0, size)
 	expiresMs := int64(-1)
 	if r.RetentionMs != -1 {
 		expiresMs = out.nowMs + r.RetentionMs
@@ -128,7 +133,9 @@ func (g *group) commitOffsets(r *CommitRequest, out *effects) {
 		if c.timeMs == -1 {
 			c.timeMs = out.nowMs
 		}
-		records = append(records, commitRecord(g.id, o.Topic, o.Partition, *c))
+		var rec record
+		encoded, rec = appendCommitRecord(encoded, g.id, o.Topic, o.Partition, c)
+		records = append(records, rec)
 	}
 	if len(records) == 0 {
 		out.answers = append(out.answers, func() { r.Done(nil) })

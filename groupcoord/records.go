@@ -28,16 +28,24 @@ func tpOf(topic string, partition int32) protocol.TopicPartition {
 
 // commitKey is the key of a group's offset in a partition.
 func commitKey(group, topic string, partition int32) []byte {
-	b := make([]byte, 0, 2+2+len(group)+2+len(topic)+4)
+	return appendCommitKey(make([]byte, 0, commitKeySize(group, topic)), group, topic, partition)
+}
+
+func commitKeySize(group, topic string) int { return 2 + 2 + len(group) + 2 + len(topic) + 4 }
+
+func appendCommitKey(b []byte, group, topic string, partition int32) []byte {
 	b = binary.BigEndian.AppendUint16(b, offsetKeyVersion)
 	b = appendString(b, group)
 	b = appendString(b, topic)
 	return binary.BigEndian.AppendUint32(b, uint32(partition))
 }
 
-// commitRecord is the record of an offset.
-func commitRecord(group, topic string, partition int32, c commit) record {
-	b := make([]byte, 0, 2+8+4+2+len(c.metadata)+8)
+// appendCommitRecord gives the record of an offset. Its key and its value are appended to b: of a commit of many offsets all
+// records are parts of the same bytes.
+func appendCommitRecord(b []byte, group, topic string, partition int32, c *commit) ([]byte, record) {
+	start := len(b)
+	b = appendCommitKey(b, group, topic, partition)
+	value := len(b)
 	be := binary.BigEndian
 	if c.expiresMs != -1 {
 		b = be.AppendUint16(b, expiringVersion)
@@ -52,7 +60,12 @@ func commitRecord(group, topic string, partition int32, c commit) record {
 		b = appendString(b, c.metadata)
 		b = be.AppendUint64(b, uint64(c.timeMs))
 	}
-	return record{key: commitKey(group, topic, partition), value: b}
+	return b, record{key: b[start:value:value], value: b[value:]}
+}
+
+// commitRecordSize is the most bytes that the record of an offset takes.
+func commitRecordSize(group, topic, metadata string) int {
+	return commitKeySize(group, topic) + 2 + 8 + 2 + len(metadata) + 8 + 8
 }
 
 func appendString(b []byte, s string) []byte {

@@ -112,7 +112,7 @@ func (s *shard) writeLocked(e *entry, w write, out *effects) {
 	for _, r := range w.records {
 		b.Add(out.nowMs, r.key, r.value)
 	}
-	data, err := b.Build()
+	data, err := b.AppendTo(make([]byte, 0, b.Size()))
 	builders.Put(b)
 	var wait *commitWait
 	done := func(error) {}

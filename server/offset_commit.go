@@ -36,6 +36,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -96,6 +97,10 @@ func (c *commitCall) collect(meta *cluster.Metadata) {
 		}
 		if topic != nil && len(in.Partitions) == 0 {
 			continue // nothing to say of it
+		}
+		if topic != nil {
+			n := min(len(in.Partitions), len(topic.Partitions)) // no more, unless some are named twice
+			c.offsets, c.places = slices.Grow(c.offsets, n), slices.Grow(c.places, n)
 		}
 		at := len(c.resp.Topics)
 		c.resp.Topics = append(c.resp.Topics, kmsg.OffsetCommitResponseTopic{Topic: in.Topic, TopicID: in.TopicID,
