@@ -58,6 +58,7 @@ type conn struct {
 	turn     chan pass              // told when it may go in
 	arrived  func(want int) int     // waitForBytes; made once
 	receiver receiver
+	reader   smallReader   // used by the connection's goroutine
 	sender   sender        // only used by who holds writing
 	active   atomic.Int64  // when bytes last moved, see Server.ticks
 	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
@@ -87,6 +88,7 @@ func newConn(s *Server, l *Listener, nc net.Conn) *conn {
 	c.changed.L = &c.mu
 	c.arrived = c.waitForBytes
 	c.receiver.open(nc, c.flush)
+	c.reader.open(nc)
 	c.sender.open(nc, c.touch)
 	c.touch()
 	return c
@@ -110,7 +112,7 @@ type flushingReader struct{ c *conn }
 
 func (r flushingReader) Read(p []byte) (int, error) {
 	r.c.flush()
-	n, err := r.c.nc.Read(p)
+	n, err := r.c.reader.Read(p)
 	if n > 0 {
 		r.c.touch()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +29,10 @@ type sender struct {
 	// What is on its way to the socket, and the functions that bring it there as far as
 	// it takes it. They are made once: a closure for each region would be garbage for each.
 	rest      net.Buffers
+	one       []byte
 	file      fileRest
 	moreBytes func(socket uintptr) (done bool)
+	moreSmall func(socket uintptr) (done bool)
 	moreFile  func(socket uintptr) (done bool)
 	failed    error // what ended the last of them early
 
@@ -51,7 +54,7 @@ type fileRest struct {
 
 // open has the sender write to a connection.
 func (s *sender) open(nc net.Conn, progress func()) {
-	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreFile: s.pushFile, ask: s.look}
+	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreSmall: s.pushSmall, moreFile: s.pushFile, ask: s.look}
 	s.raw = rawConn(nc)
 	if s.raw != nil {
 		_ = control(s.raw, func(fd int) error {
@@ -164,6 +167,12 @@ func (s *sender) writeBytes(more bool) error {
 		s.rest = s.bufs
 		return s.write(s.moreBytes)
 	}
+	if len(s.bufs) == 1 && len(s.bufs[0]) <= smallWrite && s.raw != nil {
+		s.one = s.bufs[0]
+		err := s.write(s.moreSmall)
+		s.one = nil
+		return err
+	}
 	if len(s.bufs) == 1 {
 		_, err := s.nc.Write(s.bufs[0])
 		return err
@@ -194,6 +203,24 @@ func (s *sender) pushBytes(socket uintptr) (done bool) {
 			return true
 		}
 		s.rest = consume(s.rest, n)
+	}
+	return true
+}
+
+// pushSmall sends what is left of a small buffer, as long as the socket takes it.
+func (s *sender) pushSmall(socket uintptr) (done bool) {
+	for len(s.one) > 0 {
+		n, errno := sendNow(socket, s.one)
+		switch errno {
+		case 0:
+			s.one = s.one[n:]
+		case unix.EAGAIN:
+			return false
+		case unix.EINTR:
+		default:
+			s.failed = os.NewSyscallError("sendto", errno)
+			return true
+		}
 	}
 	return true
 }
