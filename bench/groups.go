@@ -33,27 +33,35 @@ func (g gathering) open(ctx context.Context, s *subject) (*session, error) {
 	if err := b.makeTopic(ctx, topic, partitions, nil); err != nil {
 		return nil, err
 	}
+	// Once for nothing: what warms a JVM up is records.
+	if _, err := g.round(ctx, s, topic, partitions, false); err != nil {
+		return nil, err
+	}
 	return &session{
 		close: func(ctx context.Context) error { return b.dropTopic(ctx, topic) },
-		round: func(ctx context.Context) (figures.Sample, error) {
-			group := groupNames(1)
-			if err := awaitCoordinator(ctx, b.addr(), topic, group); err != nil {
-				return nil, err
-			}
-			clients, err := replay.DialMany(ctx, b.addr(), max(2, s.members/g.part))
-			defer replay.CloseAll(clients)
-			if err != nil {
-				return nil, err
-			}
-			a := &assembly{partitions: partitions}
-			for _, c := range clients {
-				a.members = append(a.members, &replay.Member{Client: c, Group: group[0], Topic: topic, Partitions: partitions,
-					Session: min(sessionTimeout, max(time.Second, s.during))})
-			}
-			sample, err := a.round(ctx, b.pid(), g.dies)
-			return sample, errors.Join(err, deleteGroups(ctx, b.admin, group))
-		},
+		round: func(ctx context.Context) (figures.Sample, error) { return g.round(ctx, s, topic, partitions, g.dies) },
 	}, nil
+}
+
+// round has a group of its own.
+func (g gathering) round(ctx context.Context, s *subject, topic string, partitions int, dies bool) (figures.Sample, error) {
+	b := s.target.(*broker)
+	group := groupNames(1)
+	if err := awaitCoordinator(ctx, b.addr(), topic, group); err != nil {
+		return nil, err
+	}
+	clients, err := replay.DialMany(ctx, b.addr(), max(2, s.members/g.part))
+	defer replay.CloseAll(clients)
+	if err != nil {
+		return nil, err
+	}
+	a := &assembly{partitions: partitions}
+	for _, c := range clients {
+		a.members = append(a.members, &replay.Member{Client: c, Group: group[0], Topic: topic, Partitions: partitions,
+			Session: min(sessionTimeout, max(time.Second, s.during))})
+	}
+	sample, err := a.round(ctx, b.pid(), dies)
+	return sample, errors.Join(err, deleteGroups(ctx, b.admin, group))
 }
 
 // deleteGroups deletes those of the groups that there are: with little work not every one has been used.
