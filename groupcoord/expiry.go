@@ -109,7 +109,7 @@ func (g *group) expired(since func(c *commit) int64, nowMs int64) (list []Partit
 			continue
 		}
 		var partitions []int32
-		for partition, c := range of {
+		for partition, c := range of.all() {
 			due := nowMs-since(&c) >= g.config.OffsetsRetentionMs
 			if c.expiresMs != -1 {
 				due = nowMs >= c.expiresMs

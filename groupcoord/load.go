@@ -49,7 +49,7 @@ func (p *replay) marker(h *batch.Header, key []byte) {
 	if len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == committed {
 		for group, o := range p.open[h.ProducerID] {
 			for topic, of := range o.topics {
-				for partition, c := range of {
+				for partition, c := range of.all() {
 					p.of(p.kept, group).put(topic, partition, c)
 				}
 			}
@@ -148,7 +148,7 @@ func (o *offsets) opened(producer int64, of *offsets) {
 	}
 	in := map[protocol.TopicPartition]commit{}
 	for topic, partitions := range of.topics {
-		for partition, c := range partitions {
+		for partition, c := range partitions.all() {
 			in[tpOf(topic, partition)] = c
 		}
 	}

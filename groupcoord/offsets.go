@@ -9,7 +9,7 @@ import (
 
 // offsets are the committed offsets of a group.
 type offsets struct {
-	topics map[string]map[int32]commit
+	topics map[string]*topicOffsets
 	count  int
 	weight int64 // about how many bytes of memory that takes
 	// underway are commits that are in the log and not committed there yet.
@@ -29,8 +29,11 @@ type commit struct {
 }
 
 func (o *offsets) get(topic string, partition int32) (commit, bool) {
-	c, ok := o.topics[topic][partition]
-	return c, ok
+	of := o.topics[topic]
+	if of == nil {
+		return commit{}, false
+	}
+	return of.get(partition)
 }
 
 // put takes in what was committed, unless something was later.
@@ -38,13 +41,13 @@ func (o *offsets) put(topic string, partition int32, c commit) {
 	of := o.topics[topic]
 	if of == nil {
 		if o.topics == nil {
-			o.topics = map[string]map[int32]commit{}
+			o.topics = map[string]*topicOffsets{}
 		}
-		of = map[int32]commit{}
+		of = &topicOffsets{commits: map[int32]bareCommit{}}
 		o.topics[topic] = of
 		o.weight += int64(topicBytes + len(topic))
 	}
-	was, ok := of[partition]
+	was, ok := of.get(partition)
 	if ok && was.at > c.at {
 		return
 	}
@@ -53,7 +56,7 @@ func (o *offsets) put(topic string, partition int32, c commit) {
 		o.weight += offsetBytes
 	}
 	o.weight += int64(len(c.metadata) - len(was.metadata))
-	of[partition] = c
+	of.put(partition, c)
 }
 
 // drop forgets a partition's offset, and a commit of one that is under way. It reports whether the log may have one.
@@ -63,15 +66,15 @@ func (o *offsets) drop(topic string, partition int32) bool {
 	for _, of := range o.open {
 		delete(of, tpOf(topic, partition))
 	}
-	of := o.topics[topic]
-	was, ok := of[partition]
+	was, ok := o.get(topic, partition)
 	if !ok {
 		return underway
 	}
-	delete(of, partition)
+	of := o.topics[topic]
+	of.delete(partition)
 	o.count--
 	o.weight -= int64(offsetBytes + len(was.metadata))
-	if len(of) == 0 {
+	if len(of.commits) == 0 {
 		delete(o.topics, topic)
 		o.weight -= int64(topicBytes + len(topic))
 	}
@@ -257,7 +260,7 @@ func (g *group) fetchOffsets(asked []Partitions, stable bool) (list []CommittedO
 func (o *offsets) committed() []Partitions {
 	list := make([]Partitions, 0, len(o.topics))
 	for _, topic := range slices.Sorted(maps.Keys(o.topics)) {
-		list = append(list, Partitions{topic, slices.Sorted(maps.Keys(o.topics[topic]))})
+		list = append(list, Partitions{topic, slices.Sorted(maps.Keys(o.topics[topic].commits))})
 	}
 	return list
 }
