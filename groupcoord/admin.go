@@ -26,6 +26,11 @@ func (c *Coordinator) ListGroups(states []string) (list []GroupOverview, err err
 	if closed {
 		return nil, ErrNotAvailable
 	}
+	var lists [len(stateNames)]bool // found out once: many states may be named, and many groups there
+	for state := range Dead {
+		named := func(name string) bool { return strings.EqualFold(name, state.String()) }
+		lists[state] = len(states) == 0 || slices.ContainsFunc(states, named)
+	}
 	for _, s := range c.active() {
 		for _, e := range s.all() {
 			e.mu.Lock()
@@ -34,8 +39,7 @@ func (c *Coordinator) ListGroups(states []string) (list []GroupOverview, err err
 				o.ProtocolType = *e.kind
 			}
 			e.mu.Unlock()
-			named := func(name string) bool { return strings.EqualFold(name, o.State.String()) }
-			if o.State != Dead && (len(states) == 0 || slices.ContainsFunc(states, named)) {
+			if lists[o.State] {
 				list = append(list, o)
 			}
 		}

@@ -14,7 +14,9 @@ func (w *world) counted() {
 	var sum int64
 	for _, s := range w.c.active() {
 		for _, e := range s.all() {
-			sum += e.size()
+			if sum += e.size(); e.offsets.count == 0 && e.weight != 0 {
+				w.t.Errorf("group %s has no offset, and %d bytes are counted for them", e.id, e.weight)
+			}
 		}
 	}
 	if n := w.c.bytes.Load(); n != sum {

@@ -95,8 +95,8 @@ func (w *world) start() {
 		w.ids++
 		return fmt.Sprintf("%s-%d", prefix, w.ids)
 	})
-	o.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == "topic" || a.Key == "partition" {
+	o.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if slices.Contains([]string{slog.TimeKey, slog.LevelKey, "topic", "partition", "bytes"}, a.Key) {
 			return slog.Attr{}
 		}
 		return a
