@@ -26,15 +26,18 @@ type Result struct {
 // tools are the main classes of Kafka's scripts (bin/kafka-NAME.sh), by
 // release where they moved.
 var tools = map[string]map[string]string{
-	"topics":             {"": "org.apache.kafka.tools.TopicCommand"},
-	"configs":            {"": "kafka.admin.ConfigCommand"},
-	"get-offsets":        {"": "org.apache.kafka.tools.GetOffsetShell"},
-	"delete-records":     {"": "org.apache.kafka.tools.DeleteRecordsCommand"},
-	"log-dirs":           {"": "org.apache.kafka.tools.LogDirsCommand"},
-	"producer-perf-test": {"": "org.apache.kafka.tools.ProducerPerformance"},
-	"console-consumer":   {"": "org.apache.kafka.tools.consumer.ConsoleConsumer"},
-	"console-producer":   {Kafka39: "kafka.tools.ConsoleProducer", Kafka43: "org.apache.kafka.tools.ConsoleProducer"},
-	"dump-log":           {Kafka39: "kafka.tools.DumpLogSegments", Kafka43: "org.apache.kafka.tools.DumpLogSegments"},
+	"topics":                    {"": "org.apache.kafka.tools.TopicCommand"},
+	"configs":                   {"": "kafka.admin.ConfigCommand"},
+	"get-offsets":               {"": "org.apache.kafka.tools.GetOffsetShell"},
+	"delete-records":            {"": "org.apache.kafka.tools.DeleteRecordsCommand"},
+	"log-dirs":                  {"": "org.apache.kafka.tools.LogDirsCommand"},
+	"producer-perf-test":        {"": "org.apache.kafka.tools.ProducerPerformance"},
+	"console-consumer":          {"": "org.apache.kafka.tools.consumer.ConsoleConsumer"},
+	"console-producer":          {Kafka39: "kafka.tools.ConsoleProducer", Kafka43: "org.apache.kafka.tools.ConsoleProducer"},
+	"consumer-groups":           {"": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"},
+	"verifiable-consumer":       {"": "org.apache.kafka.tools.VerifiableConsumer"},
+	"streams-application-reset": {"": "org.apache.kafka.tools.StreamsResetter"},
+	"dump-log":                  {Kafka39: "kafka.tools.DumpLogSegments", Kafka43: "org.apache.kafka.tools.DumpLogSegments"},
 }
 
 // Java runs one of Kafka's command-line tools of a release (kafka-topics.sh is
@@ -62,22 +65,31 @@ func JavaResult(t testing.TB, version, tool string, stdin io.Reader, args ...str
 // JavaTo runs a tool with its stdout going to w. The error is for a tool that
 // could not be run at all.
 func JavaTo(w io.Writer, version, tool string, stdin io.Reader, args ...string) (stderr string, code int, err error) {
+	java, all, err := javaTool(version, tool, args)
+	if err != nil {
+		return "", 0, err
+	}
+	return runTool(w, stdin, java, all...)
+}
+
+// javaTool is the command line of a tool.
+func javaTool(version, tool string, args []string) (string, []string, error) {
 	class, ok := tools[tool][version]
 	if !ok {
 		class, ok = tools[tool][""]
 	}
 	if !ok {
-		return "", 0, fmt.Errorf("harness: no tool %q in %s", tool, version)
+		return "", nil, fmt.Errorf("harness: no tool %q in %s", tool, version)
 	}
 	java, err := javaPath()
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
 	jvm, err := jvmArgs(version, "512m", "WARN", cheap)
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
-	return runTool(w, stdin, java, append(append(jvm, class), args...)...)
+	return java, append(append(jvm, class), args...), nil
 }
 
 // Kcat runs kcat against a broker and gives its stdout. A failing kcat fails
@@ -95,15 +107,18 @@ func KcatTo(t testing.TB, w io.Writer, addr string, stdin io.Reader, args ...str
 	if _, err := exec.LookPath("kcat"); err != nil {
 		t.Fatal("harness: no kcat on the PATH: run `make tools`")
 	}
-	// Without -F, kcat reads a configuration from the home directory.
-	all := append([]string{"-F", "/dev/null", "-b", addr, "-m", "30"}, args...)
-	stderr, code, err := runTool(w, stdin, "kcat", all...)
+	stderr, code, err := runTool(w, stdin, "kcat", kcatArgs(addr, args)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if code != 0 {
 		t.Fatalf("kcat %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
 	}
+}
+
+// kcatArgs adds the broker. Without -F, kcat reads a configuration from the home directory.
+func kcatArgs(addr string, args []string) []string {
+	return append([]string{"-F", "/dev/null", "-b", addr, "-m", "30"}, args...)
 }
 
 // Python runs a script with the interpreter that has the libraries of

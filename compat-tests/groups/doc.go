@@ -1,0 +1,11 @@
+// Package groups tests consumer groups with the clients that people use: franz-go, the Java consumers of 3.9.2 and
+// 4.3.1, librdkafka (as kcat), each with the assignors that it has, alone and in one group with the others; and Apache
+// Kafka's tools for groups.
+//
+//	go test -count=1 ./compat-tests/groups                        # against klamm
+//	KLAMM_BROKER=apache go test -count=1 ./compat-tests/groups    # against Apache Kafka 3.9.2
+//
+// The assignors run in the clients. What a broker can do wrong is whom it takes for a member, what it tells whom, and
+// what it keeps of that; so the tests look at who consumes what: each record is consumed by one member, the one that has
+// its partition. Begin at member_test.go.
+package groups

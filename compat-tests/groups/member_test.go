@@ -1,0 +1,162 @@
+package groups
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/compat-tests/harness"
+)
+
+// heartbeat is how often members ask whether they have to join anew.
+const heartbeat = 200 * time.Millisecond
+
+// franz is a member that runs in this process.
+func franz(balancer kgo.GroupBalancer) func(*member) func() {
+	return func(m *member) func() {
+		noted := func(note func(...int32)) func(context.Context, *kgo.Client, map[string][]int32) {
+			return func(_ context.Context, _ *kgo.Client, of map[string][]int32) { note(of[m.group.topic]...) }
+		}
+		cl := harness.Client(m.group.t, broker.Addr, kgo.ConsumerGroup(m.group.id), kgo.ConsumeTopics(m.group.topic), kgo.Balancers(balancer),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(heartbeat), kgo.FetchMaxWait(heartbeat),
+			kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsAssigned(noted(m.assign)),
+			kgo.OnPartitionsRevoked(noted(m.revoke)), kgo.OnPartitionsLost(noted(m.revoke)))
+		whole := harness.Context(m.group.t)
+		ctx, cancel := context.WithCancel(whole)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for ctx.Err() == nil {
+				cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { m.consume(r.Partition, string(r.Value)) })
+				// What was consumed is committed also by a member that is to leave.
+				if err := cl.CommitUncommittedOffsets(whole); err != nil {
+					m.complain(fmt.Sprintf("commits: %v", err))
+				}
+				cl.AllowRebalance()
+			}
+		}()
+		leave := func() {
+			cancel()
+			<-done
+			cl.Close() // leaves
+		}
+		m.group.t.Cleanup(leave)
+		return leave
+	}
+}
+
+// complain notes something that is not to happen to a member.
+func (m *member) complain(what string) {
+	m.group.mu.Lock()
+	defer m.group.mu.Unlock()
+	m.group.wrong = append(m.group.wrong, m.name+" "+what)
+}
+
+// java is a member that kafka-verifiable-consumer.sh is. An assignor is the name of its class.
+func java(release, assignor string) func(*member) func() {
+	return func(m *member) func() {
+		g := m.group
+		file := properties(g.t, fmt.Sprintf("heartbeat.interval.ms=%d\nfetch.max.wait.ms=200\n", heartbeat.Milliseconds()))
+		option := "--consumer.config"
+		if release == harness.Kafka43 {
+			option = "--command-config"
+		}
+		r := harness.RunJava(g.t, m.verifiable, release, "verifiable-consumer", append(server(), "--topic", g.topic, "--group-id", g.id, "--verbose",
+			"--assignment-strategy", "org.apache.kafka.clients.consumer."+assignor, option, file)...)
+		return r.Stop
+	}
+}
+
+// properties writes a file of them.
+func properties(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "client.properties")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// verifiable takes in an event of kafka-verifiable-consumer.sh.
+func (m *member) verifiable(line string) {
+	var event struct {
+		Name       string `json:"name"`
+		Partition  int32  `json:"partition"`
+		Value      string `json:"value"`
+		Error      string `json:"error"`
+		Partitions []struct {
+			Partition int32 `json:"partition"`
+		} `json:"partitions"`
+	}
+	if json.Unmarshal([]byte(line), &event) != nil {
+		return // a line of the log
+	}
+	note := m.assign
+	switch event.Name {
+	case "record_data":
+		m.consume(event.Partition, event.Value)
+	case "offsets_committed":
+		if event.Error != "" {
+			m.complain("commits: " + event.Error)
+		}
+	case "partitions_revoked":
+		note = m.revoke
+		fallthrough
+	case "partitions_assigned":
+		for _, p := range event.Partitions {
+			note(p.Partition)
+		}
+	}
+}
+
+// kcat is a member that kcat is. The assignor is librdkafka's name of it.
+func kcat(assignor string) func(*member) func() {
+	return func(m *member) func() {
+		g := m.group
+		r := harness.RunKcat(g.t, m.printed, broker.Addr, "-u", "-f", "%p %s\n", "-X", "partition.assignment.strategy="+assignor,
+			"-X", "auto.offset.reset=earliest", "-X", fmt.Sprintf("heartbeat.interval.ms=%d", heartbeat.Milliseconds()),
+			"-X", "fetch.wait.max.ms=200", "-G", g.id, g.topic)
+		return r.Stop
+	}
+}
+
+var partitionOf = regexp.MustCompile(` \[(\d+)\]`)
+
+// printed takes in a line of kcat's: a record, or what its log says of a rebalance.
+func (m *member) printed(line string) {
+	if strings.HasPrefix(line, "%") {
+		note := m.assign
+		if strings.Contains(line, "revoke") {
+			note = m.revoke
+		}
+		if strings.Contains(line, "rebalanced") {
+			for _, p := range partitionOf.FindAllStringSubmatch(line, -1) {
+				note(number(p[1]))
+			}
+		}
+		return
+	}
+	partition, value, ok := strings.Cut(line, " ")
+	if !ok {
+		m.complain(fmt.Sprintf("prints %q", line))
+		return
+	}
+	m.consume(number(partition), value)
+}
+
+func number(s string) int32 {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return -1
+	}
+	return int32(n)
+}

@@ -1,0 +1,122 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// leaveWithin bounds how long a client program takes to end after SIGTERM.
+const leaveWithin = 60 * time.Second
+
+// Running is a client program that goes on until it is stopped, as a member of a consumer group does. Its methods
+// may be called from one goroutine at a time.
+type Running struct {
+	t    testing.TB
+	name string
+	proc *process
+
+	mu   sync.Mutex
+	said []string // guarded by mu; its last lines
+}
+
+// RunJava starts one of Kafka's tools. line gets what it prints on stdout and stderr, a line at a time and in turn. The
+// program is killed when the test ends, if it still runs then.
+func RunJava(t testing.TB, line func(string), version, tool string, args ...string) *Running {
+	t.Helper()
+	name, all, err := javaTool(version, tool, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, line, fmt.Sprintf("kafka-%s.sh of %s", tool, version), name, all)
+}
+
+// RunKcat starts kcat as RunJava does a tool.
+func RunKcat(t testing.TB, line func(string), addr string, args ...string) *Running {
+	t.Helper()
+	return run(t, line, "kcat", "kcat", kcatArgs(addr, args))
+}
+
+// RunProgram starts any program as RunJava does a tool.
+func RunProgram(t testing.TB, line func(string), name string, args ...string) *Running {
+	t.Helper()
+	return run(t, line, filepath.Base(name), name, args)
+}
+
+func run(t testing.TB, line func(string), what, name string, args []string) *Running {
+	t.Helper()
+	r := &Running{t: t, name: what}
+	each := func(s string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.said = append(r.said, s); len(r.said) > 50 {
+			r.said = r.said[1:]
+		}
+		line(s)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = t.TempDir(), environment()
+	out := &lineWriter{each: each}
+	cmd.Stdout, cmd.Stderr = out, out // one pipe keeps their order
+	if err := startChild(cmd); err != nil {
+		t.Fatalf("harness: starting %s: %v: run `make tools`", what, err)
+	}
+	r.proc = &process{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // the exit code is read from ProcessState
+		close(r.proc.done)
+	}()
+	t.Cleanup(func() {
+		r.proc.kill()
+		if t.Failed() {
+			t.Logf("%s said last:\n%s", r.name, r.lastLines())
+		}
+	})
+	return r
+}
+
+// Stop sends SIGTERM and waits for the end: 0, or what a death by that signal gives. What was printed has been handed out then.
+func (r *Running) Stop() {
+	r.t.Helper()
+	r.proc.signal(syscall.SIGTERM)
+	code, err := r.proc.wait(leaveWithin)
+	if err != nil || code != 0 && code != 128+int(syscall.SIGTERM) {
+		r.t.Fatalf("%s ends with exit code %d, %v; it said last:\n%s", r.name, code, err, r.lastLines())
+	}
+}
+
+// Kill sends SIGKILL and waits until the program is gone.
+func (r *Running) Kill() { r.proc.kill() }
+
+// Ended says whether the program is gone.
+func (r *Running) Ended() bool { return r.proc.ended() }
+
+func (r *Running) lastLines() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.said, "\n")
+}
+
+// lineWriter hands on what is written to it by lines.
+type lineWriter struct {
+	each func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
+		if !ok {
+			return len(b), nil
+		}
+		w.each(string(line))
+		w.rest = rest
+	}
+}
