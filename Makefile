@@ -84,5 +84,5 @@ docs: ## write the documentation that comes from tables in the code
 	@exec go generate ./...
 
 .PHONY: tools
-tools: ## get a JRE, Maven, kcat, Apache Kafka's jars and a Python client where they are missing
+tools: ## get a JRE, Maven, kcat, Apache Kafka's jars and the clients of Python, Node.js and Go where they are missing
 	@exec compat-tests/reference/tools.sh

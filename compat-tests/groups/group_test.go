@@ -39,8 +39,9 @@ type member struct {
 func newGroup(t *testing.T, partitions int) *group {
 	topic := harness.Topic(t, broker.Addr, int32(partitions))
 	return &group{t: t, id: "group-of-" + topic, topic: topic, partitions: partitions,
-		producer: harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner())),
-		sent:     map[string]bool{}, taken: map[string]string{}}
+		producer: harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()),
+			kgo.ProducerBatchCompression(kgo.GzipCompression())), // kafkajs knows no snappy
+		sent: map[string]bool{}, taken: map[string]string{}}
 }
 
 // join has a client join. Its name says for people which one it is.

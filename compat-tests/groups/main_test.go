@@ -1,7 +1,11 @@
 package groups
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"klamm/compat-tests/harness"
@@ -10,9 +14,34 @@ import (
 // broker is shared by the tests of the package; each has topics and groups of its own.
 var broker *harness.Broker
 
+// binaries is where the program of sarama/ is built.
+var binaries string
+
 func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, &broker, harness.Options{}))
+	dir, err := os.MkdirTemp("", "klamm-compat-groups-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binaries = dir
+	code := harness.Main(m, &broker, harness.Options{})
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
+
+// saramaBinary builds the member that sarama is.
+var saramaBinary = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(binaries, "sarama")
+	cmd := exec.Command("go", "build", "-o", to, ".")
+	cmd.Dir = source("sarama")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building compat-tests/groups/sarama: %w; run `make tools`\n%s", err, out)
+	}
+	return to, nil
+})
+
+// source is a file beside the tests.
+func source(name string) string { return filepath.Join(harness.Root(), "compat-tests", "groups", name) }
 
 // server is the argument that every tool takes.
 func server() []string { return []string{"--bootstrap-server", broker.Addr} }

@@ -153,6 +153,53 @@ func (m *member) printed(line string) {
 	m.consume(number(partition), value)
 }
 
+// aiokafka is a member that aiokafka is.
+func aiokafka(assignor string) func(*member) func() {
+	return func(m *member) func() {
+		r := harness.RunPython(m.group.t, m.said, source("aiokafka_member.py"), broker.Addr, m.group.id, m.group.topic, assignor)
+		return r.Stop
+	}
+}
+
+// kafkajs is a member that kafkajs is. It has an assignor of its own alone.
+func kafkajs(m *member) func() {
+	return harness.RunNode(m.group.t, m.said, source("kafkajs_member.js"), broker.Addr, m.group.id, m.group.topic).Stop
+}
+
+// sarama is a member that sarama is.
+func sarama(assignor string) func(*member) func() {
+	return func(m *member) func() {
+		name, err := saramaBinary()
+		if err != nil {
+			m.group.t.Fatal(err)
+		}
+		return harness.RunProgram(m.group.t, m.said, name, broker.Addr, m.group.id, m.group.topic, assignor).Stop
+	}
+}
+
+// said takes in a line of those programs, which sarama/main.go explains.
+func (m *member) said(line string) {
+	words := strings.SplitN(line, " ", 3)
+	switch {
+	case words[0] == "record" && len(words) == 3:
+		m.consume(number(words[1]), words[2])
+	case words[0] == "has":
+		m.have(strings.Fields(line)[1:])
+	case words[0] == "error":
+		m.complain("says " + line)
+	}
+}
+
+// have notes what a client has, and that it has nothing else.
+func (m *member) have(partitions []string) {
+	m.group.mu.Lock()
+	defer m.group.mu.Unlock()
+	clear(m.assigned)
+	for _, p := range partitions {
+		m.assigned[number(p)] = true
+	}
+}
+
 func number(s string) int32 {
 	n, err := strconv.ParseInt(s, 10, 32)
 	if err != nil {

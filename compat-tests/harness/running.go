@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -43,13 +44,34 @@ func RunKcat(t testing.TB, line func(string), addr string, args ...string) *Runn
 	return run(t, line, "kcat", "kcat", kcatArgs(addr, args))
 }
 
-// RunProgram starts any program as RunJava does a tool.
+// RunPython starts a script with the interpreter that Python runs, as RunJava does a tool.
+func RunPython(t testing.TB, line func(string), args ...string) *Running {
+	t.Helper()
+	name, err := pythonPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, line, filepath.Base(args[0]), name, args)
+}
+
+// RunNode starts a script with Node.js, which finds the packages of compat-tests/reference/package.json, as RunJava does
+// a tool.
+func RunNode(t testing.TB, line func(string), args ...string) *Running {
+	t.Helper()
+	dir := filepath.Join(Root(), "build", "node")
+	if _, err := os.Stat(filepath.Join(dir, ".complete")); err != nil {
+		t.Fatalf("harness: no packages for Node.js in %s: run `make tools`", dir)
+	}
+	return run(t, line, filepath.Base(args[0]), "node", args, "NODE_PATH="+filepath.Join(dir, "node_modules"))
+}
+
+// RunProgram starts a program of the test's own as RunJava does a tool.
 func RunProgram(t testing.TB, line func(string), name string, args ...string) *Running {
 	t.Helper()
 	return run(t, line, filepath.Base(name), name, args)
 }
 
-func run(t testing.TB, line func(string), what, name string, args []string) *Running {
+func run(t testing.TB, line func(string), what, name string, args []string, env ...string) *Running {
 	t.Helper()
 	r := &Running{t: t, name: what}
 	each := func(s string) {
@@ -61,7 +83,7 @@ func run(t testing.TB, line func(string), what, name string, args []string) *Run
 		line(s)
 	}
 	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Env = t.TempDir(), environment()
+	cmd.Dir, cmd.Env = t.TempDir(), append(environment(), env...)
 	out := &lineWriter{each: each}
 	cmd.Stdout, cmd.Stderr = out, out // one pipe keeps their order
 	if err := startChild(cmd); err != nil {
@@ -93,9 +115,6 @@ func (r *Running) Stop() {
 
 // Kill sends SIGKILL and waits until the program is gone.
 func (r *Running) Kill() { r.proc.kill() }
-
-// Ended says whether the program is gone.
-func (r *Running) Ended() bool { return r.proc.ended() }
 
 func (r *Running) lastLines() string {
 	r.mu.Lock()

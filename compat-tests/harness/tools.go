@@ -126,9 +126,9 @@ func kcatArgs(addr string, args []string) []string {
 // fails the test.
 func Python(t testing.TB, stdin io.Reader, args ...string) string {
 	t.Helper()
-	python := filepath.Join(Root(), "build", "python", "bin", "python")
-	if _, err := os.Stat(filepath.Join(Root(), "build", "python", ".complete")); err != nil {
-		t.Fatal("harness: no Python with its libraries in build/python: run `make tools`")
+	python, err := pythonPath()
+	if err != nil {
+		t.Fatal(err)
 	}
 	var stdout bytes.Buffer
 	stderr, code, err := runTool(&stdout, stdin, python, args...)
@@ -139,6 +139,15 @@ func Python(t testing.TB, stdin io.Reader, args ...string) string {
 		t.Fatalf("%s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout.String(), stderr)
 	}
 	return stdout.String()
+}
+
+// pythonPath is the interpreter in build/python.
+func pythonPath() (string, error) {
+	dir := filepath.Join(Root(), "build", "python")
+	if _, err := os.Stat(filepath.Join(dir, ".complete")); err != nil {
+		return "", fmt.Errorf("harness: no Python with its libraries in %s: run `make tools`", dir)
+	}
+	return filepath.Join(dir, "bin", "python"), nil
 }
 
 // runTool runs a program to its end.

@@ -7,7 +7,10 @@
 #   kcat                librdkafka's command-line client
 #   build/kafka-3.9.2   the reference broker and its tools
 #   build/kafka-4.3.1   the newest tools
-#   build/python        a Python with the client of old (requirements.txt)
+#   build/python        a Python with its clients (requirements.txt)
+#   Node.js             runs kafkajs
+#   build/node          kafkajs (package.json)
+#   sarama              a Go module that only a program of compat-tests/groups needs, in Go's own cache
 #
 # `tools.sh compiler` gets a C compiler as well, which Go's race detector links with.
 #
@@ -82,7 +85,7 @@ have_python() { cmp -s "$here/requirements.txt" "$build/python/.complete"; }
 
 python() {
 	local dir=$build/python log=$build/pip.log
-	say "pip fetches the client of old (about 10 MB) to build/python"
+	say "pip fetches the clients of Python (about 12 MB) to build/python"
 	rm -rf "$dir"
 	if ! { python3 -m venv "$dir" && "$dir/bin/pip" --disable-pip-version-check install -r "$here/requirements.txt"; } >"$log" 2>&1; then
 		tail -n 20 "$log" >&2
@@ -90,6 +93,33 @@ python() {
 		exit 1
 	fi
 	cp "$here/requirements.txt" "$dir/.complete"
+}
+
+# kafkajs fetches the packages that Node.js runs.
+have_kafkajs() { cmp -s "$here/package.json" "$build/node/.complete"; }
+
+kafkajs() {
+	local dir=$build/node log=$build/npm.log
+	say "npm fetches kafkajs (about 1 MB) to build/node"
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$here/package.json" "$dir/"
+	if ! (cd "$dir" && npm install --no-audit --no-fund --ignore-scripts) >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the packages of compat-tests/reference/package.json; npm's output is in $log" >&2
+		exit 1
+	fi
+	cp "$here/package.json" "$dir/.complete"
+}
+
+# sarama fetches the modules of the member of a group that is a program of its own.
+sarama() {
+	local log=$build/sarama.log
+	if ! (cd "$here/../groups/sarama" && go mod download) >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the Go modules of compat-tests/groups/sarama; Go's output is in $log" >&2
+		exit 1
+	fi
 }
 
 mkdir -p "$build"
@@ -105,6 +135,8 @@ for v in "${releases[@]}"; do
 	fi
 done
 command -v kcat >/dev/null 2>&1 || need+=(kcat)
+command -v node >/dev/null 2>&1 || need+=(nodejs)
+have_kafkajs || command -v npm >/dev/null 2>&1 || need+=(npm)
 have_python || python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 if [ "${1:-}" = compiler ] && ! command -v gcc >/dev/null 2>&1; then
 	need+=(gcc libc6-dev)
@@ -116,4 +148,6 @@ for v in "${releases[@]}"; do
 	have_jars "$v" || jars "$v"
 done
 have_python || python
-say "Java, kcat, Python and Apache Kafka ${releases[*]} are there"
+have_kafkajs || kafkajs
+sarama
+say "Java, kcat, Python, Node.js and Apache Kafka ${releases[*]} are there"

@@ -1,0 +1,93 @@
+// Sarama is a member of a consumer group that github.com/IBM/sarama is, for the tests in compat-tests/groups: a module of its
+// own, so that the broker's does not need what a client does.
+//
+//	sarama ADDRESS GROUP TOPIC range|roundrobin|sticky
+//
+// It says on stdout what happens to it, as all clients of these tests do:
+//
+//	has 0 2          the partitions that it has from now on
+//	record 2 value   a record of partition 2 that it consumed
+//	error ...        what is not to happen
+//
+// It leaves on SIGTERM.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+func main() {
+	if err := consume(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+}
+
+func consume(address, group, topic, assignor string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	config := sarama.NewConfig()
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
+	config.Consumer.MaxWaitTime = 200 * time.Millisecond
+	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{map[string]sarama.BalanceStrategy{
+		"range":      sarama.NewBalanceStrategyRange(),
+		"roundrobin": sarama.NewBalanceStrategyRoundRobin(),
+		"sticky":     sarama.NewBalanceStrategySticky(),
+	}[assignor]}
+	client, err := sarama.NewConsumerGroup([]string{address}, group, config)
+	if err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := client.Consume(ctx, []string{topic}, member{topic}); err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Println("error", err)
+		}
+	}
+	return client.Close()
+}
+
+// member is the client's part in one generation of the group.
+type member struct{ topic string }
+
+// Setup implements sarama.ConsumerGroupHandler.
+func (m member) Setup(s sarama.ConsumerGroupSession) error {
+	fmt.Println("has", strings.Trim(fmt.Sprint(s.Claims()[m.topic]), "[]"))
+	return nil
+}
+
+// Cleanup implements sarama.ConsumerGroupHandler.
+func (m member) Cleanup(s sarama.ConsumerGroupSession) error {
+	s.Commit()
+	fmt.Println("has")
+	return nil
+}
+
+// ConsumeClaim implements sarama.ConsumerGroupHandler. It runs for each partition by itself.
+func (m member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case <-s.Context().Done():
+			return nil
+		case r, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			fmt.Println("record", r.Partition, string(r.Value))
+			s.MarkMessage(r, "")
+			if len(claim.Messages()) == 0 {
+				s.Commit()
+			}
+		}
+	}
+}
