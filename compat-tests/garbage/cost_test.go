@@ -134,9 +134,12 @@ func TestEachCostsLittle(t *testing.T) {
 	}
 }
 
-// visitAll has connections visit at once. Those that stay do so until all have
+// visitAll has connections visit at once, a quarter of them where tests are to be small. Those that stay do so until all have
 // come that far.
 func visitAll(t *testing.T, g *target, connections int, visit func(h *hostile)) {
+	if harness.Small() {
+		connections = max(1, connections/4)
+	}
 	var all, there sync.WaitGroup
 	there.Add(connections)
 	for i := range connections {

@@ -53,10 +53,11 @@ func TestEveryAssignorOfEveryClient(t *testing.T) {
 	for _, a := range assignors {
 		for _, c := range clients {
 			with := c.with(a)
-			if with == nil {
+			if with == nil || c.slow && harness.Small() {
 				continue
 			}
 			t.Run(a.name+" of "+c.name, func(t *testing.T) {
+				t.Parallel()
 				g := newGroup(t, 5)
 				g.produceBefore(3)
 				first, second := g.join("the first", with), g.join("the second", with)
@@ -85,6 +86,7 @@ func TestEveryAssignorOfEveryClient(t *testing.T) {
 func TestEveryClientInOneGroup(t *testing.T) {
 	for _, a := range assignors {
 		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
 			g := newGroup(t, 12)
 			g.produceBefore(3)
 			var members []*member

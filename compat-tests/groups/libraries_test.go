@@ -13,6 +13,7 @@ func TestLibraries(t *testing.T) {
 		{"sarama", sarama("sticky")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			g := newGroup(t, 4)
 			g.produceBefore(5)
 			first, second := g.join("the first", c.with), g.join("the second", c.with)
