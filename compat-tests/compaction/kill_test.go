@@ -145,12 +145,7 @@ func (d *database) sent() (records int) {
 
 // TestKill9AmidCompaction counts the kills that met a compaction, until they are enough.
 func TestKill9AmidCompaction(t *testing.T) {
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("-seed=%d", s)
-	rnd := rand.New(rand.NewPCG(s, 0))
+	rnd := harness.Rand(t, *seed)
 	enough := *kills
 	if harness.Reference() || harness.Small() {
 		enough = max(1, enough/6)

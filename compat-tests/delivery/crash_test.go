@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -18,9 +19,8 @@ const partitions = 4
 type outage struct{ from, to time.Time }
 
 // storm has a producer send while its crew's consumers, and the broker, are killed and started again.
-func storm(t *testing.T, b *harness.Broker, p *producer, c *crew) (outages []outage) {
+func storm(t *testing.T, b *harness.Broker, p *producer, c *crew, rnd *rand.Rand) (outages []outage) {
 	t.Helper()
-	rnd := newRand(t)
 	ctx, cancel := context.WithCancel(harness.Context(t))
 	defer cancel()
 	stop := make(chan struct{})
@@ -76,7 +76,7 @@ func TestAtMostOnce(t *testing.T) {
 			}
 			p := newProducer(t, topic, append(opts, seedBrokers(b.Addr))...)
 			c := newCrew(t, b.Addr, topic, partitions, commitFirst, kind.static, 3)
-			outages := storm(t, b, p, c)
+			outages := storm(t, b, p, c, harness.Rand(t, *seed))
 			atMostOnce(t, p, outages, readAll(t, b.Addr, topic, partitions), c.stop(), kind.acks)
 		})
 	}
@@ -169,10 +169,11 @@ func TestAtLeastOnce(t *testing.T) {
 			t.Parallel()
 			b := harness.Start(t, harness.Options{Properties: sessionProperties})
 			topic := harness.Topic(t, b.Addr, partitions)
-			faults := harness.NewFaults(t, b.Addr, faultsOf(newRand(t), 20, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
+			rnd := harness.Rand(t, *seed)
+			faults := harness.NewFaults(t, b.Addr, faultsOf(rnd, 20, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
 			p := newProducer(t, topic, append(withRetries, seedBrokers(faults.Addr), dialer(faults))...)
 			c := newCrew(t, b.Addr, topic, partitions, processFirst, kind.static, 3)
-			storm(t, b, p, c)
+			storm(t, b, p, c, rnd)
 			log, processed := readAll(t, b.Addr, topic, partitions), did(c.stop())
 			inLog := log.times()
 			lost, copies, again := 0, 0, 0
@@ -208,8 +209,8 @@ func TestOnceInAPartition(t *testing.T) {
 	t.Parallel()
 	b := harness.Start(t, harness.Options{})
 	topic := harness.Topic(t, b.Addr, partitions)
-	rnd := newRand(t)
-	faults := harness.NewFaults(t, b.Addr, faultsOf(newRand(t), 10, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
+	rnd := harness.Rand(t, *seed)
+	faults := harness.NewFaults(t, b.Addr, faultsOf(rnd, 10, harness.DropRequest, harness.DropAnswer, harness.Delay, harness.Cut))
 	p := newProducer(t, topic, append(idempotent, seedBrokers(faults.Addr), dialer(faults))...)
 	ctx, stop := harness.Context(t), make(chan struct{})
 	var sending sync.WaitGroup

@@ -21,15 +21,6 @@ var (
 	seed    = flag.Uint64("seed", 0, "the seed of the moments of crashes and faults; 0: a new one, which is printed")
 )
 
-func newRand(t *testing.T) *rand.Rand {
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("-seed=%d", s)
-	return rand.New(rand.NewPCG(s, 0))
-}
-
 // consumerCrashes and brokerCrashes are how many there are: fewer where tests are to be small, and the reference takes
 // long to start.
 func consumerCrashes() int {
@@ -239,8 +230,10 @@ func did(journals [][]entry) map[int]int {
 	return times
 }
 
-// faultsOf makes a function for harness.NewFaults: one request of so many meets a fault of the kinds, chosen by a seed.
-func faultsOf(rnd *rand.Rand, oneOf int, kinds ...harness.Fault) func(int16) (harness.Fault, time.Duration) {
+// faultsOf makes a function for harness.NewFaults: one request of so many meets a fault of the kinds, chosen by a seed that
+// is drawn from seeds.
+func faultsOf(seeds *rand.Rand, oneOf int, kinds ...harness.Fault) func(int16) (harness.Fault, time.Duration) {
+	rnd := rand.New(rand.NewPCG(seeds.Uint64(), 0))
 	var mu sync.Mutex
 	return func(api int16) (harness.Fault, time.Duration) {
 		mu.Lock()

@@ -71,7 +71,7 @@ func TestRebalances(t *testing.T) {
 // comeAndGo has consumers start, leave, hang and die, and says how often.
 func comeAndGo(t *testing.T, c *crew) string {
 	t.Helper()
-	rnd := newRand(t)
+	rnd := harness.Rand(t, *seed)
 	var came, left, hung, died int
 	start := func(i int) {
 		c.start(i)

@@ -126,7 +126,7 @@ func crashed(t *testing.T, mode, point string) (journals [][]entry) {
 	c.consumers[0] = nil
 	c.start(1)
 	c.catchUp()
-	time.Sleep(1500 * time.Millisecond) // it processes what was committed
+	time.Sleep(1500 * time.Millisecond) // for what it is not to process: the first one's offsets are committed
 	return c.stop()
 }
 

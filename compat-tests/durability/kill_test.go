@@ -3,7 +3,6 @@ package durability
 import (
 	"context"
 	"flag"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -22,16 +21,6 @@ func atMost(d time.Duration) time.Duration {
 		return min(d, 10*time.Second)
 	}
 	return d
-}
-
-// newRand gives the source of the kills' moments and prints its seed.
-func newRand(t *testing.T) *rand.Rand {
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("-seed=%d", s)
-	return rand.New(rand.NewPCG(s, 0))
 }
 
 // load is the producers and the consumer of a test, at work.
@@ -114,7 +103,7 @@ func (l *load) finish(t *testing.T, b *harness.Broker) {
 }
 
 func TestKill9UnderLoad(t *testing.T) {
-	rng := newRand(t)
+	rng := harness.Rand(t, *seed)
 	b := harness.Start(t, harness.Options{Properties: map[string]string{
 		"log.segment.bytes":                             "1000000",
 		"log.index.interval.bytes":                      "2000",

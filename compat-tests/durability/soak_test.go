@@ -25,7 +25,7 @@ var (
 // that come and go, kills the broker in between, and has DumpLogSegments read
 // what is left.
 func TestSoak(t *testing.T) {
-	rng := newRand(t)
+	rng := harness.Rand(t, *seed)
 	b := harness.Start(t, harness.Options{Properties: map[string]string{
 		"log.segment.bytes":                       "1048576",
 		"log.index.interval.bytes":                "4096",
