@@ -22,7 +22,7 @@ import (
 //
 //	join as=NAME [member=ID] [instance=ID] [client=ID] [type=TYPE] [protocols=(a:x,b:y)] [session=DURATION]
 //	     [rebalance=DURATION] [known] [skips] [group=g]
-//	sync as=NAME member=ID generation=N [give=(ID:x,...)] [instance=ID] [type=TYPE] [protocol=NAME]
+//	sync as=NAME member=ID generation=N [give=(ID:x,ID:long,...)] [instance=ID] [type=TYPE] [protocol=NAME]
 //	heartbeat member=ID generation=N [instance=ID]
 //	leave [member=ID] [instance=ID] ...: one line of input for each further one
 //	commit as=NAME offsets=(t-0:5,t-1:7:metadata) [member=ID] [generation=N] [instance=ID] [retention=DURATION]
@@ -312,6 +312,9 @@ func (w *world) sync(a arguments, group string) {
 	}
 	for _, give := range a.list("give") {
 		id, what, _ := strings.Cut(give, ":")
+		if what == "long" {
+			what = strings.Repeat("x", 5<<10)
+		}
 		r.Assignments = append(r.Assignments, Assignment{id, []byte(what)})
 	}
 	w.c.Sync(r)
