@@ -498,7 +498,7 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 		r.format = true
 		return code
 	}
-	if !t.key.id.IsZero() && !p.TopicID().IsZero() && t.key.id != p.TopicID() {
+	if !isOfTopic(p, t.key.id) {
 		return kerr.InconsistentTopicID.Code
 	}
 	if err := p.CheckEpoch(t.leaderEpoch); err != nil {

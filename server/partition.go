@@ -29,3 +29,10 @@ func (s *Server) partition(tp protocol.TopicPartition) (*replica.Partition, erro
 	}
 	return nil, &replica.NotLeaderError{Partition: tp}
 }
+
+// isOfTopic reports whether a partition belongs to the topic with an id: what a request calls by its id is found by the
+// name in a snapshot of the metadata, and the topic may have been deleted and made again since. A request that names the
+// topic, and a topic from before there were ids, have the zero id.
+func isOfTopic(p *replica.Partition, id protocol.UUID) bool {
+	return id.IsZero() || p.TopicID().IsZero() || p.TopicID() == id
+}

@@ -21,7 +21,8 @@ package server
 // unknown partition (UNKNOWN_TOPIC_OR_PARTITION), what is not one batch (see
 // batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), an
 // internal topic (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
-// (NOT_LEADER_OR_FOLLOWER), a batch that breaks a rule of its topic (see
+// (NOT_LEADER_OR_FOLLOWER), a partition of another topic of that name, which was
+// made again meanwhile (UNKNOWN_TOPIC_ID), a batch that breaks a rule of its topic (see
 // batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE),
 // and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
@@ -149,7 +150,7 @@ func (p *produceCall) topic(s *Server, meta *cluster.Metadata, t *protocol.Produ
 		*res = protocol.ProducePartitionResponse{Index: in.Index, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
 		err := err
 		if err == nil {
-			err = p.partition(s, meta, protocol.TopicPartition{Topic: name, Partition: in.Index}, in.Records, res)
+			err = p.partition(s, meta, t.ID, protocol.TopicPartition{Topic: name, Partition: in.Index}, in.Records, res)
 		}
 		if err != nil {
 			p.noteLimit(name, err)
@@ -159,8 +160,8 @@ func (p *produceCall) topic(s *Server, meta *cluster.Metadata, t *protocol.Produ
 	}
 }
 
-// partition stores one batch, and leaves res to be finished when it is committed.
-func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.TopicPartition, records []byte, res *protocol.ProducePartitionResponse) error {
+// partition stores one batch, and leaves res to be finished when it is committed. id is zero where the request names topics.
+func (p *produceCall) partition(s *Server, meta *cluster.Metadata, id protocol.UUID, tp protocol.TopicPartition, records []byte, res *protocol.ProducePartitionResponse) error {
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
@@ -180,6 +181,9 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, tp protocol.T
 	part, err := s.partition(tp)
 	if err != nil {
 		return err
+	}
+	if !isOfTopic(part, id) {
+		return kerr.UnknownTopicID // the topic was made again since meta
 	}
 	if p.emptySet(records) {
 		return nil
