@@ -20,6 +20,7 @@ func (c counts) String() string {
 // event is one line of go test -json.
 type event struct {
 	Action, Package, Test, Output, ImportPath string
+	Elapsed                                   float64 // s, of what ended
 }
 
 // counter holds what is known of the tests of a run.
@@ -30,6 +31,7 @@ type counter struct {
 	output  map[string][]string // of tests and packages that have not ended
 	failing map[string]bool     // packages with a failing test
 	broken  int                 // packages that failed without one
+	times   times
 }
 
 func newCounter(out io.Writer) *counter {
@@ -79,6 +81,7 @@ func (c *counter) take(e event) {
 func (c *counter) end(key string, e event) {
 	said := strings.Join(c.output[key], "")
 	delete(c.output, key)
+	c.times.take(e)
 	if e.Test != "" {
 		c.verdict[key] = e.Action
 		if e.Action != "pass" {

@@ -85,6 +85,7 @@ func runTests(command []string) (counts, error) {
 	readErr := c.read(events)
 	waitErr := cmd.Wait()
 	sum := c.counts()
+	c.times.print(os.Stdout)
 	if readErr != nil {
 		return sum, readErr
 	}
