@@ -58,7 +58,8 @@ func TestConcurrently(t *testing.T) {
 			}
 		})
 		clients.Wait()
-		answers.Wait() // time passes until all have one
+		answers.Wait()  // time passes until all have one
+		synctest.Wait() // the last load, too, has ended
 		w.counted()
 		w.c.Close()
 		synctest.Wait()
