@@ -117,7 +117,9 @@ func (c *conn) handle(frame *protocol.Buffer) error {
 	k.answer = &k.place
 	if !api.Serves(header.Version) {
 		if header.Key == protocol.KeyAPIVersions {
-			c.expect(k.answer)
+			if !c.expect(k.answer) {
+				return net.ErrClosed
+			}
 			refuseApiVersions(k)
 			return nil
 		}
@@ -127,7 +129,9 @@ func (c *conn) handle(frame *protocol.Buffer) error {
 		c.leaveGate() // the handler may wait,
 		c.flush()     // and the client for what is ready
 	}
-	c.expect(k.answer)
+	if !c.expect(k.answer) {
+		return net.ErrClosed
+	}
 	if err := handlers[header.Key](c.server, k); err != nil {
 		if !k.replied {
 			k.noReply()

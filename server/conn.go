@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -80,6 +81,8 @@ type conn struct {
 	writing  bool      // guarded by mu; somebody is sending
 	broken   bool      // guarded by mu; the socket failed or was aborted: nothing is sent any more
 	stopping bool      // guarded by mu; no further request is read
+	busy     bool      // guarded by mu; the connection's goroutine reads a request or handles it
+	sealed   bool      // guarded by mu; no further request is handled
 	ended    bool      // guarded by mu; quit is closed
 }
 
@@ -339,6 +342,7 @@ func isDisconnect(err error) bool {
 func (c *conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.restLocked()
 	for !c.broken && !c.stopping {
 		full := len(c.pending) >= maxPending || c.held >= maxHeld
 		switch {
@@ -347,16 +351,55 @@ func (c *conn) room() bool {
 		case full:
 			c.changed.Wait()
 		default:
+			c.busy = true
 			return true
 		}
 	}
 	return false
 }
 
+// restLocked notes that the connection's goroutine neither reads a request nor handles one.
+func (c *conn) restLocked() {
+	c.busy = false
+	c.toldIfStoppingLocked()
+}
+
+// toldIfStoppingLocked wakes settle, which waits for such changes only while the server stops.
+func (c *conn) toldIfStoppingLocked() {
+	if c.stopping {
+		c.changed.Broadcast()
+	}
+}
+
+// settle waits until every request that the connection has read is handled, and has no further one handled. A client
+// that does not read its answers is not waited for: the request behind those is never handled. seal ends the wait.
+func (c *conn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.sealed && (c.busy && !c.writing || c.handlesLocked()) {
+		c.changed.Wait()
+	}
+	c.sealed = true
+}
+
+// handlesLocked says that a request has no answer yet.
+func (c *conn) handlesLocked() bool {
+	return slices.ContainsFunc(c.pending, func(a *answer) bool { return !a.ready })
+}
+
+// seal has no further request handled.
+func (c *conn) seal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
+	c.changed.Broadcast()
+}
+
 // drain sends what is owed and waits for what is not ready yet.
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.restLocked()
 	for len(c.pending) > 0 && !c.broken {
 		if c.pending[0].ready && !c.writing {
 			c.flushLocked()
@@ -423,11 +466,16 @@ func (c *conn) idle(since int64) bool {
 	return !working && c.active.Load() <= since
 }
 
-// expect takes the next place in the order of answers.
-func (c *conn) expect(a *answer) {
+// expect takes the next place in the order of answers. It reports false when the request is not to be handled, because
+// the server has stopped.
+func (c *conn) expect(a *answer) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sealed {
+		return false
+	}
 	c.pending = append(c.pending, a)
-	c.mu.Unlock()
+	return true
 }
 
 // completer says who completes an answer, and with that when it is sent.
@@ -452,6 +500,7 @@ func (c *conn) complete(a *answer, by completer) {
 	}
 	a.ready = true
 	c.held += a.size
+	c.toldIfStoppingLocked()
 	send := by != own && !c.writing && c.pending[0] == a
 	atOnce := send && by == here && a.size <= c.sender.atOnce && c.sender.drained()
 	c.mu.Unlock()
@@ -493,6 +542,7 @@ func (c *conn) flushLocked() {
 		c.pending = c.pending[:left]
 		c.held -= size
 		c.writing = true
+		c.toldIfStoppingLocked()
 		c.mu.Unlock()
 		err := c.sender.send(batch)
 		for _, a := range batch {

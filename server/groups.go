@@ -86,7 +86,7 @@ func newMemberID(prefix string) string {
 
 // expireOffsets has offsets looked through now and then, until the server stops.
 func (s *Server) expireOffsets(every time.Duration) {
-	defer s.wg.Done()
+	defer s.own.Done()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

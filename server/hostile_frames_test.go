@@ -240,6 +240,7 @@ func TestClientThatNeverReads(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel() // gives it no time
+			b.server.Settle(ctx)
 			if err := b.server.Shutdown(ctx); err == nil {
 				t.Error("a stop found everything answered")
 			}

@@ -13,7 +13,7 @@ const (
 // stops. One goroutine looks at all connections, so that a connection needs no
 // timer of its own.
 func (s *Server) watchIdle() {
-	defer s.wg.Done()
+	defer s.own.Done()
 	check := time.NewTicker(min(max(s.maxIdle/10, minIdleCheck), maxIdleCheck))
 	defer check.Stop()
 	for {

@@ -29,7 +29,7 @@ type Options struct {
 }
 
 // Server accepts connections on its listeners and answers their requests.
-// Serve and Shutdown are called once each, in this order.
+// Serve, Settle and Shutdown are called once each, in this order.
 type Server struct {
 	broker      *cluster.Broker
 	replicas    *replica.Manager
@@ -55,14 +55,16 @@ type Server struct {
 	many            chan struct{} // held while a request of more than manyElements is served
 	born            time.Time     // where ticks count from
 
-	quit context.Context // ended by Shutdown, when it stops accepting
+	quit context.Context // ended by Settle, when it stops accepting
 	stop context.CancelFunc
-	cut  context.Context // ended by Shutdown, when it waits no longer
+	cut  context.Context // ended when Settle or Shutdown waits no longer
 	kill context.CancelFunc
-	wg   sync.WaitGroup // accept loops, connections and who watches them
+	own  sync.WaitGroup // accept loops, and what runs at intervals
+	wg   sync.WaitGroup // connections
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu; nil once Shutdown has begun
+	mu      sync.Mutex
+	conns   map[*conn]struct{} // guarded by mu; nil once Settle has begun
+	leaving map[*conn]struct{} // those that Settle found; used by Settle and Shutdown
 }
 
 // New makes a server; it opens nothing yet.
@@ -109,14 +111,14 @@ func (s *Server) Serve(ls []*Listener) {
 		}
 	})
 	for _, l := range ls {
-		s.wg.Add(1)
+		s.own.Add(1)
 		go s.accept(l)
 	}
 	if s.maxIdle >= 0 {
-		s.wg.Add(1)
+		s.own.Add(1)
 		go s.watchIdle()
 	}
-	s.wg.Add(1)
+	s.own.Add(1)
 	go s.expireOffsets(time.Duration(v.Long("offsets.retention.check.interval.ms")) * time.Millisecond)
 }
 
@@ -125,7 +127,7 @@ func (s *Server) Serve(ls []*Listener) {
 // waited out: a listener that gave up would leave a broker that looks alive
 // and serves nobody.
 func (s *Server) accept(l *Listener) {
-	defer s.wg.Done()
+	defer s.own.Done()
 	const firstPause, maxPause = 5 * time.Millisecond, time.Second
 	pause := firstPause
 	for {
@@ -193,33 +195,64 @@ func (s *Server) start(c *conn) {
 	}()
 }
 
-// Shutdown stops accepting, lets every connection answer what it has begun and
-// closes them. When ctx ends first, the connections left are cut.
-func (s *Server) Shutdown(ctx context.Context) error {
+// settleTimeout is how long Settle waits for requests that are being handled. A request that takes longer may find
+// the log closed.
+const settleTimeout = 5 * time.Second
+
+// Settle stops accepting connections and requests, and waits until those requests are handled that were read before; until
+// ctx ends, or settleTimeout. It does not wait until clients have taken their answers, since a client takes as
+// long as it likes. After Settle the partitions may be flushed and closed: answers that are still on their way need no more
+// than the files that they hold open.
+func (s *Server) Settle(ctx context.Context) {
 	s.stop()
 	CloseAll(s.listeners)
 	s.quotas.close()
 	s.groups.Close() // who waits for a group is told to look for its next coordinator
 	s.mu.Lock()
-	open := s.conns
+	s.leaving = s.conns
 	s.conns = nil
 	s.mu.Unlock()
-	for c := range open {
+	for c := range s.leaving {
 		c.stop()
 	}
-	done := make(chan struct{})
-	go func() { s.wg.Wait(); close(done) }()
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		s.kill()
+		for c := range s.leaving {
+			c.seal()
+		}
+	})()
+	for c := range s.leaving {
+		c.settle()
+	}
+	await(ctx, &s.own)
+}
+
+// Shutdown waits until clients have taken the answers that they are owed, and closes each connection then. When ctx
+// ends first, it cuts the connections that are left, and fails.
+func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.kill()
+	if await(ctx, &s.wg) {
+		return nil
+	}
+	s.kill()
+	for c := range s.leaving {
+		c.abort()
+	}
+	s.wg.Wait()
+	return ctx.Err()
+}
+
+// await waits for a group, and reports false when ctx ends first.
+func await(ctx context.Context, wg *sync.WaitGroup) bool {
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
+		return true
 	case <-ctx.Done():
-		s.kill()
-		for c := range open {
-			c.abort()
-		}
-		<-done
-		return ctx.Err()
+		return false
 	}
 }
 

@@ -387,15 +387,16 @@ func (b *Broker) Addrs() []net.Addr {
 	return out
 }
 
-// Stop ends the broker cleanly: what is in flight is answered, the checkpoints
-// and the mark of a clean stop are written. When ctx ends first, connections
-// are cut and the rest goes on.
+// Stop ends the broker cleanly. Requests that are being handled are finished first. The logs are flushed next, and the
+// checkpoints and the mark of a clean stop are written: no client can delay that. Last, Stop waits until
+// clients have taken their answers. When ctx ends, it cuts the connections that are left.
 func (b *Broker) Stop(ctx context.Context) error {
-	err := b.server.Shutdown(ctx)
-	if err != nil {
-		b.logger.Warn("connections were cut, they did not end in time", "error", err)
+	b.server.Settle(ctx)
+	err := b.release(ctx)
+	if cut := b.server.Shutdown(ctx); cut != nil {
+		b.logger.Warn("connections were cut, their clients did not take their answers in time", "error", cut)
 	}
-	return b.release(ctx)
+	return err
 }
 
 // release gives up what start took, the last thing first.

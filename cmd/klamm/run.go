@@ -16,9 +16,9 @@ import (
 	"klamm/server/config"
 )
 
-// stopTimeout is how long a stop waits for requests in flight before it cuts
-// their connections.
-const stopTimeout = 30 * time.Second
+// stopTimeout is how long a stop waits for clients to take their answers before it cuts
+// their connections. Container runtimes kill a process ten seconds after they asked it to stop.
+const stopTimeout = 8 * time.Second
 
 // run starts a broker and stops it when ctx ends; restore then gives signals
 // back their usual meaning.
