@@ -45,13 +45,13 @@ func (r *Region) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// OSFile gives the operating system's file, for sendfile from Pos on; nil where
-// there is none.
-func (r *Region) OSFile() *os.File {
+// OSFile gives the operating system's file and where the region begins in it, for
+// sendfile; nil where there is none.
+func (r *Region) OSFile() (f *os.File, pos int64) {
 	if r.file == nil {
-		return nil
+		return nil, 0
 	}
-	return r.file.OSFile()
+	return r.file.OSFile(), r.Pos
 }
 
 // ReadFailed is told by who reads the region that the file could not be read. An error

@@ -23,12 +23,12 @@ func (s *Server) aliveBrokers(c *call, meta *cluster.Metadata) []brokerAddress {
 	var out []brokerAddress
 	for i := range meta.Brokers {
 		b := &meta.Brokers[i]
-		e, listens := b.Endpoint(c.conn.listener.Name)
+		e, listens := b.Endpoint(c.conn.Listener().Name)
 		if !listens {
 			continue
 		}
 		a := brokerAddress{id: b.ID, host: e.Host, port: int32(e.Port), rack: b.Rack}
-		if b.ID == s.broker.ID() && c.conn.listener.Any {
+		if b.ID == s.broker.ID() && c.conn.Listener().Any {
 			a.host, a.port = c.localAddress()
 		}
 		out = append(out, a)
@@ -38,7 +38,7 @@ func (s *Server) aliveBrokers(c *call, meta *cluster.Metadata) []brokerAddress {
 
 // localAddress is the address of ours that the client reached.
 func (c *call) localAddress() (host string, port int32) {
-	host, p, err := net.SplitHostPort(c.conn.nc.LocalAddr().String())
+	host, p, err := net.SplitHostPort(c.conn.LocalAddr().String())
 	if err != nil {
 		return "", 0
 	}

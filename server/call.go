@@ -8,22 +8,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/protocol"
+	"klamm/server/transport"
 )
 
 // call is one request on its way through the server.
 type call struct {
-	conn    *conn
+	conn    *transport.Conn
 	server  *Server
 	api     *protocol.API
 	header  protocol.RequestHeader
-	body    []byte  // what follows the header; good until the handler returns
-	answer  *answer // the place in the order of the connection's answers
-	place   answer  // where answer points
-	replied bool    // the answer was filled, or is left to whoever completes it
+	body    []byte           // what follows the header; good until the handler returns
+	answer  transport.Answer // the place in the order of the connection's answers
+	replied bool             // the answer was filled, or is left to whoever completes it
 }
 
 // handler serves one API. A request is answered by reply, replyParts or
-// noReply, or by conn.complete later on; the error that it returns instead
+// noReply, or by conn.Complete later on; the error that it returns instead
 // closes the connection, as the reference broker does with what it cannot read.
 type handler func(*Server, *call) error
 
@@ -63,7 +63,7 @@ func (s *Server) decode(c *call, req kmsg.Request) (done func(), err error) {
 		select {
 		case s.many <- struct{}{}:
 			done = func() { <-s.many }
-		case <-c.conn.quit:
+		case <-c.conn.Quit():
 			return nil, net.ErrClosed
 		}
 	}
@@ -86,38 +86,31 @@ func typedLater[Req kmsg.Request](newRequest func() Req, serve func(s *Server, c
 		}
 		defer done()
 		c.replied = true
-		c.conn.later.Store(true)
+		c.conn.HoldNext()
 		var left atomic.Bool // by the handler, or by the answer: whoever comes second
 		serve(s, c, req, func(resp kmsg.Response) {
 			if !left.Swap(true) {
 				c.reply(resp)
 				return
 			}
-			c.replyBy(aside, resp)
-			c.conn.letGo()
+			c.replyBy(transport.Aside, resp)
+			c.conn.ServeNext()
 		})
 		if left.Swap(true) { // it is answered
-			c.conn.later.Store(false)
+			c.conn.ServeNext()
 		}
 		return nil
 	}
 }
 
-// handle finds the request's handler and calls it. The error, if any, closes
+// dispatch finds the request's handler and calls it. The error, if any, closes
 // the connection.
-func (c *conn) handle(frame *protocol.Buffer) error {
-	defer frame.Release()
-	n, err := c.header.Parse(frame.B)
-	if err != nil {
-		return fmt.Errorf("the request header cannot be decoded: %w", err)
-	}
-	header := c.header
+func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body []byte) error {
 	api, _ := protocol.Lookup(header.Key) // the header was read, so it is there
-	k := &call{conn: c, server: c.server, api: api, header: header, body: frame.B[n:]}
-	k.answer = &k.place
+	k := &call{conn: c, server: s, api: api, header: header, body: body}
 	if !api.Serves(header.Version) {
 		if header.Key == protocol.KeyAPIVersions {
-			if !c.expect(k.answer) {
+			if !c.Expect(&k.answer) {
 				return net.ErrClosed
 			}
 			refuseApiVersions(k)
@@ -126,13 +119,12 @@ func (c *conn) handle(frame *protocol.Buffer) error {
 		return fmt.Errorf("API key %d version %d is not served", header.Key, header.Version)
 	}
 	if header.Key != protocol.KeyProduce {
-		c.leaveGate() // the handler may wait,
-		c.flush()     // and the client for what is ready
+		c.MayWait()
 	}
-	if !c.expect(k.answer) {
+	if !c.Expect(&k.answer) {
 		return net.ErrClosed
 	}
-	if err := handlers[header.Key](c.server, k); err != nil {
+	if err := handlers[header.Key](s, k); err != nil {
 		if !k.replied {
 			k.noReply()
 		}
@@ -151,36 +143,35 @@ type RequestError struct {
 func (e *RequestError) Error() string { return fmt.Sprintf("%s v%d: %v", e.API, e.Version, e.Err) }
 func (e *RequestError) Unwrap() error { return e.Err }
 
+// answerBytes is the room that an answer's bytes begin with.
+const answerBytes = 4 << 10
+
 // begin starts the answer's bytes: room for the size, then the response header.
-func (c *call) begin(dst []byte) []byte {
-	return protocol.BeginResponse(dst, c.api, c.header.Version, c.header.CorrelationID)
+func (c *call) begin() []byte {
+	return protocol.BeginResponse(c.conn.Buffer(answerBytes), c.api, c.header.Version, c.header.CorrelationID)
 }
 
 // reply answers with a message.
-func (c *call) reply(resp kmsg.Response) { c.replyBy(own, resp) }
+func (c *call) reply(resp kmsg.Response) { c.replyBy(transport.Own, resp) }
 
-func (c *call) replyBy(by completer, resp kmsg.Response) {
+func (c *call) replyBy(by transport.Completer, resp kmsg.Response) {
 	resp.SetVersion(c.header.Version)
-	c.fill(resp.AppendTo(c.begin(getBytes(encodeBytes))))
-	c.conn.complete(c.answer, by)
+	c.fill(resp.AppendTo(c.begin()))
+	c.conn.Complete(&c.answer, by)
 }
 
 // fill makes buf, which begin started, the whole answer. buf goes back to its
 // pool once it is sent.
 func (c *call) fill(buf []byte) {
 	protocol.FinishResponse(buf, 0)
-	a := c.answer
-	a.only[0].bytes = buf
-	a.parts = a.only[:]
-	a.free = buf
-	a.size = len(buf)
+	c.answer.Fill(buf)
 	c.replied = true
 }
 
 // noReply keeps the request's place in the order and sends nothing there.
 func (c *call) noReply() {
 	c.replied = true
-	c.conn.complete(c.answer, own)
+	c.conn.Complete(&c.answer, transport.Own)
 }
 
 // clientID is the name that the client gave itself; empty when none.

@@ -1,28 +1,14 @@
 package server
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// logging is the one connection of a server that writes its log to a buffer and goes by a clock of the
-// test's.
-func logging(t testing.TB, out *bytes.Buffer, now *time.Time) *conn {
-	near, far := net.Pipe()
-	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	s := &Server{logger: slog.New(slog.NewTextHandler(out, nil)), now: func() time.Time { return *now }}
-	return newConn(s, &Listener{Name: "PLAINTEXT"}, near)
-}
 
 // clean fails if a line of a log has anything in it that a terminal would act on.
 func clean(t testing.TB, log string) {
@@ -33,50 +19,6 @@ func clean(t testing.TB, log string) {
 	if !utf8.ValidString(log) {
 		t.Fatalf("the log is no text: %q", log)
 	}
-}
-
-// Whatever a client made an error say, it is one line of a bounded length with
-// nothing raw in it.
-func FuzzClientLog(f *testing.F) {
-	for _, s := range []string{"", "plain", "a\nlevel=ERROR msg=forged", "\x1b[2J\x1b]0;title\a", "\u202egnp.exe", "\xff\xfe", "\u0085\u2028\u2029",
-		strings.Repeat("ä", 1000), strings.Repeat("\x00", 5000), `" error="other`} {
-		f.Add(s)
-	}
-	var out bytes.Buffer
-	now := time.Unix(1, 0)
-	c := logging(f, &out, &now)
-	f.Fuzz(func(t *testing.T, text string) {
-		out.Reset()
-		now = now.Add(time.Hour)
-		c.server.clientLog.warn(c, "a request was refused", &RequestError{API: "Produce", Version: 3, Err: errors.New(text)})
-		c.server.limits.bite(c.server, "max.message.bytes", "refused", "topic", printable(text))
-		clean(t, out.String())
-		if n := strings.Count(out.String(), "\n"); n != 2 || out.Len() > 2*(4*maxClientText+300) {
-			t.Fatalf("%d lines of %d bytes: %q", n, out.Len(), out.String())
-		}
-	})
-}
-
-// A client that errs a million times in a minute costs the disk little.
-func TestAMillionErrorsFillNoDisk(t *testing.T) {
-	var out bytes.Buffer
-	now := time.Unix(1_000_000_000, 0)
-	c := logging(t, &out, &now)
-	const errs, took = 1_000_000, time.Minute
-	err := errors.New(strings.Repeat("\x1b[31m", 10_000))
-	for range errs {
-		now = now.Add(took / errs)
-		c.server.clientLog.warn(c, "a request was refused, closing the connection", err)
-		c.server.limits.bite(c.server, "max.connections", "a connection waits to be accepted")
-	}
-	lines := strings.Count(out.String(), "\n")
-	if most := clientLogBurst*(int(took/time.Second)+1) + 2; lines > most || out.Len() > most*1500 {
-		t.Errorf("%d errors made %d lines of %d bytes", errs, lines, out.Len())
-	}
-	if !strings.Contains(out.String(), "suppressed=") {
-		t.Error("nothing says that lines were left out")
-	}
-	clean(t, out.String())
 }
 
 // Names off the wire, of clients and of topics, are not printed as they come.

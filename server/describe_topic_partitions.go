@@ -43,8 +43,8 @@ func serveDescribeTopicPartitions(s *Server, c *call, req *kmsg.DescribeTopicPar
 		}
 	}
 	if d.resp.NextCursor != nil && wanted > most {
-		s.limits.bite(s, "max.request.partition.size.limit", "an answer has fewer partitions than were asked for",
-			"client", c.conn.nc.RemoteAddr().String())
+		s.limits.Hit("max.request.partition.size.limit", "an answer has fewer partitions than were asked for",
+			"client", c.conn.RemoteAddr().String())
 	}
 	return d.resp
 }

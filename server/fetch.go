@@ -55,6 +55,7 @@ import (
 	"klamm/logstore"
 	"klamm/protocol"
 	"klamm/protocol/batch"
+	"klamm/server/transport"
 )
 
 // leaderVersion is the first version of Fetch that tells who leads instead.
@@ -69,8 +70,30 @@ const (
 	readCommitted   = 1
 )
 
-// fetchEncoders are used again once their answer is sent.
-var fetchEncoders = sync.Pool{New: func() any { return new(protocol.FetchEncoder) }}
+// fetchAnswer is what the answer to a fetch is made of, until it is sent. Then it is used
+// again for another.
+type fetchAnswer struct {
+	encoder protocol.FetchEncoder
+	parts   []transport.Part
+	regions []logstore.Region // what parts point to: never grown while they do
+	old     int64             // bytes of parts that are counted in oldBytes
+}
+
+var fetchAnswers = sync.Pool{New: func() any { return new(fetchAnswer) }}
+
+// Release implements transport.Releaser.
+func (a *fetchAnswer) Release() {
+	for i := range a.regions {
+		a.regions[i].Release()
+	}
+	oldBytes.Add(-a.old)
+	a.old = 0
+	clear(a.parts)
+	if len(a.parts) > 2*maxFetchTargets {
+		a.parts, a.regions = nil, nil
+	}
+	fetchAnswers.Put(a)
+}
 
 // fetchContext is one Fetch request on its way. Once it is answered it is used
 // again for another: what it holds of slices stays.
@@ -203,8 +226,8 @@ func (f *fetchContext) begin(size int) error {
 	}
 	s.fetching.Add(-int64(size))
 	conn := f.call.conn
-	s.limits.bite(s, "partitions of fetches", "a fetch of many partitions is held back", "client", conn.nc.RemoteAddr().String())
-	if err := conn.park(s.now().Add(heldFetch), nil); err != nil {
+	s.limits.Hit("partitions of fetches", "a fetch of many partitions is held back", "client", conn.RemoteAddr().String())
+	if err := conn.Park(s.now().Add(heldFetch), nil); err != nil {
 		return err
 	}
 	select {
@@ -212,7 +235,7 @@ func (f *fetchContext) begin(size int) error {
 		f.held = true
 		f.ends = append(f.ends, func() { <-s.many })
 		return nil
-	case <-conn.quit:
+	case <-conn.Quit():
 		return net.ErrClosed
 	}
 }
@@ -384,15 +407,15 @@ func (f *fetchContext) wait() bool {
 	for {
 		size, urgent := f.read()
 		missing := int64(f.minBytes()) - int64(size)
-		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(f.deadline) || conn.isEnding() {
+		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(f.deadline) || conn.Ending() {
 			return false
 		}
 		f.release()
 		f.call.body = nil // it is not kept by who waits
 		waited := f.waited
 		f.waiter, f.waited = replica.NewWaiter(missing, f.resumed), true
-		conn.awaits(f.waiter, f.server.until(f.deadline))
-		if f.watch(f.waiter) && !conn.isEnding() && f.waiter.Arm() {
+		conn.Await(f.waiter, f.deadline.Sub(f.server.now()))
+		if f.watch(f.waiter) && !conn.Ending() && f.waiter.Arm() {
 			return true
 		}
 		f.unwatch(f.waiter)
@@ -401,7 +424,7 @@ func (f *fetchContext) wait() bool {
 			return true
 		}
 		f.waited = false
-		conn.awaitsNothing()
+		conn.AwaitsNothing()
 	}
 }
 
@@ -425,19 +448,19 @@ func (f *fetchContext) goOn() {
 		return
 	}
 	c, s := f.call, f.server
-	if c.conn.left.Load() {
+	if c.conn.Left() {
 		f.release()
-		c.conn.complete(c.answer, aside)
+		c.conn.Complete(&c.answer, transport.Aside)
 	} else {
 		f.respond(s.ticksMs())
 		if err := f.reply(); err != nil {
 			err = &RequestError{API: c.api.Name, Version: f.version, Err: err}
-			s.clientLog.warn(c.conn, "a request was refused, closing the connection", err)
-			c.conn.abort()
+			s.clientErred(c.conn, "a request was refused, closing the connection", err)
+			c.conn.Abort()
 		}
 	}
 	f.free()
-	c.conn.awaitsNothing()
+	c.conn.AwaitsNothing()
 }
 
 func (f *fetchContext) minBytes() int { return min(int(f.req.MinBytes), f.maxBytes()) }
@@ -661,36 +684,36 @@ func (f *fetchContext) leader(t *fetchTarget) *protocol.Leader {
 // of files, which go to the socket as they are.
 func (f *fetchContext) reply() error {
 	c := f.call
-	enc := fetchEncoders.Get().(*protocol.FetchEncoder)
-	size, pieces, err := enc.Encode(f.version, c.header.CorrelationID, &f.resp)
+	a := fetchAnswers.Get().(*fetchAnswer)
+	size, pieces, err := a.encoder.Encode(f.version, c.header.CorrelationID, &f.resp)
 	if err != nil {
 		f.release()
-		fetchEncoders.Put(enc)
+		a.parts, a.regions = a.parts[:0], a.regions[:0]
+		a.Release()
 		return err
 	}
-	a := c.answer
-	a.size, a.encoder = size, enc
-	a.parts = make([]part, len(pieces))
+	a.parts = resized(a.parts, len(pieces))
+	a.regions = slices.Grow(a.regions[:0], len(pieces))
 	for i, piece := range pieces {
-		if piece.Records == nil {
-			a.parts[i].bytes = piece.Bytes
-			continue
+		switch records := piece.Records.(type) {
+		case nil:
+			a.parts[i].Bytes = piece.Bytes
+		case oldRecords:
+			a.parts[i].Bytes = records
+			a.old += int64(len(records))
+		case *logstore.Region:
+			a.regions = append(a.regions, *records)
+			*records = logstore.Region{} // the answer has it now
+			a.parts[i].Region = &a.regions[len(a.regions)-1]
 		}
-		if old, ok := piece.Records.(oldRecords); ok {
-			a.parts[i].bytes = old
-			a.old += int64(len(old))
-			continue
-		}
-		region := piece.Records.(*logstore.Region)
-		a.parts[i].region = *region
-		*region = logstore.Region{} // the answer has it now
 	}
+	c.answer.SetParts(a.parts, size, a)
 	c.replied = true
+	by := transport.Own
 	if f.waited {
-		c.conn.complete(a, here)
-	} else {
-		c.conn.complete(a, own)
+		by = transport.Here
 	}
+	c.conn.Complete(&c.answer, by)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"klamm/cluster/replica"
 	"klamm/logstore"
+	"klamm/protocol"
 	"klamm/protocol/batch"
 )
 
@@ -111,8 +112,8 @@ type conversion struct {
 // convert goes through the batches of a region until there is enough. The error
 // is about the batch after those that are in out.
 func (c *conversion) convert(region *logstore.Region) error {
-	var buf []byte
-	defer func() { putBytes(buf) }()
+	room := protocol.NewBuffer(0)
+	defer func() { room.Release() }()
 	for at := 0; at < region.Size(); {
 		if at > 0 && len(c.out) >= c.most {
 			return nil
@@ -121,11 +122,11 @@ func (c *conversion) convert(region *logstore.Region) error {
 		if err != nil {
 			return err
 		}
-		if cap(buf) < size {
-			putBytes(buf)
-			buf = getBytes(size)
+		if cap(room.B) < size {
+			room.Release()
+			room = protocol.NewBuffer(size)
 		}
-		buf = buf[:size]
+		buf := room.B[:size]
 		if _, err := region.ReadAt(buf, int64(at)); err != nil {
 			return region.ReadFailed(err)
 		}

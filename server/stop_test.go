@@ -21,10 +21,7 @@ func (b *runningBroker) stuckClient(topic string, n int) *client {
 	}
 	eventually(b.t, "an answer is being sent", func() bool {
 		for _, k := range b.conns() {
-			k.mu.Lock()
-			writing := k.writing
-			k.mu.Unlock()
-			if writing {
+			if k.State().Writing {
 				return true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"klamm/protocol"
+	"klamm/server/transport"
 )
 
 // TestProduceByIDDoesNotReachTheTopicMadeAgain has a topic deleted and made again between the snapshot of the metadata
@@ -27,7 +28,7 @@ func TestProduceByIDDoesNotReachTheTopicMadeAgain(t *testing.T) {
 		if c.id.IsZero() {
 			version--
 		}
-		p := &produceCall{call: &call{header: protocol.RequestHeader{Version: version}, conn: &conn{server: b.server}}}
+		p := &produceCall{call: &call{header: protocol.RequestHeader{Version: version}, server: b.server, conn: &transport.Conn{}}}
 		p.req.Acks = 1
 		p.waiting.Store(1)
 		in := protocol.ProduceTopic{Name: "t", ID: c.id, Partitions: []protocol.ProducePartition{{Records: batchOf(t, 10)}}}

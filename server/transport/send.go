@@ -1,4 +1,4 @@
-package server
+package transport
 
 import (
 	"errors"
@@ -8,8 +8,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"klamm/logstore"
 )
 
 // copyChunk is how much of a region is read at a time where sendfile cannot be
@@ -21,10 +19,11 @@ const copyChunk = 256 << 10
 type sender struct {
 	nc       net.Conn
 	raw      syscall.RawConn // nil where nc has none: then no sendfile
-	progress func()          // called when bytes went out
-	batch    []*answer       // reused
-	bufs     [][]byte        // reused
-	small    []byte          // small regions that are in bufs
+	buffers  *buffers
+	progress func()    // called when bytes went out
+	batch    []*Answer // reused
+	bufs     [][]byte  // reused
+	small    []byte    // small regions that are in bufs
 
 	// What is on its way to the socket, and the functions that bring it there as far as
 	// it takes it. They are made once: a closure for each region would be garbage for each.
@@ -45,7 +44,7 @@ type sender struct {
 
 // fileRest is what is left to send of a region.
 type fileRest struct {
-	region *logstore.Region
+	region Region
 	fd     int
 	pos    int64
 	bytes  int
@@ -53,8 +52,8 @@ type fileRest struct {
 }
 
 // open has the sender write to a connection.
-func (s *sender) open(nc net.Conn, progress func()) {
-	*s = sender{nc: nc, progress: progress, moreBytes: s.pushBytes, moreSmall: s.pushSmall, moreFile: s.pushFile, ask: s.look}
+func (s *sender) open(nc net.Conn, pool *buffers, progress func()) {
+	*s = sender{nc: nc, buffers: pool, progress: progress, moreBytes: s.pushBytes, moreSmall: s.pushSmall, moreFile: s.pushFile, ask: s.look}
 	s.raw = rawConn(nc)
 	if s.raw != nil {
 		_ = control(s.raw, func(fd int) error {
@@ -92,7 +91,7 @@ func (s *sender) look(socket uintptr) {
 }
 
 // take copies the answers that are about to be sent.
-func (s *sender) take(ready []*answer) []*answer {
+func (s *sender) take(ready []*Answer) []*Answer {
 	s.batch = append(s.batch[:0], ready...)
 	return s.batch
 }
@@ -105,18 +104,18 @@ const (
 )
 
 // send writes the answers in order.
-func (s *sender) send(answers []*answer) error {
+func (s *sender) send(answers []*Answer) error {
 	s.bufs = s.bufs[:0]
-	defer func() { putBytes(s.small); s.small = nil }()
+	defer func() { s.buffers.put(s.small); s.small = nil }()
 	for _, a := range answers {
 		for i := range a.parts {
 			p := &a.parts[i]
-			if p.bytes != nil {
-				s.bufs = append(s.bufs, p.bytes)
+			if p.Bytes != nil {
+				s.bufs = append(s.bufs, p.Bytes)
 				continue
 			}
-			if p.region.Size() <= smallRegion {
-				if err := s.addRegion(&p.region); err != nil {
+			if p.Region.Size() <= smallRegion {
+				if err := s.addRegion(p.Region); err != nil {
 					return err
 				}
 				continue
@@ -124,7 +123,7 @@ func (s *sender) send(answers []*answer) error {
 			if err := s.writeBytes(true); err != nil {
 				return err
 			}
-			if err := s.writeRegion(&p.region); err != nil {
+			if err := s.writeRegion(p.Region); err != nil {
 				return err
 			}
 		}
@@ -137,10 +136,10 @@ func (s *sender) send(answers []*answer) error {
 }
 
 // addRegion reads a small region into a buffer that is sent with the others.
-func (s *sender) addRegion(r *logstore.Region) error {
+func (s *sender) addRegion(r Region) error {
 	switch {
 	case s.small == nil:
-		s.small = getBytes(smallRegions)[:0]
+		s.small = s.buffers.get(smallRegions)[:0]
 	case cap(s.small)-len(s.small) < r.Size():
 		if err := s.writeBytes(false); err != nil {
 			return err
@@ -242,12 +241,12 @@ func consume(bufs [][]byte, n int) [][]byte {
 
 // writeRegion sends a region of a file with an explicit offset, so that many
 // connections may send from one open file.
-func (s *sender) writeRegion(r *logstore.Region) error {
-	f := r.OSFile()
+func (s *sender) writeRegion(r Region) error {
+	f, pos := r.OSFile()
 	if s.raw == nil || f == nil {
 		return s.copyRegion(r)
 	}
-	s.file = fileRest{region: r, fd: int(f.Fd()), pos: r.Pos, bytes: r.Size()}
+	s.file = fileRest{region: r, fd: int(f.Fd()), pos: pos, bytes: r.Size()}
 	err := s.write(s.moreFile)
 	none := s.file.none
 	s.file = fileRest{}
@@ -286,9 +285,9 @@ func (s *sender) pushFile(socket uintptr) (done bool) {
 }
 
 // copyRegion reads the region and writes it, for sockets and files that know no sendfile.
-func (s *sender) copyRegion(r *logstore.Region) error {
-	buf := getBytes(min(r.Size(), copyChunk))
-	defer putBytes(buf)
+func (s *sender) copyRegion(r Region) error {
+	buf := s.buffers.get(min(r.Size(), copyChunk))
+	defer s.buffers.put(buf)
 	for off := 0; off < r.Size(); {
 		n := min(cap(buf), r.Size()-off)
 		if _, err := r.ReadAt(buf[:n], int64(off)); err != nil {

@@ -1,4 +1,4 @@
-package server
+package transport
 
 import (
 	"net"
@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"klamm/protocol"
+	"klamm/internal/await"
 )
 
 // waits is when so many wait outside.
 func (g *gate) waits(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, "they wait", func() bool {
+	await.Until(t, "they wait", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return len(g.outside) == n
@@ -106,7 +106,7 @@ func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 		select {
 		case p := <-stays:
 			g.leave(p)
-		case <-time.After(patience):
+		case <-time.After(await.Patience):
 			t.Fatal("nobody tells the other that there is room")
 		}
 		if g.inside != 0 || len(g.outside) != 0 {
@@ -117,40 +117,35 @@ func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 
 // A client that does not read its answers is waited for outside: inside it would keep others out.
 func TestGateIsNotHeldByWhoDoesNotRead(t *testing.T) {
-	b := runBroker(t)
-	b.topic("t", 1)
-	b.server.large = &gate{most: 1, patience: time.Hour}
-	produced(t, b.dial().ask(produce("t", 0, 1, batchOf(t, 50_000))))
-	rude := b.dial()
-	rude.alive()
-	for _, conn := range b.conns() {
+	s := startEcho(t, nil)
+	s.large = &gate{most: 1, patience: time.Hour}
+	rude := s.dial(t)
+	if _, err := rude.Write(ask(10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, rude, 1)
+	for _, conn := range s.Conns() {
 		_ = conn.nc.(*net.TCPConn).SetWriteBuffer(4096)
 	}
-	_ = rude.nc.(*net.TCPConn).SetReadBuffer(4096)
+	_ = rude.(*net.TCPConn).SetReadBuffer(4096)
 	var all []byte
 	for range 5 {
-		all = append(all, rude.frame(fetch("t", 0, 0, 0, 1))...)
-		all = append(all, rude.frame(produce("t", 0, 1, batchOf(t, 40_000)))...)
+		all = append(all, ask(10, 5_000_000)...)
+		all = append(all, ask(40_000, 10)...)
 	}
-	go func() { _, _ = rude.nc.Write(all) }() // ends with the connection
-	log := func() int64 {
-		part, err := b.server.replicas.Partition(protocol.TopicPartition{Topic: "t"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return part.HighWatermark()
-	}
-	eventually(t, "its answers fill the socket", func() bool {
-		for _, conn := range b.conns() {
-			conn.mu.Lock()
-			writing := conn.writing
-			conn.mu.Unlock()
-			if writing {
+	go func() { _, _ = rude.Write(all) }() // ends with the connection
+	await.Until(t, "its answers fill the socket", func() bool {
+		for _, conn := range s.Conns() {
+			if conn.State().Writing {
 				return true
 			}
 		}
-		return log() == 6 // or there is room for all of them
+		return false
 	})
-	produced(t, b.dial().ask(produce("t", 0, 1, batchOf(t, 50_000))))
-	_ = rude.nc.Close()
+	polite := s.dial(t)
+	if _, err := polite.Write(ask(50_000, 10)); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, polite, 10)
+	_ = rude.Close()
 }

@@ -1,4 +1,4 @@
-package server
+package transport
 
 import "time"
 
@@ -12,7 +12,7 @@ const (
 // watchIdle closes idle connections (connections.max.idle.ms) until the server
 // stops. One goroutine looks at all connections, so that a connection needs no
 // timer of its own.
-func (s *Server) watchIdle() {
+func (s *SocketServer) watchIdle() {
 	defer s.own.Done()
 	check := time.NewTicker(min(max(s.maxIdle/10, minIdleCheck), maxIdleCheck))
 	defer check.Stop()
@@ -21,28 +21,28 @@ func (s *Server) watchIdle() {
 		case <-s.quit.Done():
 			return
 		case <-check.C:
-			s.closeIdle(s.ticks())
+			s.CloseIdle(s.maxIdle)
 		}
 	}
 }
 
-// closeIdle closes what is idle too long at tick now. What a client is owed is
-// dropped: it has read none of it all the time.
-func (s *Server) closeIdle(now int64) {
+// CloseIdle closes the connections on which nothing has happened for so long. What a
+// client is owed is dropped: it has read none of it all the time.
+func (s *SocketServer) CloseIdle(idle time.Duration) {
+	since := s.ticks() - int64(idle)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		since := now - int64(s.maxIdle)
 		if c.idle(since) && !c.heardSince(since) {
-			s.limits.bite(s, "connections.max.idle.ms", "closing an idle connection", "client", c.nc.RemoteAddr().String())
-			c.abort()
+			s.limited("connections.max.idle.ms", "closing an idle connection", "client", c.nc.RemoteAddr().String())
+			c.Abort()
 		}
 	}
 }
 
 // heardSince reports whether the client has sent a part of a request since a tick that nobody has read yet,
 // since it is awaited whole.
-func (c *conn) heardSince(since int64) bool {
+func (c *Conn) heardSince(since int64) bool {
 	ago, ok := c.receiver.heard()
 	return ok && c.server.ticks()-int64(ago) > since
 }

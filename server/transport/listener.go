@@ -1,4 +1,4 @@
-package server
+package transport
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"klamm/server/config"
 )
 
 // Listener is one bound listener of the broker.
@@ -23,29 +21,37 @@ type Listener struct {
 	ln net.Listener
 }
 
+// SyscallConn implements syscall.Conn, for tests that ask the system about the socket.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := l.ln.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return sc.SyscallConn()
+}
+
 // Addr is the address that was bound, with the port that a port of 0 became.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// defaultReceiveBytes is the default of socket.receive.buffer.bytes, which also stands in the
-// server.properties that comes with Apache Kafka. So it is nobody's choice, and it makes large
-// requests dearer by a fifth than the system does.
-const defaultReceiveBytes = 100 << 10
+// ListenerSpec says what a listener is called and which address it is bound to.
+type ListenerSpec struct{ Name, Addr string }
 
-// Bind opens the sockets of the configured listeners. Nothing is accepted
-// before Serve, so that a port in use is known before a directory is touched.
-// On error what was opened is closed again; the error is a *BindError.
-func Bind(cfg *config.Broker) ([]*Listener, error) {
-	v := cfg.Values()
-	backlog, receiveBytes := v.Int("socket.listen.backlog.size"), v.Int("socket.receive.buffer.bytes")
-	if receiveBytes == defaultReceiveBytes {
-		receiveBytes = -1
-	}
+// SocketOptions are those of a listener's sockets.
+type SocketOptions struct {
+	ReceiveBytes int // the size of the receive buffer; -1 leaves it to the system
+	Backlog      int // how many connections wait to be accepted
+}
+
+// Bind opens the sockets of the listeners. Nothing is accepted before Serve, so that a
+// port in use is known before a directory is touched. On error what was opened is
+// closed again; the error is a *BindError.
+func Bind(specs []ListenerSpec, o SocketOptions) ([]*Listener, error) {
 	var bound []*Listener
-	for _, spec := range cfg.Listeners() {
-		ln, err := listen(spec.Address(), receiveBytes, backlog)
+	for _, spec := range specs {
+		ln, err := listen(spec.Addr, o.ReceiveBytes, o.Backlog)
 		if err != nil {
 			CloseAll(bound)
-			return nil, &BindError{Listener: spec.Name, Addr: spec.Address(), Err: err}
+			return nil, &BindError{Listener: spec.Name, Addr: spec.Addr, Err: err}
 		}
 		bound = append(bound, &Listener{Name: spec.Name, ln: ln})
 	}
@@ -91,7 +97,7 @@ func control(raw syscall.RawConn, f func(fd int) error) error {
 
 // configure sets the options of a client's socket. That small answers leave at
 // once and that dead peers are noticed is Go's default.
-func (s *Server) configure(nc net.Conn) error {
+func (s *SocketServer) configure(nc net.Conn) error {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok || s.sendBufferBytes < 0 {
 		return nil

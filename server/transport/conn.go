@@ -1,8 +1,9 @@
-package server
+package transport
 
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -12,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"klamm/cluster/replica"
 	"klamm/protocol"
 )
 
@@ -34,7 +34,10 @@ const maxHeld = 256 << 10
 // their frame.
 const readBuffer = 8 << 10
 
-// conn is one client's connection.
+// Conn is one client's connection.
+//
+// Its exported methods are for who serves the requests of the connection, and may be
+// called by any goroutine unless they say otherwise.
 //
 // One goroutine reads requests and calls their handlers, in the order of the
 // wire. An answer that is ready when its handler returns is held until the
@@ -46,8 +49,8 @@ const readBuffer = 8 << 10
 //
 // A fetch that waits for records is answered by whoever appends them. The goroutine meanwhile
 // waits for the client's next request, or for its end, and handles none before the fetch is answered.
-type conn struct {
-	server   *Server
+type Conn struct {
+	server   *SocketServer
 	listener *Listener
 	nc       net.Conn
 	remote   netip.Addr             // the client's address
@@ -64,10 +67,9 @@ type conn struct {
 	active   atomic.Int64  // when bytes last moved, see Server.ticks
 	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
 
-	waiting atomic.Pointer[replica.Waiter] // the fetch that waits, nil for none
-	left    atomic.Bool                    // the client is gone: no fetch of its waits any more
-	later   atomic.Bool                    // a request is answered later, and the next one handled after that: see typedLater
-	timer   *time.Timer                    // wakes the fetch that waits; used by whose the fetch is
+	left  atomic.Bool // the client is gone: no request of its waits any more
+	later atomic.Bool // a request is answered later, and the next one handled after that: see HoldNext
+	timer *time.Timer // wakes the request that waits; used by whose the request is
 
 	// park state, used by the connection's goroutine and by awaitsNothing.
 	parkMu   sync.Mutex
@@ -75,8 +77,9 @@ type conn struct {
 	answered chan struct{} // guarded by parkMu; closed when no fetch waits any more; nil where nobody asks
 
 	mu       sync.Mutex
+	waiting  Waiter    // guarded by mu; the request that waits, nil for none
 	changed  sync.Cond // signalled when pending shrinks or writing ends
-	pending  []*answer // guarded by mu; answers owed, oldest first
+	pending  []*Answer // guarded by mu; answers owed, oldest first
 	held     int       // guarded by mu; bytes ready and not yet taken to be written
 	writing  bool      // guarded by mu; somebody is sending
 	broken   bool      // guarded by mu; the socket failed or was aborted: nothing is sent any more
@@ -86,13 +89,13 @@ type conn struct {
 	ended    bool      // guarded by mu; quit is closed
 }
 
-func newConn(s *Server, l *Listener, nc net.Conn) *conn {
-	c := &conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
+func newConn(s *SocketServer, l *Listener, nc net.Conn) *Conn {
+	c := &Conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
 	c.changed.L = &c.mu
 	c.arrived = c.waitForBytes
 	c.receiver.open(nc, c.flush)
 	c.reader.open(nc)
-	c.sender.open(nc, c.touch)
+	c.sender.open(nc, &s.buffers, c.touch)
 	c.touch()
 	return c
 }
@@ -107,11 +110,11 @@ func remoteAddr(nc net.Conn) netip.Addr {
 }
 
 // touch notes that bytes have moved.
-func (c *conn) touch() { c.active.Store(c.server.ticks()) }
+func (c *Conn) touch() { c.active.Store(c.server.ticks()) }
 
 // flushingReader sends what is ready before each read that may wait for the
 // client: the client may be waiting for just that.
-type flushingReader struct{ c *conn }
+type flushingReader struct{ c *Conn }
 
 func (r flushingReader) Read(p []byte) (int, error) {
 	r.c.flush()
@@ -124,7 +127,7 @@ func (r flushingReader) Read(p []byte) (int, error) {
 
 // serve reads requests until the client leaves, errs, or the server stops, and
 // then sends what is still owed.
-func (c *conn) serve() {
+func (c *Conn) serve() {
 	defer func() { _ = c.nc.Close() }()
 	if c.receiver.awaitBytes() != nil {
 		return // the client left, or the server stops
@@ -137,16 +140,16 @@ func (c *conn) serve() {
 		frame, err := c.next()
 		if err != nil {
 			if !c.isStopping() && !isDisconnect(err) {
-				c.server.clientLog.warn(c, "a request could not be read, closing the connection", err)
+				c.server.clientErred(c, "a request could not be read, closing the connection", err)
 			}
 			break
 		}
-		err = c.handle(frame)
+		err = c.serveFrame(frame)
 		c.uncharge()
 		if isDisconnect(err) {
 			break // the client left while its fetch waited
 		} else if err != nil {
-			c.server.clientLog.warn(c, "a request was refused, closing the connection", err)
+			c.server.clientErred(c, "a request was refused, closing the connection", err)
 			c.drain()
 			return
 		}
@@ -154,18 +157,29 @@ func (c *conn) serve() {
 	if !c.isStopping() {
 		c.left.Store(true)
 		if c.later.Load() {
-			c.abort() // its group may have it wait for long
+			c.Abort() // its group may have it wait for long
 		}
 	}
-	c.wakeFetch()
+	c.wakeDelayed()
 	c.drain()
 	c.linger()
+}
+
+// serveFrame parses the header of a request and hands the request on. The error, if any,
+// closes the connection.
+func (c *Conn) serveFrame(frame *protocol.Buffer) error {
+	defer frame.Release()
+	n, err := c.header.Parse(frame.B)
+	if err != nil {
+		return fmt.Errorf("the request header cannot be decoded: %w", err)
+	}
+	return c.server.serve(c, c.header, frame.B[n:])
 }
 
 // next waits until no fetch waits for records any more, and no member for its group, and reads the next request. What
 // a client pipelines behind that goes to the read buffer; once that is full, nobody looks at the socket until it
 // is answered.
-func (c *conn) next() (*protocol.Buffer, error) {
+func (c *Conn) next() (*protocol.Buffer, error) {
 	for c.waits() {
 		if c.br.Buffered() == 0 {
 			// Mostly the fetch is answered first, and the client then asks again.
@@ -174,8 +188,8 @@ func (c *conn) next() (*protocol.Buffer, error) {
 			}
 			continue
 		}
-		answered := c.fetchAnswered()
-		if err := c.park(c.server.now().Add(time.Hour), answered); err != nil {
+		answered := c.nothingWaits()
+		if err := c.Park(c.server.now().Add(time.Hour), answered); err != nil {
 			if !c.owesNothing() {
 				return nil, err
 			}
@@ -190,17 +204,24 @@ func (c *conn) next() (*protocol.Buffer, error) {
 }
 
 // waits says that a request is not answered yet that others are not to overtake.
-func (c *conn) waits() bool { return c.waiting.Load() != nil || c.later.Load() }
+func (c *Conn) waits() bool { return c.later.Load() || c.delayed() != nil }
+
+// delayed is the request that waits, nil for none.
+func (c *Conn) delayed() Waiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
 
 // owesNothing says that all requests so far have their answers.
-func (c *conn) owesNothing() bool {
+func (c *Conn) owesNothing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.broken && (len(c.pending) == 0 || c.pending[len(c.pending)-1].ready)
 }
 
-// fetchAnswered is closed when no request waits that others are not to overtake.
-func (c *conn) fetchAnswered() <-chan struct{} {
+// nothingWaits is closed when no request waits that others are not to overtake.
+func (c *Conn) nothingWaits() <-chan struct{} {
 	c.parkMu.Lock()
 	defer c.parkMu.Unlock()
 	done := make(chan struct{})
@@ -212,21 +233,35 @@ func (c *conn) fetchAnswered() <-chan struct{} {
 	return done
 }
 
-// awaits notes the fetch that waits, for so long at most.
-func (c *conn) awaits(w *replica.Waiter, most time.Duration) {
-	c.waiting.Store(w)
+// Waiter is a request that waits for something before it is answered, as a fetch
+// does in the purgatory of Apache Kafka.
+type Waiter interface {
+	// Wake has the request answered with what there is. It may come more than once, and
+	// after the request was answered.
+	Wake()
+}
+
+// Await notes that the request that was served last waits, for so long at most: then,
+// when the client leaves and when the server stops, it is woken. No further request of
+// the connection is served before AwaitsNothing. A request that has waited may wait again.
+func (c *Conn) Await(w Waiter, most time.Duration) {
+	c.mu.Lock()
+	c.waiting = w
+	c.mu.Unlock()
 	if c.timer == nil {
-		c.timer = time.AfterFunc(most, c.wakeFetch)
+		c.timer = time.AfterFunc(most, c.wakeDelayed)
 	} else {
 		c.timer.Reset(most)
 	}
 }
 
-// awaitsNothing notes that no fetch waits any more: the last one's answer has its place.
-func (c *conn) awaitsNothing() {
+// AwaitsNothing notes that no request waits any more: the last one's answer is complete.
+func (c *Conn) AwaitsNothing() {
 	c.timer.Stop()
 	c.parkMu.Lock()
-	c.waiting.Store(nil)
+	c.mu.Lock()
+	c.waiting = nil
+	c.mu.Unlock()
 	c.goOnLocked()
 	c.parkMu.Unlock()
 	c.mu.Lock()
@@ -234,8 +269,12 @@ func (c *conn) awaitsNothing() {
 	c.mu.Unlock()
 }
 
-// letGo notes that a request which others were not to overtake has its answer.
-func (c *conn) letGo() {
+// HoldNext has the connection serve no further request before ServeNext: the one that
+// is being served will be answered later.
+func (c *Conn) HoldNext() { c.later.Store(true) }
+
+// ServeNext ends what HoldNext began.
+func (c *Conn) ServeNext() {
 	c.parkMu.Lock()
 	c.later.Store(false)
 	c.goOnLocked()
@@ -243,7 +282,7 @@ func (c *conn) letGo() {
 }
 
 // goOnLocked has the next request handled, with parkMu held.
-func (c *conn) goOnLocked() {
+func (c *Conn) goOnLocked() {
 	if c.answered != nil {
 		close(c.answered)
 		c.answered = nil
@@ -251,15 +290,37 @@ func (c *conn) goOnLocked() {
 	}
 }
 
-// wakeFetch has the fetch that waits answered with what there is.
-func (c *conn) wakeFetch() {
-	if w := c.waiting.Load(); w != nil {
+// wakeDelayed has the request that waits answered with what there is.
+func (c *Conn) wakeDelayed() {
+	if w := c.delayed(); w != nil {
 		w.Wake()
 	}
 }
 
-// isEnding says that a fetch is not to wait.
-func (c *conn) isEnding() bool { return c.left.Load() || c.isStopping() }
+// Ending says that a request is not to wait: the client has left, or the server stops.
+func (c *Conn) Ending() bool { return c.left.Load() || c.isStopping() }
+
+// Left says that the client has left, so that nobody will read an answer.
+func (c *Conn) Left() bool { return c.left.Load() }
+
+// Quit is closed when the connection ends: who waits for something on behalf of its
+// client is to wait no longer.
+func (c *Conn) Quit() <-chan struct{} { return c.quit }
+
+// Listener is where the connection came in.
+func (c *Conn) Listener() *Listener { return c.listener }
+
+// RemoteAddr is the address that the client came from.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// LocalAddr is the address of ours that the client reached.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteIP is the IP address that the client came from, the zero Addr if it has none.
+func (c *Conn) RemoteIP() netip.Addr { return c.remote }
+
+// Buffer gives an empty buffer with room for n bytes, for Answer.Fill.
+func (c *Conn) Buffer(n int) []byte { return c.server.buffers.get(n) }
 
 // lingerTime bounds how long a stop waits for a client to take what it was sent.
 const lingerTime = time.Second
@@ -268,7 +329,7 @@ const lingerTime = time.Second
 // read when the server stopped: a socket that is closed with bytes unread resets
 // the connection, and the client loses what it has not taken yet. So the end is
 // told, and what still comes is read and dropped until the client closes too.
-func (c *conn) linger() {
+func (c *Conn) linger() {
 	tcp, ok := c.nc.(*net.TCPConn)
 	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.receiver.unread() == 0 {
 		return
@@ -281,7 +342,7 @@ func (c *conn) linger() {
 
 // read reads one request, and waits for its turn where the bytes of requests
 // are bounded (queued.max.request.bytes).
-func (c *conn) read() (*protocol.Buffer, error) {
+func (c *Conn) read() (*protocol.Buffer, error) {
 	n, err := protocol.ReadFrameSize(c.br, c.server.maxRequestBytes)
 	if err != nil {
 		return nil, err
@@ -300,7 +361,7 @@ func (c *conn) read() (*protocol.Buffer, error) {
 
 // waitForBytes waits for what there is still to come of a request, and when all of a large one is there,
 // for its turn to be read.
-func (c *conn) waitForBytes(want int) int {
+func (c *Conn) waitForBytes(want int) int {
 	n := c.receiver.await(want)
 	if c.large && n >= want {
 		c.flush() // a client that does not read is waited for outside
@@ -312,8 +373,17 @@ func (c *conn) waitForBytes(want int) int {
 	return n
 }
 
-// leaveGate makes room for other large requests, before anything that may wait for long.
-func (c *conn) leaveGate() {
+// MayWait is called by who serves a request before anything that may wait for long: other
+// large requests have their turn meanwhile, and the client what is ready for it. Only the
+// connection's goroutine calls it.
+func (c *Conn) MayWait() {
+	c.LeaveGate()
+	c.flush()
+}
+
+// LeaveGate makes room for other large requests, before what has turns of its own. Only
+// the connection's goroutine calls it.
+func (c *Conn) LeaveGate() {
 	if c.inside.in {
 		c.server.large.leave(c.inside)
 		c.inside = pass{}
@@ -321,15 +391,15 @@ func (c *conn) leaveGate() {
 }
 
 // heldByBudget says that a request waits for others.
-func (c *conn) heldByBudget() {
-	c.server.limits.bite(c.server, "queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
+func (c *Conn) heldByBudget() {
+	c.server.limited("queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
 }
 
 // uncharge gives back what read took of the bounds on requests.
-func (c *conn) uncharge() {
+func (c *Conn) uncharge() {
 	c.server.budget.giveBack(c.charged)
 	c.charged = 0
-	c.leaveGate()
+	c.LeaveGate()
 }
 
 // isDisconnect tells a client that went away from one that erred.
@@ -339,7 +409,7 @@ func isDisconnect(err error) bool {
 
 // room waits until the connection owes few enough answers to read on. It
 // reports false when no further request is to be read.
-func (c *conn) room() bool {
+func (c *Conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.restLocked()
@@ -359,13 +429,13 @@ func (c *conn) room() bool {
 }
 
 // restLocked notes that the connection's goroutine neither reads a request nor handles one.
-func (c *conn) restLocked() {
+func (c *Conn) restLocked() {
 	c.busy = false
 	c.toldIfStoppingLocked()
 }
 
 // toldIfStoppingLocked wakes settle, which waits for such changes only while the server stops.
-func (c *conn) toldIfStoppingLocked() {
+func (c *Conn) toldIfStoppingLocked() {
 	if c.stopping {
 		c.changed.Broadcast()
 	}
@@ -373,7 +443,7 @@ func (c *conn) toldIfStoppingLocked() {
 
 // settle waits until every request that the connection has read is handled, and has no further one handled. A client
 // that does not read its answers is not waited for: the request behind those is never handled. seal ends the wait.
-func (c *conn) settle() {
+func (c *Conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.sealed && (c.busy && !c.writing || c.handlesLocked()) {
@@ -383,12 +453,12 @@ func (c *conn) settle() {
 }
 
 // handlesLocked says that a request has no answer yet.
-func (c *conn) handlesLocked() bool {
-	return slices.ContainsFunc(c.pending, func(a *answer) bool { return !a.ready })
+func (c *Conn) handlesLocked() bool {
+	return slices.ContainsFunc(c.pending, func(a *Answer) bool { return !a.ready })
 }
 
 // seal has no further request handled.
-func (c *conn) seal() {
+func (c *Conn) seal() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sealed = true
@@ -396,7 +466,7 @@ func (c *conn) seal() {
 }
 
 // drain sends what is owed and waits for what is not ready yet.
-func (c *conn) drain() {
+func (c *Conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.restLocked()
@@ -407,26 +477,26 @@ func (c *conn) drain() {
 		}
 		c.changed.Wait()
 	}
-	for c.writing || c.waiting.Load() != nil {
+	for c.writing || c.waiting != nil {
 		c.changed.Wait()
 	}
 	c.dropLocked()
 }
 
-func (c *conn) isStopping() bool {
+func (c *Conn) isStopping() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stopping || c.broken
 }
 
-func (c *conn) isBroken() bool {
+func (c *Conn) isBroken() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.broken
 }
 
-// stop asks the connection to end once it has answered what it has read.
-func (c *conn) stop() {
+// Stop asks the connection to end once it has answered what it has read.
+func (c *Conn) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopping = true
@@ -435,21 +505,21 @@ func (c *conn) stop() {
 	_ = c.nc.SetReadDeadline(longAgo)
 }
 
-// abort cuts the connection; answers owed are dropped.
-func (c *conn) abort() {
+// Abort cuts the connection; answers owed are dropped.
+func (c *Conn) Abort() {
 	c.mu.Lock()
 	c.breakLocked()
 	c.mu.Unlock()
 }
 
 // breakLocked ends all sending, and closes the socket, which wakes the reader.
-func (c *conn) breakLocked() {
+func (c *Conn) breakLocked() {
 	c.broken = true
 	c.endLocked()
 	_ = c.nc.Close()
 }
 
-func (c *conn) endLocked() {
+func (c *Conn) endLocked() {
 	if !c.ended {
 		c.ended = true
 		close(c.quit)
@@ -459,16 +529,17 @@ func (c *conn) endLocked() {
 
 // idle reports that nothing has happened on the connection since a tick: no
 // byte moved, and no answer is being worked on, as that of a fetch that waits.
-func (c *conn) idle(since int64) bool {
+func (c *Conn) idle(since int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	working := len(c.pending) > 0 && !c.writing
 	return !working && c.active.Load() <= since
 }
 
-// expect takes the next place in the order of answers. It reports false when the request is not to be handled, because
-// the server has stopped.
-func (c *conn) expect(a *answer) bool {
+// Expect takes the next place in the order of answers. Only the connection's goroutine
+// calls it, once for each request, before the request is served. It reports false when the
+// request is not to be served, because the server has stopped.
+func (c *Conn) Expect(a *Answer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sealed {
@@ -478,31 +549,32 @@ func (c *conn) expect(a *answer) bool {
 	return true
 }
 
-// completer says who completes an answer, and with that when it is sent.
-type completer int
+// Completer says who completes an answer, and with that when it is sent.
+type Completer int
 
 const (
-	// own is the connection's goroutine: it sends later, when it would wait for the next request.
-	own completer = iota
-	// aside is anybody else: the sending is left to a goroutine, since a client that does not
+	// Own is the connection's goroutine: it sends later, when it would wait for the next request.
+	Own Completer = iota
+	// Aside is anybody else: the sending is left to a goroutine, since a client that does not
 	// read must not hold up who appends to a partition.
-	aside
-	// here is anybody else too, but what the socket takes at once is sent at once: another
+	Aside
+	// Here is anybody else too, but what the socket takes at once is sent at once: another
 	// goroutine costs as much as the sending.
-	here
+	Here
 )
 
-// complete marks an answer ready.
-func (c *conn) complete(a *answer, by completer) {
+// Complete marks an answer ready: what was set by Fill or SetParts is sent in its turn,
+// and nothing where neither was called. It is called once for each answer.
+func (c *Conn) Complete(a *Answer, by Completer) {
 	c.mu.Lock()
 	if c.broken {
-		a.release()
+		a.release(&c.server.buffers)
 	}
 	a.ready = true
 	c.held += a.size
 	c.toldIfStoppingLocked()
-	send := by != own && !c.writing && c.pending[0] == a
-	atOnce := send && by == here && a.size <= c.sender.atOnce && c.sender.drained()
+	send := by != Own && !c.writing && c.pending[0] == a
+	atOnce := send && by == Here && a.size <= c.sender.atOnce && c.sender.drained()
 	c.mu.Unlock()
 	switch {
 	case atOnce:
@@ -513,7 +585,7 @@ func (c *conn) complete(a *answer, by completer) {
 }
 
 // flush sends what is ready, in order.
-func (c *conn) flush() {
+func (c *Conn) flush() {
 	c.mu.Lock()
 	c.flushLocked()
 	c.mu.Unlock()
@@ -523,7 +595,7 @@ func (c *conn) flush() {
 // while it writes; writing keeps everybody else from doing the same, and is
 // looked at again under mu, so that no answer that became ready meanwhile is
 // left behind.
-func (c *conn) flushLocked() {
+func (c *Conn) flushLocked() {
 	if c.writing {
 		return
 	}
@@ -546,7 +618,7 @@ func (c *conn) flushLocked() {
 		c.mu.Unlock()
 		err := c.sender.send(batch)
 		for _, a := range batch {
-			a.release()
+			a.release(&c.server.buffers)
 		}
 		clear(batch)
 		c.mu.Lock()
@@ -561,27 +633,27 @@ func (c *conn) flushLocked() {
 
 // dropLocked gives back what answers that will not be sent hold. Those not
 // ready yet are given back by complete.
-func (c *conn) dropLocked() {
+func (c *Conn) dropLocked() {
 	if !c.broken {
 		return
 	}
 	for _, a := range c.pending {
 		if a.ready {
-			a.release()
+			a.release(&c.server.buffers)
 		}
 	}
 }
 
 var longAgo = time.Unix(1, 0)
 
-// park waits until woken is closed, the deadline passes, the client leaves or
+// Park waits until woken is closed, the deadline passes, the client leaves or
 // the server stops. The error says that the client left.
 //
 // It reads from the socket meanwhile, which is how a client that left is noticed
 // without a goroutine to watch it. What a client pipelines behind the request
 // that waits goes to the read buffer; once that is full, nobody looks at the
 // socket until the wait is over.
-func (c *conn) park(deadline time.Time, woken <-chan struct{}) error {
+func (c *Conn) Park(deadline time.Time, woken <-chan struct{}) error {
 	c.flush()
 	c.uncharge()
 	c.parkMu.Lock()
@@ -616,7 +688,7 @@ func (c *conn) park(deadline time.Time, woken <-chan struct{}) error {
 }
 
 // unpark lets the socket be read without a deadline again, unless the server stops.
-func (c *conn) unpark() {
+func (c *Conn) unpark() {
 	c.parkMu.Lock()
 	c.parked = false
 	_ = c.nc.SetReadDeadline(time.Time{})
@@ -628,13 +700,13 @@ func (c *conn) unpark() {
 
 // wakeLocked ends a park early; harmless when none is under way. The caller has
 // closed the channel that park was given.
-func (c *conn) wakeLocked() {
+func (c *Conn) wakeLocked() {
 	if c.parked {
 		_ = c.nc.SetReadDeadline(longAgo)
 	}
 }
 
-func (s *Server) until(t time.Time) time.Duration { return t.Sub(s.now()) }
+func (s *SocketServer) until(t time.Time) time.Duration { return t.Sub(s.now()) }
 
 func isTimeout(err error) bool {
 	var ne net.Error

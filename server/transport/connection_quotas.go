@@ -1,32 +1,29 @@
-package server
+package transport
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
-
-	"klamm/server/config"
 )
 
-// connectionLimits bound how many connections are open at a time, and how many
+// ConnectionLimits bound how many connections are open at a time, and how many
 // are opened.
-type connectionLimits struct {
-	broker    int                // max.connections
-	rate      int                // max.connection.creation.rate
-	perIP     int                // max.connections.per.ip
-	overrides map[netip.Addr]int // max.connections.per.ip.overrides, names resolved
-	listeners map[string]listenerLimits
+type ConnectionLimits struct {
+	Broker    int                // max.connections
+	Rate      int                // max.connection.creation.rate
+	PerIP     int                // max.connections.per.ip
+	Overrides map[netip.Addr]int // max.connections.per.ip.overrides, names resolved
+	Listeners map[string]ListenerLimits
 }
 
-// listenerLimits are those that a listener has of its own, with its prefix, or
+// ListenerLimits are those that a listener has of its own, with its prefix, or
 // else the broker's.
-type listenerLimits struct {
-	connections int // max.connections
-	rate        int // max.connection.creation.rate
+type ListenerLimits struct {
+	Connections int // max.connections
+	Rate        int // max.connection.creation.rate
 }
 
 // connectionQuotas count connections against the limits, as the reference's
@@ -36,13 +33,13 @@ type listenerLimits struct {
 type connectionQuotas struct {
 	// protected is the brokers' own listener, "" if it is the clients' too. Its
 	// connections count, but do not wait for the broker's limits: another one is
-	// closed for them, see Server.closeExcess.
+	// closed for them, see SocketServer.closeExcess.
 	protected string
 	ticks     func() int64
 
 	mu       sync.Mutex
 	freed    sync.Cond                // signalled when somebody who waits may go on
-	limits   connectionLimits         // guarded by mu
+	limits   ConnectionLimits         // guarded by mu
 	total    int                      // guarded by mu
 	perIP    map[netip.Addr]int       // guarded by mu
 	listener map[string]int           // guarded by mu; open connections by listener
@@ -51,12 +48,12 @@ type connectionQuotas struct {
 	closed   bool                     // guarded by mu
 }
 
-func newConnectionQuotas(limits connectionLimits, protected string, ticks func() int64, newRate func() *creationRate) *connectionQuotas {
+func newConnectionQuotas(limits ConnectionLimits, protected string, ticks func() int64, newRate func() *creationRate) *connectionQuotas {
 	q := &connectionQuotas{
 		protected: protected, ticks: ticks, limits: limits, perIP: make(map[netip.Addr]int),
 		listener: make(map[string]int), rate: newRate(), rates: make(map[string]*creationRate),
 	}
-	for name := range limits.listeners {
+	for name := range limits.Listeners {
 		q.rates[name] = newRate()
 	}
 	q.freed.L = &q.mu
@@ -86,9 +83,9 @@ func (q *connectionQuotas) take(listener string, addr netip.Addr, held func(limi
 	if err := q.awaitLocked(listener, held); err != nil {
 		return err
 	}
-	limit, ok := q.limits.overrides[addr]
+	limit, ok := q.limits.Overrides[addr]
 	if !ok {
-		limit = q.limits.perIP
+		limit = q.limits.PerIP
 	}
 	if q.perIP[addr] >= limit {
 		return &tooManyConnectionsError{addr, limit}
@@ -133,20 +130,20 @@ func (q *connectionQuotas) awaitLocked(listener string, held func(limit string))
 func (q *connectionQuotas) delayLocked(listener string) time.Duration {
 	now, delay := q.ticks(), time.Duration(0)
 	if listener != q.protected {
-		delay = q.rate.record(now, q.limits.rate)
+		delay = q.rate.record(now, q.limits.Rate)
 	}
 	if r := q.rates[listener]; r != nil {
-		delay = max(delay, r.record(now, q.limits.listeners[listener].rate))
+		delay = max(delay, r.record(now, q.limits.Listeners[listener].Rate))
 	}
 	return delay
 }
 
 // slotLocked reports whether there is room for one more connection.
 func (q *connectionQuotas) slotLocked(listener string) bool {
-	if l, ok := q.limits.listeners[listener]; ok && q.listener[listener] >= l.connections {
+	if l, ok := q.limits.Listeners[listener]; ok && q.listener[listener] >= l.Connections {
 		return false
 	}
-	return listener == q.protected || q.total < q.limits.broker
+	return listener == q.protected || q.total < q.limits.Broker
 }
 
 // giveBack ends what take began.
@@ -162,7 +159,7 @@ func (q *connectionQuotas) giveBack(listener string, addr netip.Addr) {
 }
 
 // setLimits changes the limits; connections that are open stay.
-func (q *connectionQuotas) setLimits(l connectionLimits) {
+func (q *connectionQuotas) setLimits(l ConnectionLimits) {
 	q.mu.Lock()
 	q.limits = l
 	q.freed.Broadcast()
@@ -173,7 +170,7 @@ func (q *connectionQuotas) setLimits(l connectionLimits) {
 func (q *connectionQuotas) max() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.limits.broker
+	return q.limits.Broker
 }
 
 // close ends all waiting, now and later.
@@ -184,42 +181,10 @@ func (q *connectionQuotas) close() {
 	q.mu.Unlock()
 }
 
-// connectionLimits reads the limits. An override for a name that cannot be
-// resolved is left out, with a warning: a running broker does not end because of it.
-func (s *Server) connectionLimits(v *config.Values) connectionLimits {
-	l := connectionLimits{
-		broker: v.Int("max.connections"), rate: v.Int("max.connection.creation.rate"), perIP: v.Int("max.connections.per.ip"),
-		overrides: make(map[netip.Addr]int), listeners: make(map[string]listenerLimits),
-	}
-	for _, ln := range s.listeners {
-		l.listeners[ln.Name] = listenerLimits{
-			connections: v.ListenerInt(ln.Name, "max.connections"), rate: v.ListenerInt(ln.Name, "max.connection.creation.rate"),
-		}
-	}
-	hosts, _ := config.ConnectionOverrides(v) // checked before it got here
-	for host, limit := range hosts {
-		addrs, err := net.DefaultResolver.LookupNetIP(s.quit, "ip", host)
-		if err != nil || len(addrs) == 0 {
-			s.logger.Warn("max.connections.per.ip.overrides: a host is not known, its limit has no effect", "host", host, "error", err)
-			continue
-		}
-		l.overrides[addrs[0].Unmap().WithZone("")] = limit
-	}
-	return l
-}
-
-// protectedListener is the name of the brokers' own listener, "" if there is no other.
-func (s *Server) protectedListener() string {
-	if len(s.listeners) < 2 {
-		return ""
-	}
-	return s.config.Static().InterBrokerListener()
-}
-
 // closeExcess closes the connections that are idle for longest until no more
 // are open than max.connections allows. There are more of them if the limit
 // was lowered, or on the brokers' own listener.
-func (s *Server) closeExcess() {
+func (s *SocketServer) closeExcess() {
 	limit := s.quotas.max()
 	if limit == math.MaxInt32 {
 		return
@@ -233,7 +198,7 @@ func (s *Server) closeExcess() {
 		}
 	}
 	for ; open > limit; open-- {
-		var oldest *conn
+		var oldest *Conn
 		for c := range s.conns {
 			if c.listener.Name == s.quotas.protected || c.isBroken() {
 				continue
@@ -245,7 +210,7 @@ func (s *Server) closeExcess() {
 		if oldest == nil {
 			return
 		}
-		s.limits.bite(s, "max.connections", "closing the connection that was idle for longest", "client", oldest.nc.RemoteAddr().String())
-		oldest.abort()
+		s.limited("max.connections", "closing the connection that was idle for longest", "client", oldest.nc.RemoteAddr().String())
+		oldest.Abort()
 	}
 }

@@ -1,10 +1,12 @@
-package server
+package transport
 
 import (
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"klamm/internal/await"
 )
 
 // A client that reads none of what it is owed is idle all the while that the sending of
@@ -15,28 +17,27 @@ func TestIdleConnectionWithUnreadAnswersIsClosed(t *testing.T) {
 		c, far := looseConn(t)
 		_ = c.nc.(*net.TCPConn).SetWriteBuffer(16 << 10)
 		_ = far.(*net.TCPConn).SetReadBuffer(16 << 10)
-		c.server.maxIdle = time.Minute
-		c.server.conns = map[*conn]struct{}{c: {}}
-		first, second := filled(strings.Repeat("a", 8<<20)), filled("b")
-		c.expect(first)
-		c.expect(second)
+		c.server.conns = map[*Conn]struct{}{c: {}}
+		first, second := filled(c, strings.Repeat("a", 8<<20)), filled(c, "b")
+		c.Expect(first)
+		c.Expect(second)
 		if unread {
-			c.complete(first, aside)
-			eventually(t, "the first answer is being sent", func() bool {
+			c.Complete(first, Aside)
+			await.Until(t, "the first answer is being sent", func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				return c.writing
 			})
-			c.complete(second, aside)
+			c.Complete(second, Aside)
 		}
-		c.server.closeIdle(c.server.ticks())
+		c.server.CloseIdle(time.Minute)
 		if c.isBroken() {
 			t.Fatal("closed before its time")
 		}
-		c.server.closeIdle(c.server.ticks() + int64(2*time.Minute))
+		c.server.CloseIdle(0)
 		if c.isBroken() != unread {
 			t.Errorf("with answers unread: %t, closed: %t", unread, c.isBroken())
 		}
-		c.abort()
+		c.Abort()
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package boundedlog
 
 import (
 	"context"
@@ -31,8 +31,8 @@ type lineCount struct {
 	suppressed int // since the last line
 }
 
-// limitLines gives a logger that writes to another at a bounded rate.
-func limitLines(l *slog.Logger) *slog.Logger {
+// LimitLines gives a logger that writes to another at a bounded rate.
+func LimitLines(l *slog.Logger) *slog.Logger {
 	return slog.New(&lineLimit{l.Handler(), &linesSeen{messages: map[string]*lineCount{}}})
 }
 

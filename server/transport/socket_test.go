@@ -1,4 +1,4 @@
-package server
+package transport
 
 import (
 	"bytes"
@@ -85,7 +85,7 @@ func TestASmallWriteArrivesWhole(t *testing.T) {
 	const times = 4
 	want := make([]byte, 0, times*smallWrite)
 	var s sender
-	s.open(ours, func() {})
+	s.open(ours, new(buffers), func() {})
 	for i := range times {
 		want = append(want, bytes.Repeat([]byte{byte(i)}, smallWrite)...)
 	}
@@ -96,8 +96,8 @@ func TestASmallWriteArrivesWhole(t *testing.T) {
 		got <- all
 	}()
 	for i := range times {
-		a := &answer{parts: []part{{bytes: want[i*smallWrite : (i+1)*smallWrite]}}}
-		if err := s.send([]*answer{a}); err != nil {
+		a := &Answer{parts: []Part{{Bytes: want[i*smallWrite : (i+1)*smallWrite]}}}
+		if err := s.send([]*Answer{a}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,10 +112,10 @@ func TestASmallWriteToWhoLeftFails(t *testing.T) {
 	_ = theirs.SetLinger(0)
 	theirs.Close()
 	var s sender
-	s.open(ours, func() {})
+	s.open(ours, new(buffers), func() {})
 	var err error
 	for range 100 { // the first ones may leave before the reset comes
-		if err = s.send([]*answer{{parts: []part{{bytes: []byte("answer")}}}}); err != nil {
+		if err = s.send([]*Answer{{parts: []Part{{Bytes: []byte("answer")}}}}); err != nil {
 			break
 		}
 		time.Sleep(time.Millisecond)

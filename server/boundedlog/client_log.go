@@ -1,6 +1,8 @@
-package server
+package boundedlog
 
 import (
+	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -12,18 +14,25 @@ import (
 // a client that errs a million times fills no disk.
 const clientLogBurst = 10
 
-// clientLog writes what clients did wrong, at a bounded rate. The zero value is
-// ready.
-type clientLog struct {
+// ClientLog writes what clients did wrong, at a bounded rate.
+type ClientLog struct {
+	logger *slog.Logger
+	now    func() time.Time
+
 	mu         sync.Mutex
 	second     time.Time // guarded by mu; the second that written counts in
 	written    int       // guarded by mu
 	suppressed int       // guarded by mu; lines not written since the last one
 }
 
-// warn logs one line about the connection's client, or counts it.
-func (l *clientLog) warn(c *conn, msg string, err error) {
-	now := c.server.now()
+// NewClientLog makes a log of clients' errors. now is the wall clock.
+func NewClientLog(logger *slog.Logger, now func() time.Time) *ClientLog {
+	return &ClientLog{logger: logger, now: now}
+}
+
+// Warn logs one line about a client that came in on a listener, or counts it.
+func (l *ClientLog) Warn(client net.Addr, listener, msg string, err error) {
+	now := l.now()
 	l.mu.Lock()
 	if second := now.Truncate(time.Second); !second.Equal(l.second) {
 		l.second, l.written = second, 0
@@ -37,19 +46,20 @@ func (l *clientLog) warn(c *conn, msg string, err error) {
 	suppressed := l.suppressed
 	l.suppressed = 0
 	l.mu.Unlock()
-	args := []any{"client", c.nc.RemoteAddr().String(), "listener", c.listener.Name, "error", printable(err.Error())}
+	args := []any{"client", client.String(), "listener", listener, "error", Printable(err.Error())}
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}
-	c.server.logger.Warn(msg, args...)
+	l.logger.Warn(msg, args...)
 }
 
 // maxClientText is the most of an error's text that is logged: it may quote
 // what a client sent.
 const maxClientText = 300
 
-// printable cuts a text and replaces what is not printable in it.
-func printable(s string) string {
+// Printable cuts a text and replaces what is not printable in it: what a client sent is
+// logged in no other form.
+func Printable(s string) string {
 	cut := len(s) > maxClientText
 	if cut {
 		s = s[:maxClientText]

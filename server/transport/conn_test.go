@@ -1,0 +1,303 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"klamm/internal/await"
+)
+
+// looseConn is a connection without a broker behind it, for tests of what it
+// does with answers. far is the client's end.
+func looseConn(t *testing.T) (c *Conn, far net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	if far, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(near.Close(), far.Close()) })
+	s := NewSocketServer(Options{
+		MaxRequestBytes: 1 << 20, QueuedBytes: -1, SendBufferBytes: -1, MaxIdle: -1, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Limited:     func(string, string, ...any) {},
+		ClientErred: func(*Conn, string, error) {},
+	})
+	return newConn(s, &Listener{Name: "TEST"}, near), far
+}
+
+// filled is an answer that says text.
+func filled(c *Conn, text string) *Answer {
+	a := new(Answer)
+	a.Fill(append(c.Buffer(len(text)), text...))
+	return a
+}
+
+func wantBytes(t *testing.T, far net.Conn, want string) {
+	t.Helper()
+	_ = far.SetReadDeadline(time.Now().Add(await.Patience))
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(far, got); err != nil || string(got) != want {
+		t.Fatalf("got %q, %v; want %q", got, err, want)
+	}
+}
+
+// Acknowledgements that come aside and in any order leave in the order of their
+// requests, each as soon as those before it are there.
+func TestCompletionsAsideKeepTheOrder(t *testing.T) {
+	c, far := looseConn(t)
+	a, b, d, e := filled(c, "a"), filled(c, "b"), filled(c, "d"), filled(c, "e")
+	for _, x := range []*Answer{a, b, d, e} {
+		c.Expect(x)
+	}
+	c.Complete(d, Aside)
+	c.Complete(b, Own) // by the connection's own goroutine, which goes on reading
+	c.Complete(a, Aside)
+	wantBytes(t, far, "abd")
+	c.Complete(e, Aside)
+	wantBytes(t, far, "e")
+	if c.held != 0 || len(c.pending) != 0 {
+		t.Errorf("%d bytes and %d answers are left", c.held, len(c.pending))
+	}
+}
+
+// fileRegion is a region of a file that counts how often it was released.
+type fileRegion struct {
+	f        *os.File
+	pos      int64
+	size     int
+	released *int
+}
+
+func (r fileRegion) Size() int                               { return r.size }
+func (r fileRegion) ReadAt(p []byte, off int64) (int, error) { return r.f.ReadAt(p, r.pos+off) }
+func (r fileRegion) OSFile() (*os.File, int64)               { return r.f, r.pos }
+func (r fileRegion) ReadFailed(err error) error              { return err }
+func (r fileRegion) Release()                                { *r.released++ }
+
+// fileOf is a file of so many bytes, and what is in it.
+func fileOf(t *testing.T, size int) (*os.File, []byte) {
+	t.Helper()
+	content := make([]byte, size)
+	for i := range content {
+		content[i] = byte(i * 7 / 3)
+	}
+	path := filepath.Join(t.TempDir(), "records")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f, content
+}
+
+// plainConn hides that a connection is a socket: no sendfile.
+type plainConn struct{ net.Conn }
+
+// Regions of a file, larger than the socket's buffers, and small ones, to a client
+// that reads slowly: the bytes are the same by sendfile and by copies.
+func TestRegionsAreSentAsTheyAre(t *testing.T) {
+	f, content := fileOf(t, 3<<20)
+	regions := []fileRegion{{f: f, size: 1 << 20}, {f: f, pos: 1<<20 + 17, size: 100}, {f: f, pos: 12345, size: smallRegion}, {f: f, pos: 2<<20 - 1, size: 1<<20 + 1}}
+	for _, path := range []string{"sendfile", "copied"} {
+		t.Run(path, func(t *testing.T) {
+			c, far := looseConn(t)
+			_ = c.nc.(*net.TCPConn).SetWriteBuffer(64 << 10)
+			_ = far.(*net.TCPConn).SetReadBuffer(64 << 10)
+			if path == "copied" {
+				c.sender.open(plainConn{c.nc}, &c.server.buffers, c.touch)
+			}
+			a, want := new(Answer), bytes.NewBufferString("head")
+			parts := []Part{{Bytes: []byte("head")}}
+			for _, r := range regions {
+				parts = append(parts, Part{Region: r}, Part{Bytes: []byte("|")})
+				want.Write(content[r.pos : int(r.pos)+r.size])
+				want.WriteByte('|')
+			}
+			a.SetParts(parts, want.Len(), nil)
+			c.Expect(a)
+			c.Complete(a, Aside)
+			var got bytes.Buffer
+			_ = far.SetReadDeadline(time.Now().Add(await.Patience))
+			small := make([]byte, 5000)
+			for got.Len() < want.Len() {
+				n, err := far.Read(small)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Write(small[:n])
+			}
+			if !bytes.Equal(got.Bytes(), want.Bytes()) {
+				t.Error("the client got other bytes than the file has")
+			}
+		})
+	}
+}
+
+// Files are given back once, whenever the connection breaks: before an answer
+// is ready, while it waits for an earlier one, and while it is sent.
+func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
+	f, _ := fileOf(t, 300_000)
+	withRegion := func(released *int) *Answer {
+		r := fileRegion{f: f, size: 300_000, released: released}
+		a := new(Answer)
+		a.SetParts([]Part{{Region: r}}, r.size, r)
+		return a
+	}
+	for name, run := range map[string]func(c *Conn, far net.Conn) []int{
+		"before it is ready": func(c *Conn, _ net.Conn) []int {
+			released := make([]int, 1)
+			a := withRegion(&released[0])
+			c.Expect(a)
+			c.Abort()
+			c.Complete(a, Aside)
+			c.drain()
+			return released
+		},
+		"before one ahead of it is ready": func(c *Conn, _ net.Conn) []int {
+			released := make([]int, 1)
+			first, a := filled(c, "first"), withRegion(&released[0])
+			c.Expect(first)
+			c.Expect(a)
+			c.Complete(a, Own)
+			c.Abort()
+			c.drain()
+			c.Complete(first, Aside)
+			c.flush()
+			return released
+		},
+		"while it is sent": func(c *Conn, far net.Conn) []int {
+			_ = c.nc.(*net.TCPConn).SetWriteBuffer(4096)
+			_ = far.(*net.TCPConn).SetReadBuffer(4096)
+			released := make([]int, 2)
+			a, b := withRegion(&released[0]), withRegion(&released[1])
+			c.Expect(a)
+			c.Expect(b)
+			c.Complete(a, Aside)
+			c.Complete(b, Aside)
+			one := make([]byte, 1)
+			if _, err := io.ReadFull(far, one); err != nil { // the sending has begun
+				t.Fatal(err)
+			}
+			c.Abort()
+			c.drain()
+			return released
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i, n := range run(looseConn(t)) {
+				if n != 1 {
+					t.Errorf("answer %d was released %d times, want 1", i, n)
+				}
+			}
+		})
+	}
+}
+
+// Answers that wait for an earlier one are bounded in bytes: the connection is
+// not read from while it holds more.
+func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
+	c, far := looseConn(t)
+	first, large := filled(c, "first"), filled(c, string(make([]byte, maxHeld)))
+	c.Expect(first)
+	c.Expect(large)
+	c.Complete(large, Own)
+	held := make(chan int)
+	go func() {
+		c.room()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		held <- c.held
+	}()
+	for range 1000 {
+		runtime.Gosched() // lets it go on, if it would
+	}
+	c.Complete(first, Aside)
+	wantBytes(t, far, "first"+string(make([]byte, maxHeld)))
+	if n := <-held; n >= maxHeld {
+		t.Errorf("reads on with %d bytes held", n)
+	}
+}
+
+// Who answers a fetch that waited is not held up by a client that does not read.
+func TestAnswersAreLeftToOthersWhereTheSocketIsFull(t *testing.T) {
+	c, far := looseConn(t)
+	_ = c.nc.(*net.TCPConn).SetWriteBuffer(4096)
+	_ = far.(*net.TCPConn).SetReadBuffer(4096)
+	const answers, size = 10, smallRegion / 2
+	done := make(chan struct{})
+	go func() {
+		for i := range answers {
+			a := filled(c, strings.Repeat(string(rune('a'+i%26)), size))
+			c.Expect(a)
+			c.Complete(a, Here)
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(await.Patience):
+		t.Fatal("waits for the client")
+	}
+	_ = far.(*net.TCPConn).SetReadBuffer(1 << 20)
+	_ = c.nc.(*net.TCPConn).SetWriteBuffer(1 << 20)
+	for i := range answers {
+		wantBytes(t, far, strings.Repeat(string(rune('a'+i%26)), size))
+	}
+}
+
+// neverWoken is a request that waits and takes no notice of being woken.
+type neverWoken struct{}
+
+func (neverWoken) Wake() {}
+
+// What a client sends behind the answer of a fetch that waited, before it leaves, is handled, also when
+// the fetch is just being ended.
+func TestRequestBehindAnAnsweredFetchIsRead(t *testing.T) {
+	c, far := looseConn(t)
+	c.br = bufio.NewReader(flushingReader{c})
+	answer := filled(c, "fetched")
+	c.Expect(answer)
+	c.Await(neverWoken{}, time.Hour)
+	c.Complete(answer, Aside)
+	wantBytes(t, far, "fetched")
+	if _, err := far.Write([]byte("\x00\x00\x00\x04next")); err != nil {
+		t.Fatal(err)
+	}
+	_ = far.(*net.TCPConn).CloseWrite()
+	read := make(chan string, 1)
+	go func() {
+		b, err := c.next()
+		if err != nil {
+			read <- err.Error()
+			return
+		}
+		read <- string(b.B)
+	}()
+	for range 1000 {
+		runtime.Gosched() // it finds the end, and waits for the fetch
+	}
+	c.AwaitsNothing()
+	if got := <-read; got != "next" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,71 @@
+package transport
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"klamm/internal/await"
+)
+
+// A large request that comes in pieces is answered when it is there, also where the socket has no room
+// for what is waited for.
+func TestLargeRequestComesInPieces(t *testing.T) {
+	s := startEcho(t, nil)
+	for _, size := range []int{20_000, 100_000, 4 * maxAwaited} {
+		for _, pieces := range []int{1, 2, 7} {
+			for _, room := range []int{0, 16384} {
+				nc := s.dial(t)
+				if room > 0 {
+					await.Until(t, "the connection is there", func() bool { return len(s.Conns()) > 0 })
+					for _, conn := range s.Conns() {
+						_ = conn.nc.(*net.TCPConn).SetReadBuffer(room)
+					}
+				}
+				frame := ask(size, 7)
+				for i := range pieces {
+					if _, err := nc.Write(frame[i*len(frame)/pieces : (i+1)*len(frame)/pieces]); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Millisecond) // so that it does come in pieces, mostly
+				}
+				wantAnswer(t, nc, 7)
+				if _, err := nc.Write(ask(10, 3)); err != nil { // a small one is not waited for longer
+					t.Fatal(err)
+				}
+				wantAnswer(t, nc, 3)
+				_ = nc.Close()
+				await.Until(t, "the connection is gone", func() bool { return len(s.Conns()) == 0 })
+			}
+		}
+	}
+	if n := s.State().LargeInside; n != 0 {
+		t.Errorf("%d large requests are being read", n)
+	}
+}
+
+// A connection has no buffer before its client says something.
+func TestSilentConnectionsHaveNoBuffers(t *testing.T) {
+	s := startEcho(t, nil)
+	silent, other := s.dial(t), s.dial(t)
+	echo := func(nc net.Conn) {
+		if _, err := nc.Write(ask(10, 3)); err != nil {
+			t.Fatal(err)
+		}
+		wantAnswer(t, nc, 3)
+	}
+	echo(other)
+	await.Until(t, "both are there", func() bool { return len(s.Conns()) == 2 })
+	without := 0
+	for _, c := range s.Conns() {
+		c.mu.Lock()
+		if c.br == nil {
+			without++
+		}
+		c.mu.Unlock()
+	}
+	if without != 1 {
+		t.Errorf("%d connections are without a buffer", without)
+	}
+	echo(silent)
+}
