@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"klamm/cluster/controller"
+
+	"klamm/cluster/order"
 )
 
 // What an administrator asks for and is answered; the types are the controller's.
@@ -21,25 +23,25 @@ type (
 	// TopicResult is the answer for one topic.
 	TopicResult = controller.TopicResult
 	// Error is a refusal: its kind, one of ErrXxx, and the sentence that Apache's broker gives to the client.
-	Error = controller.Error
+	Error = order.Error
 )
 
 // Why a change is refused; ask with errors.Is. The message of the error is the one for the client.
 var (
-	ErrTopicExists              = controller.ErrTopicExists
-	ErrInvalidTopic             = controller.ErrInvalidTopic
-	ErrInvalidPartitions        = controller.ErrInvalidPartitions
-	ErrInvalidReplicationFactor = controller.ErrInvalidReplicationFactor
-	ErrInvalidReplicaAssignment = controller.ErrInvalidReplicaAssignment
-	ErrInvalidConfig            = controller.ErrInvalidConfig
-	ErrInvalidRequest           = controller.ErrInvalidRequest
-	ErrPolicyViolation          = controller.ErrPolicyViolation
-	ErrUnknownTopic             = controller.ErrUnknownTopic
-	ErrUnknownTopicID           = controller.ErrUnknownTopicID
-	ErrReassignmentInProgress   = controller.ErrReassignmentInProgress
-	ErrTimedOut                 = controller.ErrTimedOut
-	ErrAdminOperation           = controller.ErrAdminOperation
-	ErrNotController            = controller.ErrNotController
+	ErrTopicExists              = order.ErrTopicExists
+	ErrInvalidTopic             = order.ErrInvalidTopic
+	ErrInvalidPartitions        = order.ErrInvalidPartitions
+	ErrInvalidReplicationFactor = order.ErrInvalidReplicationFactor
+	ErrInvalidReplicaAssignment = order.ErrInvalidReplicaAssignment
+	ErrInvalidConfig            = order.ErrInvalidConfig
+	ErrInvalidRequest           = order.ErrInvalidRequest
+	ErrPolicyViolation          = order.ErrPolicyViolation
+	ErrUnknownTopic             = order.ErrUnknownTopic
+	ErrUnknownTopicID           = order.ErrUnknownTopicID
+	ErrReassignmentInProgress   = order.ErrReassignmentInProgress
+	ErrTimedOut                 = order.ErrTimedOut
+	ErrAdminOperation           = order.ErrAdminOperation
+	ErrNotController            = order.ErrNotController
 )
 
 // ValidateTopicName checks a name against Kafka's rules. The error wraps ErrInvalidTopic.

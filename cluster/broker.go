@@ -12,15 +12,16 @@ import (
 
 	"klamm/cluster/controller"
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
 
 // LeaderAndISR tells a broker what it is in a partition.
-type LeaderAndISR = controller.LeaderAndISR
+type LeaderAndISR = order.LeaderAndISR
 
 // StopReplica tells a broker to stop serving a partition.
-type StopReplica = controller.StopReplica
+type StopReplica = order.StopReplica
 
 // Replicas are this broker's partitions. Cluster calls these methods one at a time, from one goroutine,
 // but for Configure, which may come at any moment.

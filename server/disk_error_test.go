@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"klamm/cluster/controller"
+	"klamm/cluster"
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
@@ -65,8 +65,8 @@ func TestDiskErrorsOfReadersTakeTheDirectoryOffline(t *testing.T) {
 				return &replica.Config{Log: logstore.DefaultConfig(), DownConvert: true}
 			})
 			tp := protocol.TopicPartition{Topic: "t"}
-			order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, IsNew: true}
-			if errs := m.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
+			order := cluster.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, IsNew: true}
+			if errs := m.LeaderAndISR([]cluster.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
 				t.Fatal(errs[0])
 			}
 			p, err := m.Partition(tp)

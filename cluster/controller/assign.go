@@ -1,6 +1,10 @@
 package controller
 
-import "slices"
+import (
+	"slices"
+
+	"klamm/cluster/order"
+)
 
 // assign spreads partitions over brokers as Apache Kafka's AdminUtils does: the first replica goes round the list of
 // brokers from a start drawn at random, the others follow with a shift that grows with each round. With racks the list
@@ -9,13 +13,13 @@ import "slices"
 // fixedStart and firstPartition are -1 for a new topic; for one that grows they continue where it was begun.
 func (s *State) assign(r *Rules, partitions, factor, fixedStart, firstPartition int) ([][]int32, error) {
 	if partitions <= 0 {
-		return nil, refuse(ErrInvalidPartitions, "Number of partitions must be larger than 0.")
+		return nil, order.Refuse(order.ErrInvalidPartitions, "Number of partitions must be larger than 0.")
 	}
 	if factor <= 0 {
-		return nil, refuse(ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
+		return nil, order.Refuse(order.ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
 	}
 	if factor > len(s.Live) {
-		return nil, refuse(ErrInvalidReplicationFactor, "Replication factor: %d larger than available brokers: %d.", factor, len(s.Live))
+		return nil, order.Refuse(order.ErrInvalidReplicationFactor, "Replication factor: %d larger than available brokers: %d.", factor, len(s.Live))
 	}
 	brokers := s.liveIDs()
 	racks := map[int32]string{}
@@ -25,7 +29,7 @@ func (s *State) assign(r *Rules, partitions, factor, fixedStart, firstPartition 
 		}
 	}
 	if len(racks) > 0 && len(racks) < len(brokers) {
-		return nil, refuse(ErrAdminOperation, "Not all brokers have rack information for replica rack aware assignment.")
+		return nil, order.Refuse(order.ErrAdminOperation, "Not all brokers have rack information for replica rack aware assignment.")
 	}
 	a := assigner{brokers: brokers, racks: racks, start: fixedStart, shift: fixedStart}
 	if len(racks) > 0 {

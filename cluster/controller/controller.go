@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -19,7 +20,7 @@ type Sender interface {
 	// Configure tells the properties of a topic that was just made. It comes before the orders for its partitions.
 	Configure(topic string, config map[string]string)
 	// Send tells a broker its orders and gives what follows from them at once, if anything does.
-	Send(broker int32, lead []LeaderAndISR, stop []StopReplica) []Event
+	Send(broker int32, lead []order.LeaderAndISR, stop []order.StopReplica) []Event
 	// Remove tells all brokers that clients see these topics no more. It comes before the replicas are stopped.
 	Remove(topics []string)
 	// Publish tells all brokers how clients see these topics now. It comes after the leaders were told that they are. The
@@ -95,7 +96,7 @@ func (c *Controller) claim() error {
 	}
 	results, err := tree.Multi(ops...)
 	if errors.Is(err, meta.ErrNodeExists) || errors.Is(err, meta.ErrBadVersion) {
-		return fmt.Errorf("controller election: %w", ErrNotController)
+		return fmt.Errorf("controller election: %w", order.ErrNotController)
 	}
 	if err != nil {
 		return fmt.Errorf("controller election: %w", err)
@@ -112,7 +113,7 @@ func (c *Controller) Do(ctx context.Context, e Event) error {
 	select {
 	case c.queue <- q:
 	case <-c.done:
-		return ErrNotController
+		return order.ErrNotController
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -120,7 +121,7 @@ func (c *Controller) Do(ctx context.Context, e Event) error {
 	case err := <-q.done:
 		return err
 	case <-c.done:
-		return ErrNotController
+		return order.ErrNotController
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 )
 
@@ -34,7 +35,7 @@ func (s *State) createTopics(d *Decision, r *Rules, e *CreateTopics) {
 		t := s.create(d, n, replicas, configs)
 		if p := s.firstWithoutState(t); p >= 0 {
 			// Apache's broker waits for a leader until the client's time is up, and says so; the topic is there.
-			res.Err = &Error{Kind: ErrTimedOut}
+			res.Err = &order.Error{Kind: order.ErrTimedOut}
 		}
 	}
 }
@@ -68,7 +69,7 @@ func (s *State) bring(d *Decision, t *Topic, from int) {
 
 func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, map[string]string, error) {
 	if s.Topics[n.Name] != nil && s.Deleting[n.Name] == nil || s.Unreadable[n.Name] {
-		return nil, nil, refuse(ErrTopicExists, "Topic '%s' already exists.", n.Name)
+		return nil, nil, order.Refuse(order.ErrTopicExists, "Topic '%s' already exists.", n.Name)
 	}
 	configs, err := configMap(n.Configs)
 	if err != nil {
@@ -82,11 +83,11 @@ func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Repli
 		return nil, nil, err
 	}
 	if s.Deleting[n.Name] != nil {
-		return nil, nil, refuse(ErrTopicExists, "Topic '%s' is marked for deletion.", n.Name)
+		return nil, nil, order.Refuse(order.ErrTopicExists, "Topic '%s' is marked for deletion.", n.Name)
 	}
 	if hasCollisionChars(n.Name) {
 		if other, ok := s.collides[unified(n.Name)]; ok {
-			return nil, nil, refuse(ErrInvalidTopic, "Topic '%s' collides with existing topics: %s", n.Name, other)
+			return nil, nil, order.Refuse(order.ErrInvalidTopic, "Topic '%s' collides with existing topics: %s", n.Name, other)
 		}
 	}
 	if err := checkAssignment(replicas); err != nil {
@@ -94,7 +95,7 @@ func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Repli
 	}
 	if r.ValidateConfig != nil {
 		if err := r.ValidateConfig(configs); err != nil {
-			return nil, nil, refuse(ErrInvalidConfig, "%s", err)
+			return nil, nil, order.Refuse(order.ErrInvalidConfig, "%s", err)
 		}
 	}
 	return replicas, configs, nil
@@ -111,7 +112,7 @@ func configMap(entries []ConfigEntry) (map[string]string, error) {
 		configs[e.Name] = *e.Value
 	}
 	if null != nil {
-		return nil, refuse(ErrInvalidConfig, "Null value not supported for topic configs: %s", strings.Join(null, ","))
+		return nil, order.Refuse(order.ErrInvalidConfig, "Null value not supported for topic configs: %s", strings.Join(null, ","))
 	}
 	return configs, nil
 }
@@ -121,7 +122,7 @@ func configMap(entries []ConfigEntry) (map[string]string, error) {
 func (s *State) resolveAssignment(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, error) {
 	if len(n.Assignment) > 0 {
 		if n.Partitions != -1 || n.ReplicationFactor != -1 {
-			return nil, refuse(ErrInvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
+			return nil, order.Refuse(order.ErrInvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
 		}
 		if granted+len(n.Assignment) > MaxPartitionsPerRequest {
 			return nil, errTooMany()
@@ -155,7 +156,7 @@ func (s *State) resolveAssignment(r *Rules, n *NewTopic, granted int) ([]znode.R
 }
 
 func errTooMany() error {
-	return refuse(ErrPolicyViolation, "Excessively large number of partitions per request.")
+	return order.Refuse(order.ErrPolicyViolation, "Excessively large number of partitions per request.")
 }
 
 // number makes assignments of successive partitions.
@@ -171,7 +172,7 @@ func number(assignment [][]int32, from int) []znode.Replicas {
 func checkAssignment(replicas []znode.Replicas) error {
 	for i := range replicas {
 		if len(replicas[i].Replicas) != len(replicas[0].Replicas) || len(replicas[i].Replicas) == 0 {
-			return refuse(ErrInvalidReplicaAssignment, "All partitions should have the same number of replicas")
+			return order.Refuse(order.ErrInvalidReplicaAssignment, "All partitions should have the same number of replicas")
 		}
 	}
 	for i := range replicas {
@@ -180,12 +181,12 @@ func checkAssignment(replicas []znode.Replicas) error {
 			for _, r := range replicas {
 				all = append(all, fmt.Sprintf("%d -> ArrayBuffer(%s)", r.Partition, join(r.Replicas)))
 			}
-			return refuse(ErrInvalidReplicaAssignment, "Duplicate replica assignment found: HashMap(%s)", strings.Join(all, ", "))
+			return order.Refuse(order.ErrInvalidReplicaAssignment, "Duplicate replica assignment found: HashMap(%s)", strings.Join(all, ", "))
 		}
 	}
 	for i := range replicas {
 		if replicas[i].Partition != int32(i) {
-			return refuse(ErrInvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
+			return order.Refuse(order.ErrInvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
 		}
 	}
 	return nil
@@ -222,7 +223,7 @@ func ValidateTopicName(name string) error {
 	default:
 		return nil
 	}
-	return refuse(ErrInvalidTopic, "Topic name is invalid: %s", reason)
+	return order.Refuse(order.ErrInvalidTopic, "Topic name is invalid: %s", reason)
 }
 
 func notLegal(r rune) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -158,7 +159,7 @@ func (s *State) order(d *Decision, t *Topic, p *Partition, isNew bool) {
 		if s.Live[id] == nil {
 			continue
 		}
-		d.lead(id, LeaderAndISR{
+		d.lead(id, order.LeaderAndISR{
 			TopicPartition: protocol.TopicPartition{Topic: t.Name, Partition: p.Partition},
 			TopicID:        t.ID, ControllerEpoch: s.Epoch,
 			Leader: p.State.Leader, LeaderEpoch: p.State.LeaderEpoch, ISR: p.State.ISR,

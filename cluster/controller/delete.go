@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -19,14 +20,14 @@ func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 		if !ref.ID.IsZero() {
 			name, ok := s.TopicByID(ref.ID)
 			if !ok {
-				res.Err = &Error{Kind: ErrUnknownTopicID}
+				res.Err = &order.Error{Kind: order.ErrUnknownTopicID}
 				continue
 			}
 			res.Name = name
 		}
 		t := s.Topics[res.Name]
 		if t == nil {
-			res.Err = &Error{Kind: ErrUnknownTopic}
+			res.Err = &order.Error{Kind: order.ErrUnknownTopic}
 			continue
 		}
 		res.ID = t.ID
@@ -52,7 +53,7 @@ func (s *State) beginDeletion(d *Decision, t *Topic) {
 			waiting[id] = true
 			if s.Live[id] != nil {
 				tp := protocol.TopicPartition{Topic: t.Name, Partition: p.Partition}
-				d.stop(id, StopReplica{TopicPartition: tp, Delete: true})
+				d.stop(id, order.StopReplica{TopicPartition: tp, Delete: true})
 			}
 		}
 	}

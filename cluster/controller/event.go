@@ -2,6 +2,7 @@ package controller
 
 import (
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/protocol"
 )
 
@@ -108,7 +109,7 @@ type TopicResult struct {
 	ID                protocol.UUID
 	Partitions        int32
 	ReplicationFactor int16
-	// Err is nil or an [*Error], or what the tree answered.
+	// Err is nil or an [*order.Error], or what the tree answered.
 	Err error
 }
 
@@ -121,34 +122,12 @@ type Decision struct {
 	// Remove are paths that go in the same transaction with all that is below them, if they are there.
 	Remove []string
 	// LeaderAndISR and Stop are the orders by broker.
-	LeaderAndISR map[int32][]LeaderAndISR
-	Stop         map[int32][]StopReplica
+	LeaderAndISR map[int32][]order.LeaderAndISR
+	Stop         map[int32][]order.StopReplica
 	// Configured are the properties of topics that were just made.
 	Configured map[string]map[string]string
 	// Changed and Removed are the topics that clients see otherwise than before.
 	Changed, Removed []string
-}
-
-// LeaderAndISR tells a broker what it is in a partition (the request of that name between brokers).
-type LeaderAndISR struct {
-	protocol.TopicPartition
-	TopicID         protocol.UUID
-	ControllerEpoch int32
-	Leader          int32
-	LeaderEpoch     int32
-	ISR             []int32
-	Replicas        []int32
-	// PartitionEpoch is the version of the partition's state, which grows with every change of leader or ISR.
-	PartitionEpoch int32
-	// IsNew is set when the partition was just created: there is no log yet.
-	IsNew bool
-}
-
-// StopReplica tells a broker to stop serving a partition.
-type StopReplica struct {
-	protocol.TopicPartition
-	// Delete asks for the log to be deleted as well.
-	Delete bool
 }
 
 // Put is a node that may be there already, left over from something that was interrupted.
@@ -157,16 +136,16 @@ type Put struct {
 	Data []byte
 }
 
-func (d *Decision) lead(broker int32, o LeaderAndISR) {
+func (d *Decision) lead(broker int32, o order.LeaderAndISR) {
 	if d.LeaderAndISR == nil {
-		d.LeaderAndISR = map[int32][]LeaderAndISR{}
+		d.LeaderAndISR = map[int32][]order.LeaderAndISR{}
 	}
 	d.LeaderAndISR[broker] = append(d.LeaderAndISR[broker], o)
 }
 
-func (d *Decision) stop(broker int32, o StopReplica) {
+func (d *Decision) stop(broker int32, o order.StopReplica) {
 	if d.Stop == nil {
-		d.Stop = map[int32][]StopReplica{}
+		d.Stop = map[int32][]order.StopReplica{}
 	}
 	d.Stop[broker] = append(d.Stop[broker], o)
 }

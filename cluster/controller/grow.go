@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 )
 
@@ -36,7 +37,7 @@ func (s *State) createPartitions(d *Decision, r *Rules, e *CreatePartitions) {
 		t.Version++
 		s.bring(d, t, from)
 		if slices.ContainsFunc(t.Partitions[from:], func(p Partition) bool { return p.Version < 0 }) {
-			res.Err = &Error{Kind: ErrTimedOut}
+			res.Err = &order.Error{Kind: order.ErrTimedOut}
 		}
 	}
 }
@@ -51,24 +52,24 @@ func (t *Topic) encode() []byte {
 
 func (s *State) checkNewPartitions(r *Rules, n *NewPartitions, granted int) ([]znode.Replicas, error) {
 	if s.Deleting[n.Topic] != nil {
-		return nil, refuse(ErrInvalidTopic, "The topic is queued for deletion.")
+		return nil, order.Refuse(order.ErrInvalidTopic, "The topic is queued for deletion.")
 	}
 	t := s.Topics[n.Topic]
 	if t == nil || len(t.Partitions) == 0 {
-		return nil, refuse(ErrUnknownTopic, "The topic '%s' does not exist.", n.Topic)
+		return nil, order.Refuse(order.ErrUnknownTopic, "The topic '%s' does not exist.", n.Topic)
 	}
 	for i := range t.Partitions {
 		if p := &t.Partitions[i]; len(p.Adding)+len(p.Removing) > 0 {
-			return nil, refuse(ErrReassignmentInProgress, "A partition reassignment is in progress for the topic '%s'.", n.Topic)
+			return nil, order.Refuse(order.ErrReassignmentInProgress, "A partition reassignment is in progress for the topic '%s'.", n.Topic)
 		}
 	}
 	old := len(t.Partitions)
 	increment := int(n.Count) - old
 	if increment < 0 {
-		return nil, refuse(ErrInvalidPartitions, "Topic currently has %d partitions, which is higher than the requested %d.", old, n.Count)
+		return nil, order.Refuse(order.ErrInvalidPartitions, "Topic currently has %d partitions, which is higher than the requested %d.", old, n.Count)
 	}
 	if increment == 0 {
-		return nil, refuse(ErrInvalidPartitions, "Topic already has %d partitions.", old)
+		return nil, order.Refuse(order.ErrInvalidPartitions, "Topic already has %d partitions.", old)
 	}
 	if granted+increment > MaxPartitionsPerRequest {
 		return nil, errTooMany()
@@ -100,17 +101,17 @@ func (s *State) checkAddedAssignment(assignment [][]int32, increment, old, facto
 		}
 	}
 	if unknown != nil {
-		return refuse(ErrInvalidReplicaAssignment, "Unknown broker(s) in replica assignment: %s.", join(unknown))
+		return order.Refuse(order.ErrInvalidReplicaAssignment, "Unknown broker(s) in replica assignment: %s.", join(unknown))
 	}
 	if len(assignment) != increment {
-		return refuse(ErrInvalidReplicaAssignment, "Increasing the number of partitions by %d but %d assignments provided.", increment, len(assignment))
+		return order.Refuse(order.ErrInvalidReplicaAssignment, "Increasing the number of partitions by %d but %d assignments provided.", increment, len(assignment))
 	}
 	for i, ids := range assignment {
 		if len(ids) == 0 {
-			return refuse(ErrInvalidReplicaAssignment, "Cannot have replication factor of 0 for partition id %d.", old+i)
+			return order.Refuse(order.ErrInvalidReplicaAssignment, "Cannot have replication factor of 0 for partition id %d.", old+i)
 		}
 		if hasTwice(ids) {
-			return refuse(ErrInvalidReplicaAssignment, "Duplicate brokers not allowed in replica assignment: %s for partition id %d.", join(ids), old+i)
+			return order.Refuse(order.ErrInvalidReplicaAssignment, "Duplicate brokers not allowed in replica assignment: %s for partition id %d.", join(ids), old+i)
 		}
 	}
 	var partitions, factors []int32
@@ -120,7 +121,7 @@ func (s *State) checkAddedAssignment(assignment [][]int32, increment, old, facto
 		}
 	}
 	if partitions != nil {
-		return refuse(ErrInvalidReplicaAssignment, "Inconsistent replication factor between partitions, "+
+		return order.Refuse(order.ErrInvalidReplicaAssignment, "Inconsistent replication factor between partitions, "+
 			"partition 0 has %d while partitions [%s] have replication factors [%s], respectively.", factor, join(partitions), join(factors))
 	}
 	return nil

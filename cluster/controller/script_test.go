@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -161,7 +162,7 @@ func results(list []TopicResult) string {
 	var b strings.Builder
 	for _, r := range list {
 		if r.Err != nil {
-			var e *Error
+			var e *order.Error
 			errors.As(r.Err, &e)
 			fmt.Fprintf(&b, "%s: %v: %s\n", r.Name, e.Kind, e.Message)
 			continue

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"klamm/cluster/meta"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -40,7 +41,7 @@ func (s *State) shrink(d *Decision, t *Topic, to int) {
 		d.Remove = append(d.Remove, znode.PartitionPath(tp))
 		for _, id := range p.Replicas.Replicas {
 			if s.Live[id] != nil {
-				d.stop(id, StopReplica{TopicPartition: tp, Delete: true})
+				d.stop(id, order.StopReplica{TopicPartition: tp, Delete: true})
 			}
 		}
 	}

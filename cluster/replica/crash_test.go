@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"klamm/cluster/controller"
+	"klamm/cluster/order"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -43,8 +43,8 @@ func begin(t *testing.T, disk *vfs.Mem, id byte, epoch int32, isNew bool) *life 
 
 func (l *life) lead(id byte, epoch int32, isNew bool) {
 	l.t.Helper()
-	order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{id}, LeaderEpoch: epoch, IsNew: isNew}
-	if errs := l.manager.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
+	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{id}, LeaderEpoch: epoch, IsNew: isNew}
+	if errs := l.manager.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return nil }); errs[0] != nil {
 		l.t.Fatal(errs[0])
 	}
 	var err error
@@ -89,7 +89,7 @@ func TestPowerLossAfterEachAcknowledgement(t *testing.T) {
 	seq, offset := int32(0), int64(0)
 	for round := range 90 {
 		if round == 50 { // the topic is deleted and made anew at once
-			for _, err := range l.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}}) {
+			for _, err := range l.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}}) {
 				if err != nil {
 					t.Fatal(err)
 				}

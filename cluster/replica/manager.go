@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"klamm/cluster/controller"
+	"klamm/cluster/order"
 	"klamm/logstore"
 	"klamm/protocol"
 	"klamm/protocol/batch"
@@ -85,7 +85,7 @@ func (m *Manager) Partition(tp protocol.TopicPartition) (*Partition, error) {
 // LeaderAndISR makes this broker the leader of partitions, as their only
 // in-sync replica. Logs are opened, or made where there are none. The errors,
 // one for each order, are those of logstore.Store.Create.
-func (m *Manager) LeaderAndISR(orders []controller.LeaderAndISR, topicConfig func(topic string) map[string]string) []error {
+func (m *Manager) LeaderAndISR(orders []order.LeaderAndISR, topicConfig func(topic string) map[string]string) []error {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
 	configs := make(map[string]*Config)
@@ -115,7 +115,7 @@ func eachOf(n int, f func(int) error) []error {
 	return errs
 }
 
-func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config, overrides map[string]string) error {
+func (m *Manager) lead(order *order.LeaderAndISR, cfg *Config, overrides map[string]string) error {
 	open := m.store.GetOrCreate
 	if order.IsNew {
 		open = m.store.Create
@@ -143,7 +143,7 @@ func (m *Manager) lead(order *controller.LeaderAndISR, cfg *Config, overrides ma
 }
 
 // put makes the partition, or gives it its new epoch.
-func (m *Manager) put(order *controller.LeaderAndISR, log *logstore.Log, cfg *Config, overrides map[string]string) *Partition {
+func (m *Manager) put(order *order.LeaderAndISR, log *logstore.Log, cfg *Config, overrides map[string]string) *Partition {
 	tp := order.TopicPartition
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -168,7 +168,7 @@ func (m *Manager) put(order *controller.LeaderAndISR, log *logstore.Log, cfg *Co
 
 // StopReplica ends the service of partitions here, and deletes their logs where
 // that is asked. A partition that is not here is stopped already.
-func (m *Manager) StopReplica(orders []controller.StopReplica) []error {
+func (m *Manager) StopReplica(orders []order.StopReplica) []error {
 	return eachOf(len(orders), func(i int) error {
 		tp := orders[i].TopicPartition
 		if p := m.remove(tp); p != nil {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"klamm/cluster/controller"
+	"klamm/cluster/order"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 	"klamm/protocol"
@@ -42,8 +42,8 @@ func newFixture(t *testing.T, overrides map[string]string) *fixture {
 		}
 		return cfg
 	})
-	order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 3, IsNew: true}
-	if errs := m.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return overrides }); errs[0] != nil {
+	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 3, IsNew: true}
+	if errs := m.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return overrides }); errs[0] != nil {
 		t.Fatal(errs[0])
 	}
 	p, err := m.Partition(tp)
@@ -275,7 +275,7 @@ func TestStopTellsWhoWaits(t *testing.T) {
 	f.disk.SetHook(nil)
 	stopped := make(chan []error)
 	go func() {
-		stopped <- f.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}})
+		stopped <- f.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}})
 	}()
 	<-woken
 	if err := <-told; !errors.As(err, new(*UnknownPartitionError)) {
@@ -343,11 +343,11 @@ func TestDeleteRecords(t *testing.T) {
 func TestConfigureReachesEveryPartition(t *testing.T) {
 	f := newFixture(t, nil)
 	// Partition 1 is not here, as when its directory failed.
-	order := controller.LeaderAndISR{TopicPartition: protocol.TopicPartition{Topic: "t", Partition: 2}, TopicID: protocol.UUID{1}, IsNew: true}
-	if errs := f.manager.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
+	lead := order.LeaderAndISR{TopicPartition: protocol.TopicPartition{Topic: "t", Partition: 2}, TopicID: protocol.UUID{1}, IsNew: true}
+	if errs := f.manager.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return nil }); errs[0] != nil {
 		t.Fatal(errs[0])
 	}
-	third, err := f.manager.Partition(order.TopicPartition)
+	third, err := f.manager.Partition(lead.TopicPartition)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func TestConfigureReachesEveryPartition(t *testing.T) {
 		t.Error("a partition behind a gap did not get the topic's change")
 	}
 	// One partition less leaves the topic's properties to the other.
-	if errs := f.manager.StopReplica([]controller.StopReplica{{TopicPartition: order.TopicPartition, Delete: true}}); errs[0] != nil {
+	if errs := f.manager.StopReplica([]order.StopReplica{{TopicPartition: lead.TopicPartition, Delete: true}}); errs[0] != nil {
 		t.Fatal(errs[0])
 	}
 	if f.Config().Log.FlushMessages != 1 || f.Log().Config().FlushMessages != 1 {
@@ -394,8 +394,8 @@ func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
 	}
 	defer store.Close(context.Background())
 	m := NewManager(store, f.manager.resolve)
-	order := controller.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 4}
-	errs := m.LeaderAndISR([]controller.LeaderAndISR{order}, func(string) map[string]string { return map[string]string{"flush.messages": "1"} })
+	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 4}
+	errs := m.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return map[string]string{"flush.messages": "1"} })
 	if errs[0] != nil {
 		t.Fatal(errs[0])
 	}
@@ -445,7 +445,7 @@ func TestDeletionWhileAppendsRun(t *testing.T) {
 		woken := make(chan struct{})
 		w := NewWaiter(1<<40, func() { close(woken) })
 		watched := f.Watch(w, f.HighWatermark()) && w.Arm()
-		if errs := f.manager.StopReplica([]controller.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
+		if errs := f.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
 			t.Error(errs[0])
 		}
 		if watched {

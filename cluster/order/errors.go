@@ -1,4 +1,4 @@
-package controller
+package order
 
 import (
 	"errors"
@@ -40,6 +40,7 @@ func (e *Error) Error() string {
 // Unwrap gives the kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
-func refuse(kind error, format string, args ...any) error {
+// Refuse makes an [*Error] of a kind, with its message.
+func Refuse(kind error, format string, args ...any) error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
