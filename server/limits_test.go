@@ -183,7 +183,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	b.server.sockets.CloseIdle(10 * time.Minute)
 	producer.alive()
 	quiet.alive()
-	b.server.sockets.CloseIdle(0)
+	b.server.sockets.CloseIdle(-time.Minute)
 	b.logged("connections.max.idle.ms")
 	quiet.closed()
 	half.closed()

@@ -34,7 +34,7 @@ func TestIdleConnectionWithUnreadAnswersIsClosed(t *testing.T) {
 		if c.isBroken() {
 			t.Fatal("closed before its time")
 		}
-		c.server.CloseIdle(0)
+		c.server.CloseIdle(-time.Minute)
 		if c.isBroken() != unread {
 			t.Errorf("with answers unread: %t, closed: %t", unread, c.isBroken())
 		}
