@@ -139,7 +139,7 @@ func (p *cleaningPass) scan(i int, from int64, each func(h *batch.Header, data [
 		return p.readError(s, err)
 	}
 	defer s.log.release()
-	scan := frames{f: f, pos: from, limit: s.size.Load(), buf: &p.work.read}
+	scan := frames{f: f, pos: from, limit: s.size.Load(), intactAt: -1, buf: &p.work.read}
 	defer func() { // a batch larger than usual had it grow
 		if len(p.work.read) > p.work.ioBytes {
 			p.work.read = make([]byte, p.work.ioBytes)

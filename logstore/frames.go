@@ -26,6 +26,8 @@ type frames struct {
 
 	at int64        // where the current one begins
 	h  batch.Header // and its header
+	// intactAt is where the last batch began whose CRC was found right.
+	intactAt int64
 
 	// lo and hi bound the offsets that the next batch may have, hi not included; no hi bounds
 	// nothing. The CRC is not over the offset: one that goes back or far ahead is the only
@@ -50,7 +52,7 @@ var (
 
 // openFrames begins at pos; pool says how much is read at once. Call close.
 func openFrames(f vfs.File, pos, limit int64, pool *sync.Pool) frames {
-	return frames{f: f, pos: pos, limit: limit, buf: pool.Get().(*[]byte), pooled: pool}
+	return frames{f: f, pos: pos, limit: limit, intactAt: -1, buf: pool.Get().(*[]byte), pooled: pool}
 }
 
 func (s *frames) close() {
@@ -92,18 +94,85 @@ func (s *frames) next() error {
 // within bounds the offsets by what a segment can hold.
 func (s *frames) within(base int64) { s.lo, s.hi = base, base+math.MaxInt32+1 }
 
-// body gives all bytes of the current batch, valid until the next call.
-func (s *frames) body() ([]byte, error) { return s.bytes(s.at, int64(s.h.Size())) }
+// body gives all bytes of the current batch, valid until the next call. The length of a large one is
+// believed only once the CRC of so many bytes is right: a rotten one must not size a buffer.
+func (s *frames) body() ([]byte, error) {
+	if s.large() && s.intactAt != s.at {
+		if err := s.check(); err != nil {
+			return nil, err
+		}
+	}
+	return s.bytes(s.at, int64(s.h.Size()))
+}
+
+// large says whether the current batch is larger than what is read at once.
+func (s *frames) large() bool { return s.h.Size() > max(len(*s.buf), recoverChunk) }
 
 // check compares the current batch with its CRC.
 func (s *frames) check() error {
-	b, err := s.body()
+	var err error
+	switch {
+	case s.large():
+		err = s.checkInSteps()
+	default:
+		err = s.checkAtOnce()
+	}
+	if err == nil {
+		s.intactAt = s.at
+	}
+	return err
+}
+
+func (s *frames) checkAtOnce() error {
+	b, err := s.bytes(s.at, int64(s.h.Size()))
 	if err != nil {
 		return err
 	}
+	return s.matchCRC(s.addCRC(0, b[s.crcFrom():]))
+}
+
+// checkInSteps is check without a buffer for the whole batch.
+func (s *frames) checkInSteps() error {
+	var sum uint32
+	for pos, end := s.at+s.crcFrom(), s.at+int64(s.h.Size()); pos < end; {
+		n := min(recoverChunk, end-pos)
+		if from := pos - s.bufAt; from >= 0 && from < int64(len(s.have)) {
+			n = min(int64(len(s.have))-from, end-pos) // what was read with the header
+		}
+		b, err := s.bytes(pos, n)
+		if err != nil {
+			return err
+		}
+		sum = s.addCRC(sum, b)
+		pos += int64(len(b))
+	}
+	return s.matchCRC(sum)
+}
+
+// Where the CRC of a message of magic 0 or 1 stands, and the bytes that it covers begin.
+const (
+	oldCRCAt   = 12
+	oldCRCFrom = 16
+)
+
+func (s *frames) crcFrom() int64 {
+	if s.h.Magic < batch.Magic {
+		return oldCRCFrom
+	}
+	return batch.CRCFrom
+}
+
+func (s *frames) addCRC(sum uint32, b []byte) uint32 {
+	if s.h.Magic < batch.Magic {
+		return crc32.Update(sum, crc32.IEEETable, b)
+	}
+	return crc32.Update(sum, crc32c, b)
+}
+
+func (s *frames) matchCRC(sum uint32) (err error) {
 	if s.h.Magic == batch.Magic {
-		err = batch.CheckCRC(b)
-	} else if got := crc32.ChecksumIEEE(b[16:]); got != binary.BigEndian.Uint32(b[12:]) {
+		err = s.h.MatchCRC(sum)
+	} else if sum != s.h.CRC {
 		err = errors.New("CRC of an old message is wrong")
 	}
 	if err != nil {
@@ -112,8 +181,8 @@ func (s *frames) check() error {
 	return nil
 }
 
-// bytes gives n bytes from pos on, which lie before the limit. The buffer grows
-// to n at most, and n is bounded by the file's size.
+// bytes gives n bytes from pos on, which lie before the limit. The buffer grows to n: n is at most
+// recoverChunk, or the size of a batch whose CRC is right.
 func (s *frames) bytes(pos, n int64) ([]byte, error) {
 	from := pos - s.bufAt
 	if from >= 0 && from+n <= int64(len(s.have)) {
@@ -158,7 +227,7 @@ func parseFrame(b []byte) (batch.Header, error) {
 func parseOldFrame(b []byte) (batch.Header, error) {
 	be := binary.BigEndian
 	h := batch.Header{
-		BaseOffset: int64(be.Uint64(b)), Length: int32(be.Uint32(b[8:])), PartitionLeaderEpoch: -1, Magic: int8(b[16]),
+		BaseOffset: int64(be.Uint64(b)), Length: int32(be.Uint32(b[8:])), PartitionLeaderEpoch: -1, Magic: int8(b[16]), CRC: be.Uint32(b[oldCRCAt:]),
 		MaxTimestamp: batch.NoTimestamp, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, Count: 1,
 	}
 	smallest := int32(14 + 8*int32(h.Magic))

@@ -568,7 +568,15 @@ func (s *segment) replayProducers(p *producers, size, end, nowMs int64) error {
 		}
 		var data []byte
 		if scan.h.Control() {
-			if data, err = scan.body(); err != nil {
+			data, err = scan.body()
+			if errors.Is(err, errBadFrame) { // no marker is so large: its length rotted
+				scan.pos, scan.lo = scan.at, scan.h.BaseOffset
+				if err = scan.resync(); err == nil {
+					continue
+				}
+				break
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -147,7 +147,11 @@ func (r *reader) intact(i int, s *segment, f vfs.File, part span) (end int64, er
 	end = part.to
 	var modified time.Time
 	if i == len(r.view.segments)-1 {
-		part.to = min(part.to, s.trusted.Load())
+		// What this process wrote is believed. But a batch larger than what was asked for has the caller make a larger
+		// buffer, and its length may have rotted since.
+		if part.to-part.from <= r.maxBytes {
+			part.to = min(part.to, s.trusted.Load())
+		}
 	} else if modified, err = f.ModTime(); err != nil {
 		return 0, err
 	}

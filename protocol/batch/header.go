@@ -187,11 +187,20 @@ func CheckCRC(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if got := crc32.Checksum(b[attributesAt:], castagnoli); got != h.CRC {
-		return &CorruptError{Reason: "the stored CRC is " + strconv.FormatUint(uint64(h.CRC), 10) +
-			" and that of the bytes " + strconv.FormatUint(uint64(got), 10)}
+	return h.MatchCRC(crc32.Checksum(b[CRCFrom:], castagnoli))
+}
+
+// CRCFrom is where the part of a batch begins that its CRC covers.
+const CRCFrom = attributesAt
+
+// MatchCRC compares the CRC-32C of a batch's bytes from CRCFrom on, computed by the caller, with the one
+// that the header holds. It fails with a *CorruptError.
+func (h *Header) MatchCRC(got uint32) error {
+	if got == h.CRC {
+		return nil
 	}
-	return nil
+	return &CorruptError{Reason: "the stored CRC is " + strconv.FormatUint(uint64(h.CRC), 10) +
+		" and that of the bytes " + strconv.FormatUint(uint64(got), 10)}
 }
 
 // SetOffsets gives the batch in b its base offset and leader epoch. Both stand
