@@ -101,7 +101,7 @@ func (s *Session) Children(path string) ([]string, meta.Stat, error) {
 			return err
 		}
 		prefix := childPrefix(path)
-		names = make([]string, 0, r.children)
+		names = []string{} // not of r.children: the file may be rotten
 		c := b.Cursor()
 		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			names = append(names, string(k[len(prefix):]))
