@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -219,19 +220,52 @@ func (s *Store) listDir(d *logDir) error {
 	return nil
 }
 
-// makeDir makes a missing directory and locks it.
+// makeDir makes a missing directory, durably, and locks it.
 func (s *Store) makeDir(d *logDir) error {
 	if d.lock != nil {
+		if !d.found {
+			s.syncParents(d.path)
+		}
 		return nil
 	}
-	err := s.fs.MkdirAll(d.path)
-	if err == nil {
-		err = s.fs.SyncDir(filepath.Dir(d.path))
-	}
-	if err != nil {
+	if err := makeDirs(s.fs, d.path); err != nil {
 		return &DirError{Dir: d.path, Path: d.path, Op: "make", Err: reason(err)}
 	}
 	return s.lockDir(d)
+}
+
+// makeDirs makes a directory and its missing parents, durably.
+func makeDirs(disk vfs.FS, path string) error {
+	var missing []string
+	for at := path; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := disk.Stat(at); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		missing = append(missing, at)
+	}
+	if err := disk.MkdirAll(path); err != nil {
+		return err
+	}
+	for _, made := range slices.Backward(missing) {
+		if err := disk.SyncDir(filepath.Dir(made)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncParents syncs the parents of a directory that has no complete meta.properties: a start may have made the directory,
+// with some of its parents, and been killed before it synced them. A parent that cannot be synced was made by somebody
+// else, and so were those above it.
+func (s *Store) syncParents(path string) {
+	for at := path; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if err := s.fs.SyncDir(filepath.Dir(at)); err != nil {
+			s.log.Debug("parent of a log directory is not synced", "dir", filepath.Dir(at), "error", err)
+			return
+		}
+	}
 }
 
 // writeMeta writes meta.properties where it is missing or incomplete.

@@ -62,6 +62,10 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 	if err := l.deleteSegmentsLocked(gone); err != nil {
 		return err
 	}
+	if err := l.dropSnapshotsLocked(offset); err != nil {
+		return err
+	}
+	// A snapshot that came back after a crash would speak of records that others have replaced.
 	if err := l.fs.SyncDir(l.Dir()); err != nil {
 		return l.fail("sync", l.Dir(), &syncError{err})
 	}
@@ -157,16 +161,22 @@ func (s *segment) truncateTo(offset int64, interval int32) error {
 	return s.rebuildIndexes(interval)
 }
 
+// dropSnapshotsLocked removes the snapshots of producers that lie past end, or not past the log's start.
+func (l *Log) dropSnapshotsLocked(end int64) error {
+	for _, o := range slices.Clone(l.producers.snapshots) {
+		if o <= end && o > l.view.start {
+			continue
+		}
+		if err := l.producers.dropSnapshot(l.fs, l.Dir(), o); err != nil {
+			return l.dirError("remove", l.Dir(), err)
+		}
+	}
+	return nil
+}
+
 // rebuildProducersLocked brings the producers' state to what it was at end.
 func (l *Log) rebuildProducersLocked(end, nowMs int64) error {
 	p := &l.producers
-	for _, o := range slices.Clone(p.snapshots) {
-		if o > end || o <= l.view.start {
-			if err := p.dropSnapshot(l.fs, l.Dir(), o); err != nil {
-				return l.dirError("remove", l.Dir(), err)
-			}
-		}
-	}
 	if err := p.load(l.fs, l.Dir(), l.view.start, end, l.view.start, nowMs, l.config.ProducerExpirationMs); err != nil {
 		return l.dirError("read", l.Dir(), err)
 	}
