@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,10 @@ type Options struct {
 	Clock func() time.Time
 	// Lend does a write that found no room once more, with room that was kept for it. Nil: there is none.
 	Lend func(write func() error) error
+	// SyncDir makes the names in a directory durable. Default: the operating system's fsync of it.
+	SyncDir func(dir string) error
+	// OpenFile opens the file. Default os.OpenFile.
+	OpenFile func(path string, flag int, mode os.FileMode) (*os.File, error)
 	// LockTimeout is how long to wait for another process to let go of the file. Default 200 ms.
 	LockTimeout time.Duration
 }
@@ -70,9 +75,18 @@ func Open(o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	db, err := openFile(o, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
+	if o.SyncDir == nil {
+		o.SyncDir = syncDir
+	}
+	db, err := openFile(o, &bbolt.Options{FreelistType: bbolt.FreelistMapType, OpenFile: o.OpenFile})
 	if err != nil {
 		return nil, err
+	}
+	// The file's name must outlast a power cut before a write to it is acknowledged. A file that is there already
+	// may have been made by a process that was killed before this line.
+	if err := o.SyncDir(filepath.Dir(o.Path)); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("metadata file %s: sync its directory: %w", o.Path, err)
 	}
 	s := &Store{
 		db: db, clock: o.Clock, lend: o.Lend, sessions: map[int64]*Session{},
@@ -83,6 +97,15 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("metadata file %s: %w", o.Path, err)
 	}
 	return s, nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // broken makes an error of a panic over pages that are not what they should be, or that lie past the end
