@@ -18,14 +18,22 @@ const (
 	Kafka43 = "4.3.1"
 )
 
+// releaseDir is where the jars of a Kafka release are.
+func releaseDir(version string) string { return filepath.Join(Root(), "build", "kafka-"+version) }
+
 // classpath is the jars of one Kafka release; an error names the command that
-// gets them.
+// gets them. The jars are named one by one and in order, since a class archive
+// is only good for the class path that it was made with.
 func classpath(version string) (string, error) {
-	dir := filepath.Join(Root(), "build", "kafka-"+version)
+	dir := releaseDir(version)
 	if _, err := os.Stat(filepath.Join(dir, ".complete")); err != nil {
 		return "", fmt.Errorf("harness: Apache Kafka %s is not in %s: run `make tools`", version, dir)
 	}
-	return dir + "/*", nil
+	jars, err := filepath.Glob(filepath.Join(dir, "*.jar"))
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(jars, ":"), nil
 }
 
 func javaPath() (string, error) {
@@ -36,9 +44,11 @@ func javaPath() (string, error) {
 	return path, nil
 }
 
-// cheap are JVM options that start fast and take little: two cores are shared
-// with the tests.
-var cheap = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"}
+// cheap are JVM options that start fast and take little, since the tests share
+// the cores with it.
+func cheap(version string) []string {
+	return append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, classArchive(version)...)
+}
 
 // kafkas are the JVM options of Kafka's kafka-server-start.sh and kafka-run-class.sh,
 // with the log of its garbage collector in dir.
@@ -72,7 +82,7 @@ func (b *Broker) jvm(conf string) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	heap, options := "768m", cheap
+	heap, options := "768m", cheap(b.release())
 	if b.opts.Measured {
 		heap, options = "1g", kafkas(b.dir)
 	}
@@ -115,7 +125,7 @@ func startZooKeeper(dir string) (*zookeeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap)
+	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap(Kafka39))
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +177,7 @@ func (b *Broker) Znodes(nodes ...string) error {
 	if err != nil {
 		return err
 	}
-	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap)
+	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap(Kafka39))
 	if err != nil {
 		return err
 	}

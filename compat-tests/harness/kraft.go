@@ -27,7 +27,7 @@ func (b *Broker) format() error {
 	if err != nil {
 		return err
 	}
-	args, err := jvmArgs(b.release(), "256m", "WARN", cheap)
+	args, err := jvmArgs(b.release(), "256m", "WARN", cheap(b.release()))
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func javaTool(version, tool string, args []string) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	jvm, err := jvmArgs(version, "512m", "WARN", cheap)
+	jvm, err := jvmArgs(version, "512m", "WARN", cheap(version))
 	if err != nil {
 		return "", nil, err
 	}

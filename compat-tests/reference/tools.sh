@@ -7,6 +7,7 @@
 #   kcat                librdkafka's command-line client
 #   build/kafka-3.9.2   the reference broker and its tools
 #   build/kafka-4.3.1   the newest tools
+#   classes.jsa         in both: their classes as the JVM has them in memory, for JVMs that start faster
 #   build/python        a Python with its clients (requirements.txt)
 #   Node.js             runs kafkajs
 #   build/node          kafkajs (package.json)
@@ -122,6 +123,23 @@ sarama() {
 	fi
 }
 
+# archives has the JVM keep the classes of the releases ready, see compat-tests/reference/archive. A test
+# that finds no archive takes longer, that is all.
+have_archives() {
+	local v
+	for v in "${releases[@]}"; do [ -f "$build/kafka-$v/classes.jsa" ] || return 1; done
+}
+
+archives() {
+	local log=$build/archives.log
+	say "the JVM archives the classes of Apache Kafka ${releases[*]} (about 100 MB)"
+	if ! (cd "$root" && go run ./compat-tests/reference/archive) >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the archives of classes; the output is in $log" >&2
+		exit 1
+	fi
+}
+
 mkdir -p "$build"
 exec 9>"$build/tools.lock"
 flock 9
@@ -150,4 +168,5 @@ done
 have_python || python
 have_kafkajs || kafkajs
 sarama
+have_archives || archives
 say "Java, kcat, Python, Node.js and Apache Kafka ${releases[*]} are there"
