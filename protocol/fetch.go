@@ -60,10 +60,10 @@ func ParseFetch(body []byte, version int16) (*FetchRequest, error) {
 	return r, r.Parse(body, version)
 }
 
-// Parse reads the body of a Fetch request into r, using again what r has of
-// slices and equal strings: whoever keeps a part of r copies it. Nothing in r
-// points into body. Bytes after the request are let pass, as Apache's broker
-// does. Every failure is a *MalformedError.
+// Parse reads the body of a Fetch request into r. It reuses r's slices, and its
+// strings where they are equal, so that a caller that keeps a part of r must copy it.
+// Nothing in r points into body. Parse ignores bytes after the request, as Apache's
+// broker does. Every failure is a *MalformedError.
 func (r *FetchRequest) Parse(body []byte, version int16) error {
 	if version < 0 || version > 18 {
 		return &MalformedError{What: "Fetch request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}

@@ -28,8 +28,8 @@ type FetchTopicResponse struct {
 	Partitions []FetchPartitionResponse
 }
 
-// FetchPartitionResponse is what one partition gives. NewFetchPartitionResponse
-// makes one with the numbers that stand for nothing.
+// FetchPartitionResponse is one partition's part of the answer. NewFetchPartitionResponse
+// makes one whose numbers all mean "none".
 type FetchPartitionResponse struct {
 	Index                int32
 	ErrorCode            int16
@@ -39,14 +39,14 @@ type FetchPartitionResponse struct {
 	AbortedTransactions  []AbortedTransaction // nil is a null: read_uncommitted
 	PreferredReadReplica int32                // -1 for none, from version 11
 	Records              Records              // nil for no bytes
-	NullRecords          bool                 // no bytes are told as a null
+	NullRecords          bool                 // no bytes are encoded as null
 	DivergingEpoch       *EpochEndOffset      // nil for none, from version 12
 	CurrentLeader        *Leader              // nil for none, from version 12
 	SnapshotID           *EpochEndOffset      // nil for none, from version 12
 }
 
-// AbortedTransaction says from where on a producer's records are to be dropped
-// until its abort marker.
+// AbortedTransaction tells a consumer to drop a producer's records from FirstOffset
+// up to its abort marker.
 type AbortedTransaction struct {
 	ProducerID  int64
 	FirstOffset int64
@@ -77,9 +77,8 @@ type Piece struct {
 	Records Records
 }
 
-// FetchEncoder encodes Fetch answers without touching records. It is used again
-// for the next answer when the pieces of the last one have been sent. Not safe
-// for concurrent use.
+// FetchEncoder encodes Fetch answers without touching records. It may encode the next
+// answer once the pieces of the last one have been sent. Not safe for concurrent use.
 type FetchEncoder struct {
 	w      writer
 	cuts   []cut

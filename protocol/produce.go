@@ -41,10 +41,10 @@ func ParseProduce(body []byte, version int16) (*ProduceRequest, error) {
 	return r, r.Parse(body, version)
 }
 
-// Parse reads the body of a Produce request into r, using again what r has of
-// slices and equal strings: whoever keeps a part of r copies it. Records are not
-// copied. Bytes after the request are let pass, as Apache's broker does. Every
-// failure is a *MalformedError.
+// Parse reads the body of a Produce request into r. It reuses r's slices, and its
+// strings where they are equal, so that a caller that keeps a part of r must copy it.
+// Records point into body. Parse ignores bytes after the request, as Apache's broker
+// does. Every failure is a *MalformedError.
 func (r *ProduceRequest) Parse(body []byte, version int16) error {
 	if version < 0 || version > 13 {
 		return &MalformedError{What: "Produce request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}

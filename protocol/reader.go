@@ -59,7 +59,7 @@ func (r *reader) uuid() (u UUID) {
 }
 
 // uvarint reads an unsigned number of at most 5 bytes; like Apache's reader it
-// lets go of what does not fit 32 bits.
+// drops the bits beyond 32.
 func (r *reader) uvarint() uint32 {
 	var u uint32
 	for shift := 0; shift < 35; shift += 7 {
@@ -76,7 +76,7 @@ func (r *reader) uvarint() uint32 {
 // compact reads a length that is sent plus one, 0 being null.
 func (r *reader) compact() int {
 	u := r.uvarint()
-	if u > 1<<31 { // what is left of one is not an int32
+	if u > 1<<31 { // minus one it is no int32
 		r.fail("a length of " + strconv.FormatUint(uint64(u)-1, 10))
 		return 0
 	}
@@ -140,8 +140,8 @@ func (r *reader) bytes() []byte {
 	return b
 }
 
-// array reads the length of an array that may not be null, of elements that
-// take at least size bytes each. What it gives fits the bytes that are there.
+// array reads the length of an array that may not be null, whose elements take at
+// least size bytes each. It refuses a length for which too few bytes are left.
 func (r *reader) array(size, most int) int {
 	var n int
 	if r.flex {
@@ -172,8 +172,8 @@ func (r *reader) partitions(size int) int {
 	return n
 }
 
-// tagCount reads how many tagged fields follow. A decoder that knows some reads
-// each after tag, and calls skip for the others; the rest call skipTags.
+// tagCount reads how many tagged fields follow. A decoder that knows some of them calls
+// tag for each, and reads the field or calls skip; a decoder that knows none calls skipTags.
 func (r *reader) tagCount() uint32 {
 	if !r.flex {
 		return 0
@@ -181,9 +181,8 @@ func (r *reader) tagCount() uint32 {
 	return r.uvarint()
 }
 
-// tag reads the number and the size of a tagged field. Of a field that is known
-// the size does not matter: Apache's reader does not hold it against what the
-// field takes.
+// tag reads the number and the size of a tagged field. The size of a known field does
+// not matter: Apache's reader does not compare it with what the field takes.
 func (r *reader) tag() (tag, size uint32) { return r.uvarint(), r.uvarint() }
 
 // skip passes over a field.
@@ -203,8 +202,8 @@ func (r *reader) skipTags() {
 	}
 }
 
-// grow gives s one element more, one that it had before if there is room, so
-// that the slices and strings in it are used again.
+// grow adds an element to s. If there is room it is one that s had before, so that
+// its slices and strings are reused.
 func grow[T any](s []T) []T {
 	if len(s) < cap(s) {
 		return s[:len(s)+1]

@@ -17,7 +17,7 @@ import (
 // removals) once their directory was; CrashClone gives the disk after a crash.
 // Fail makes operations fail, SetHook sees each one before it happens.
 //
-// It is stricter than most file systems: syncing a file does not make its name
+// It is stricter than most file systems: to sync a file does not make its name
 // durable, and unsynced changes may survive in any combination.
 //
 // Mem is safe for concurrent use. "/a" and "a" are the same path.
@@ -449,7 +449,7 @@ func (m *Mem) SyncDir(path string) error {
 	return nil
 }
 
-// memUnlimited is what Space tells of a disk without capacity: 1 TiB.
+// memUnlimited is what Space gives for a disk without capacity: 1 TiB.
 const memUnlimited = 1 << 40
 
 // Space gives the capacity and what is left of it.
@@ -469,6 +469,7 @@ func (m *Mem) Space(path string) (total, usable int64, err error) {
 	return total, max(0, total-m.used), nil
 }
 
+// memInfo implements fs.FileInfo.
 type memInfo struct {
 	name    string
 	size    int64

@@ -10,11 +10,11 @@ import (
 const sector = 512
 
 // CrashClone gives the disk as it could be found after the machine crashed at
-// this instant. Everything synced is there. Of what was not, the seed decides,
-// per file and per directory: all lost, all kept, kept up to some change with
-// the last one torn at a byte, or a random choice of changes, with writes torn
-// by sectors. Locks are free in the clone; m itself goes on unharmed, with its
-// rules and hook, which the clone does not have.
+// this instant. Everything synced is there. For the unsynced changes of each file and
+// each directory the seed decides: all are lost, all are kept, those up to one are kept
+// and that one is torn at a byte, or any of them are kept, with writes torn at sectors.
+// Nobody holds a lock in the clone, and it has none of m's rules and no hook. m itself
+// does not change.
 func (m *Mem) CrashClone(seed uint64) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -25,8 +25,8 @@ func (m *Mem) CrashClone(seed uint64) *Mem {
 	return c
 }
 
-// Clone gives the disk as it is seen now, as after a kill of the process alone:
-// nothing is lost, what was not durable is durable in the clone, locks are free.
+// Clone gives the disk as it is seen now, as after the process alone was killed:
+// nothing is lost, everything is durable in the clone, and nobody holds a lock.
 func (m *Mem) Clone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()

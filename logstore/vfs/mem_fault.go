@@ -31,8 +31,8 @@ const (
 	OpSpace     OpKind = "space"
 )
 
-// Changes says whether the operation changes what is on the disk or what of it
-// is durable, so that the instant before it is one at which a crash is worth trying.
+// Changes says whether the operation changes the disk's content or what of it is
+// durable. Tests crash the disk right before such operations.
 func (k OpKind) Changes() bool {
 	switch k {
 	case OpCreate, OpWrite, OpTruncate, OpAllocate, OpSync, OpSyncDir, OpRename, OpRemove, OpRemoveAll, OpMkdir:
@@ -54,17 +54,18 @@ type Op struct {
 // Rule makes operations fail.
 type Rule struct {
 	Kind OpKind // "" is any
-	// Only, if set, says which operations match beyond what the other fields say.
+	// Only, if set, must say true of an operation for it to match.
 	Only func(Op) bool
-	// Path is a pattern of package path/filepath's Match that the whole path or
-	// its last name has to match; "" is any. "dir/..." is dir and all below it.
+	// Path is a pattern as for filepath.Match. The whole path or its last element must
+	// match it; "" matches any. "dir/..." matches dir and all below it.
 	Path string
-	// Nth is which matching operation fails, from 1; 0 is each one.
+	// Nth is the number of the matching operation that fails, counted from 1; with 0
+	// each of them fails.
 	Nth int
-	// On has all operations fail from the Nth on.
+	// On says that all matching operations after the Nth fail too.
 	On  bool
 	Err error // for instance syscall.ENOSPC
-	// Short makes a write write half, and a RemoveAll remove half, before it fails.
+	// Short says that a write writes half, and a RemoveAll removes half, before it fails.
 	Short bool
 }
 
@@ -97,8 +98,7 @@ type activeRule struct {
 	seen int
 }
 
-// Fail adds a rule; the first of the rules that applies decides. The function
-// given back takes the rule away.
+// Fail adds a rule; the first rule that applies decides. stop removes the rule.
 func (m *Mem) Fail(r Rule) (stop func()) {
 	a := &activeRule{Rule: r}
 	m.faults.mu.Lock()
@@ -116,15 +116,16 @@ func (m *Mem) Fail(r Rule) (stop func()) {
 	}
 }
 
-// SetHook has f called before each operation, on the goroutine that does it and
-// without a lock held, so that f may take a CrashClone. nil takes it away.
+// SetHook sets a function that is called before each operation, on its goroutine and
+// without a lock held, so that it may call CrashClone. nil removes the hook.
 func (m *Mem) SetHook(f func(Op)) {
 	m.faults.mu.Lock()
 	defer m.faults.mu.Unlock()
 	m.faults.hook = f
 }
 
-// Rot changes a file as a disk does that rots: nothing tells of it.
+// Rot changes a file's bytes as a failing disk may: no operation, no modification time
+// and no error shows it.
 func (m *Mem) Rot(path string, b []byte, off int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,7 +138,7 @@ func (m *Mem) Rot(path string, b []byte, off int64) error {
 	return nil
 }
 
-// before calls the hook and says whether the operation is to fail.
+// before calls the hook and says whether and how the operation fails.
 func (m *Mem) before(kind OpKind, path string) (short bool, err error) {
 	op := Op{Kind: kind, Path: path}
 	m.faults.mu.Lock()

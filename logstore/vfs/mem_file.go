@@ -29,6 +29,7 @@ func (f *memFile) check(op string, write bool) error {
 	return nil
 }
 
+// ReadAt implements File.
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.check("read", false); err != nil {
 		return 0, err
@@ -51,11 +52,13 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// WriteAt implements File.
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.WritevAt([][]byte{p}, off)
 	return int(n), err
 }
 
+// WritevAt implements File. On a full disk it writes what fits.
 func (f *memFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	if err := f.check("write", true); err != nil {
 		return 0, err
@@ -86,6 +89,7 @@ func (f *memFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	return int64(len(data)), err
 }
 
+// Truncate implements File.
 func (f *memFile) Truncate(size int64) error {
 	if err := f.check("truncate", true); err != nil {
 		return err
@@ -135,7 +139,7 @@ func (m *Mem) applyLocked(n *memNode, w memWrite) {
 	}
 }
 
-// apply makes the change to data and gives it back, possibly in another place.
+// apply makes the change to data and gives the result, which may be another slice.
 func (w memWrite) apply(data []byte) []byte {
 	end := w.off + int64(len(w.data))
 	switch {
@@ -150,9 +154,9 @@ func (w memWrite) apply(data []byte) []byte {
 	return data
 }
 
-// Sync makes data and size durable. When it is made to fail, what was not
-// durable never becomes so, as after a failed fsync on Linux, though reads
-// still see it and a later Sync says nothing.
+// Sync makes data and size durable. If it fails, the unsynced writes never become
+// durable, although reads still see them and a later Sync succeeds. That is what
+// Linux does after a failed fsync.
 func (f *memFile) Sync() error {
 	if err := f.check("sync", false); err != nil {
 		return err
@@ -190,6 +194,7 @@ func (f *memFile) DropCache() {
 	}
 }
 
+// Size implements File.
 func (f *memFile) Size() (int64, error) {
 	if err := f.check("stat", false); err != nil {
 		return 0, err
@@ -199,6 +204,7 @@ func (f *memFile) Size() (int64, error) {
 	return int64(len(f.n.data)), nil
 }
 
+// ModTime implements File.
 func (f *memFile) ModTime() (time.Time, error) {
 	if err := f.check("stat", false); err != nil {
 		return time.Time{}, err
@@ -208,6 +214,7 @@ func (f *memFile) ModTime() (time.Time, error) {
 	return f.n.modTime, nil
 }
 
+// Close implements File.
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {
 		return pathError("close", f.path, fs.ErrClosed)
@@ -215,4 +222,5 @@ func (f *memFile) Close() error {
 	return nil
 }
 
+// OSFile implements File: there is none.
 func (f *memFile) OSFile() *os.File { return nil }

@@ -55,7 +55,7 @@ type osLock struct {
 	unlock func()
 }
 
-// Check compares what the path leads to with what is held.
+// Check compares the file at the lock's path with the one that is locked.
 func (l *osLock) Check() error {
 	held, err := l.f.Stat()
 	if err != nil {
@@ -95,8 +95,8 @@ func (OS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) 
 // Stat describes the file.
 func (OS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 
-// SyncDir syncs the directory itself. It works too while somebody else, such as a thousand
-// clients, has taken all descriptors but one: see spare.
+// SyncDir syncs the directory itself. It works even if connections have taken all
+// file descriptors: see spare.
 func (OS) SyncDir(path string) error {
 	err := syncDir(path)
 	if !errors.Is(err, syscall.EMFILE) {
@@ -115,8 +115,8 @@ func (OS) SyncDir(path string) error {
 	return err
 }
 
-// spare is a descriptor that is kept for SyncDir. What is to become durable step by step must not
-// stop in the middle for want of one.
+// spare is a descriptor that is kept for SyncDir. A change that becomes durable in several steps
+// must not stop in the middle because there is none.
 var spare struct {
 	sync.Mutex
 	f *os.File
@@ -157,14 +157,25 @@ func (OS) Space(path string) (total, usable int64, err error) {
 	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize), nil
 }
 
+// osFile is an open file of OS; it implements File.
 type osFile struct{ f *os.File }
 
-func (o *osFile) ReadAt(p []byte, off int64) (int, error)  { return o.f.ReadAt(p, off) }
-func (o *osFile) WriteAt(p []byte, off int64) (int, error) { return o.f.WriteAt(p, off) }
-func (o *osFile) Truncate(size int64) error                { return o.f.Truncate(size) }
-func (o *osFile) Close() error                             { return o.f.Close() }
-func (o *osFile) OSFile() *os.File                         { return o.f }
+// ReadAt implements File.
+func (o *osFile) ReadAt(p []byte, off int64) (int, error) { return o.f.ReadAt(p, off) }
 
+// WriteAt implements File.
+func (o *osFile) WriteAt(p []byte, off int64) (int, error) { return o.f.WriteAt(p, off) }
+
+// Truncate implements File.
+func (o *osFile) Truncate(size int64) error { return o.f.Truncate(size) }
+
+// Close implements File.
+func (o *osFile) Close() error { return o.f.Close() }
+
+// OSFile implements File.
+func (o *osFile) OSFile() *os.File { return o.f }
+
+// WritevAt implements File with one pwritev where the system has it.
 func (o *osFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	if len(bufs) == 1 {
 		n, err := o.f.WriteAt(bufs[0], off)
@@ -173,8 +184,10 @@ func (o *osFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	return writevAt(o.f, bufs, off)
 }
 
+// Sync implements File with fdatasync where the system has it.
 func (o *osFile) Sync() error { return syncData(o.f) }
 
+// DropCache implements File where the system can be asked for it.
 func (o *osFile) DropCache() { dropCache(o.f) }
 
 // Allocate asks the file system for the room, and where that knows no such thing
@@ -194,6 +207,7 @@ func (o *osFile) Allocate(size int64) error {
 	return err
 }
 
+// Size implements File.
 func (o *osFile) Size() (int64, error) {
 	st, err := o.f.Stat()
 	if err != nil {
@@ -202,6 +216,7 @@ func (o *osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
+// ModTime implements File.
 func (o *osFile) ModTime() (time.Time, error) {
 	st, err := o.f.Stat()
 	if err != nil {

@@ -28,12 +28,19 @@ type FS interface {
 	// holds it until Close. It fails at once with ErrLocked when another process holds it.
 	Lock(path string) (Lock, error)
 
+	// ReadFile reads a whole file.
 	ReadFile(path string) ([]byte, error)
+	// Rename renames a file or directory. It replaces a file of the new name.
 	Rename(from, to string) error
+	// Remove removes a file or an empty directory.
 	Remove(path string) error
+	// RemoveAll removes a file, or a directory with all that is in it. That nothing is there is no error.
 	RemoveAll(path string) error
+	// MkdirAll makes a directory and its missing parents. Each is durable once its own parent was synced.
 	MkdirAll(path string) error
+	// ReadDir lists a directory, sorted by name.
 	ReadDir(path string) ([]fs.DirEntry, error)
+	// Stat describes a file or directory.
 	Stat(path string) (fs.FileInfo, error)
 	// SyncDir makes renames, creations and removals in the directory durable.
 	SyncDir(path string) error
@@ -44,23 +51,28 @@ type FS interface {
 // File is an open file. ReadAt and WriteAt may be called from several
 // goroutines; the rest needs the owner's lock.
 type File interface {
+	// ReadAt reads len(p) bytes from off on, as io.ReaderAt.
 	ReadAt(p []byte, off int64) (int, error)
+	// WriteAt writes p at off, as io.WriterAt. It makes the file larger where that is needed.
 	WriteAt(p []byte, off int64) (int, error)
 	// WritevAt writes the buffers one after the other from off on, with one
 	// system call where the system has one.
 	WritevAt(bufs [][]byte, off int64) (int64, error)
+	// Truncate gives the file this size. It adds zeros, which take no room, or cuts off its end.
 	Truncate(size int64) error
 	// Allocate makes the file at least so large, with room on the disk for all of it.
 	Allocate(size int64) error
 	// Sync makes data and size durable (fdatasync semantics suffice).
 	Sync() error
-	// DropCache has reads come from the disk again, other than from memory, as far as
-	// nothing waits to be written. After a Sync that failed, memory may hold what
-	// the disk does not, and never will: whoever read that would take it for stored.
+	// DropCache has the next reads come from the disk and not from the page cache, but
+	// for pages that wait to be written. After a Sync that failed the page cache may hold
+	// what the disk never will, and a reader would take that for stored.
 	DropCache()
+	// Size gives the file's size in bytes.
 	Size() (int64, error)
-	// ModTime is when somebody last wrote into the file, as exactly as the file system says it.
+	// ModTime gives the time of the last write, as exactly as the file system keeps it.
 	ModTime() (time.Time, error)
+	// Close closes the file. It syncs nothing.
 	Close() error
 	// OSFile gives the file of the operating system for sendfile; nil where
 	// there is none (Mem).
@@ -69,14 +81,15 @@ type File interface {
 
 // Lock is a held lock file.
 type Lock interface {
-	// Check fails with ErrMoved when the lock's path leads to another file by now, or to
-	// none: the file system was unmounted, or another one mounted over it.
+	// Check fails with ErrMoved if the lock's path leads to another file now, or to
+	// none: the file system was unmounted, or another one was mounted over it.
 	Check() error
+	// Close gives the lock up. The file stays.
 	Close() error
 }
 
 // ErrLocked says that another process holds the lock file.
 var ErrLocked = errors.New("locked by another process")
 
-// ErrMoved says that a path does not lead to the file any more that was opened by it.
+// ErrMoved says that a path no longer leads to the file that was opened by it.
 var ErrMoved = errors.New("not the file system any more that was here at the start: was it unmounted?")

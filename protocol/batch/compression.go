@@ -6,14 +6,14 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// Compression is what a topic is stored in: compression.type, and the level that
-// goes with its codec (compression.gzip.level, .lz4.level, .zstd.level; KIP-390).
+// Compression says how a topic's batches are compressed: compression.type, and the
+// level of its codec (compression.gzip.level, .lz4.level, .zstd.level; KIP-390).
 // The zero value is compression.type=producer: batches keep their codec.
 type Compression struct {
-	// Recompress says that batches in another codec are packed anew in Codec.
+	// Recompress says that batches in another codec are recompressed in Codec.
 	Recompress bool
 	Codec      Codec
-	// Level is Kafka's, as configured. Codecs without levels do not look at it.
+	// Level is Kafka's level, as configured. Codecs without levels ignore it.
 	Level int
 }
 
@@ -24,8 +24,8 @@ const (
 	DefaultZstdLevel = 3
 )
 
-// as gives the codec with the level that it has by default. What is packed in the
-// codec that it came in goes by no configured level, as in Apache Kafka.
+// as gives the codec with its default level. A batch that keeps its codec is packed at
+// that level, whatever is configured, as in Apache Kafka.
 func as(codec Codec) Compression {
 	c := Compression{Codec: codec}
 	switch codec {
@@ -39,7 +39,7 @@ func as(codec Codec) Compression {
 	return c
 }
 
-// of gives what records that came in codec are packed in.
+// of gives the compression for records that came in this codec.
 func (c Compression) of(codec Codec) Compression {
 	if c.Recompress {
 		return c
@@ -50,11 +50,11 @@ func (c Compression) of(codec Codec) Compression {
 // keeps reports whether a batch in codec is stored as it is.
 func (c Compression) keeps(codec Codec) bool { return !c.Recompress || c.Codec == codec }
 
-// strengths is how many settings a library can have: see Compression.strength.
+// strengths is the number of settings that a codec's library can have: see Compression.strength.
 const strengths = 10
 
-// strength is the setting of the codec's library that stands for the level, 0 to
-// 9 with 0 for the library's own choice:
+// strength gives the setting of the codec's library for the level, from 0 to 9; 0
+// is the library's default:
 //
 //   - gzip has Kafka's levels, 1 to 9.
 //   - lz4 packs quickly at level 9, Kafka's default, as Apache's does, and searches at

@@ -21,9 +21,9 @@ type cursor struct {
 	buf    []byte // the window's memory
 	pulled int64  // bytes that were ever in win
 	limit  int64  // of pulled
-	most   int64  // of pulled, by what the codec can make of the packed bytes; 0 for what is not known
-	pause  func() // others go first, again and again; nil if they need not
-	paused int64  // pulled when they last did
+	most   int64  // of pulled: to how much the packed bytes can expand; 0 if that is not known
+	pause  func() // called now and then so that others go first; nil for never
+	paused int64  // pulled at the last pause
 	// largest bounds a record that is read whole out of a stream; 0 for no bound.
 	largest int64
 	// copied is what win was when copying began; see copyFrom.
@@ -66,8 +66,8 @@ func (c *cursor) fill() error {
 	return io.ErrNoProgress
 }
 
-// copyFrom has all that is read from here on go to the function as well, as it is,
-// in pieces, until endCopy.
+// copyFrom passes all bytes that are read from here on to the function too, in pieces,
+// until endCopy.
 func (c *cursor) copyFrom(to func([]byte)) { c.copyTo, c.copied = to, c.win }
 
 func (c *cursor) endCopy() {
@@ -75,7 +75,7 @@ func (c *cursor) endCopy() {
 	c.copyTo = nil
 }
 
-// copyRead hands on what was read of the window.
+// copyRead passes on what was read of the window.
 func (c *cursor) copyRead() {
 	if c.copyTo != nil {
 		c.copyTo(c.copied[:len(c.copied)-len(c.win)])
@@ -83,8 +83,8 @@ func (c *cursor) copyRead() {
 	}
 }
 
-// claim checks a size that the stream names, before anything of it is expanded:
-// what is too large, or more than can come, is not waited for.
+// claim checks a size that the stream names before anything is expanded for it. It
+// refuses a size that is too large, or larger than what the stream can still give.
 func (c *cursor) claim(size int64) error {
 	switch end := c.at() + size; {
 	case c.r == nil:

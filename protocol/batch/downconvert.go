@@ -5,21 +5,21 @@ import (
 	"iter"
 )
 
-// A message that is made of a packed record is held in memory as a whole. It may
-// have as many bytes as the larger of these, for the bytes of its batch: more than
-// records of text have, and little enough for what a few bytes can be made to
-// expand to.
+// A message that is made of a compressed record is held in memory as a whole. It may
+// have maxMessageBytes, or maxMessageRatio times the bytes of its batch if that is more.
+// Records of text have less, and it bounds what a few bytes can expand to.
 const (
 	maxMessageBytes = 8 << 20
 	maxMessageRatio = 8
 )
 
-// Downconversion asks for records in a format of old, for Fetch before version 4.
+// Downconversion converts batches to the message formats before magic 2, for Fetch
+// before version 4.
 type Downconversion struct {
 	// Magic is 0 (Fetch 0 and 1) or 1 (2 and 3).
 	Magic int8
-	// From is the first offset that is wanted. What lies before it is left out of
-	// batches that are not packed; librdkafka counts on that.
+	// From is the first offset that is wanted. Records before it are left out of
+	// batches that are not compressed; librdkafka relies on that.
 	From int64
 	// MaxExpandedBytes bounds what a packed batch expands to; 0 stands for
 	// DefaultMaxExpandedBytes.
@@ -54,7 +54,7 @@ func (d *Downconversion) Append(dst, b []byte) ([]byte, error) {
 	return d.rewrite(dst, h.Codec(), h.LogAppendTime(), h.MaxTimestamp, d.records(b, &h))
 }
 
-// appendOld copies what is old enough already and converts magic 1 to magic 0.
+// appendOld copies messages whose magic is low enough, and converts magic 1 to magic 0.
 func (d *Downconversion) appendOld(dst, b []byte) ([]byte, error) {
 	one, err := firstMessage(b)
 	if err != nil {

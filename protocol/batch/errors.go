@@ -8,7 +8,7 @@ type CorruptError struct{ Reason string }
 
 func (e *CorruptError) Error() string { return "corrupt record batch: " + e.Reason }
 
-// RecordError names one record that made its batch be refused. Index counts
+// RecordError names a record because of which its batch is refused. Index counts
 // the records of the batch from 0.
 type RecordError struct {
 	Index   int32
@@ -16,8 +16,8 @@ type RecordError struct {
 }
 
 // InvalidError says that a batch is intact and breaks a rule, so that sending
-// it again is of no use: INVALID_RECORD. Records names those at fault, if it
-// was single records; a batch that has many at fault lists the first 1000.
+// it again is of no use: INVALID_RECORD. Records names the records at fault, the
+// first 1000 of them; it is empty where the batch itself breaks the rule.
 type InvalidError struct {
 	Message string
 	Records []RecordError
@@ -25,9 +25,9 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return "invalid record batch: " + e.Message }
 
-// TimestampError says that records carry timestamps that the topic refuses:
-// INVALID_TIMESTAMP. Records names every record at fault, those with other
-// faults too.
+// TimestampError says that records have timestamps that the topic refuses:
+// INVALID_TIMESTAMP. Records names every record at fault, also those with another
+// fault.
 type TimestampError struct {
 	Message string
 	Records []RecordError

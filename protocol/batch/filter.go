@@ -15,7 +15,7 @@ type Filter struct {
 	keep []uint64 // a bit for each record of the batch in hand
 }
 
-// Seen is one record as compaction looks at it. Key is valid during the call.
+// Seen is what compaction needs to know of a record. Key is valid during the call.
 type Seen struct {
 	Offset int64
 	Key    []byte // nil for a null
@@ -49,9 +49,9 @@ func (f *Filter) Keys(b []byte, limit int64, visit func(*Seen) bool) error {
 
 // Append adds to dst what r leaves of the one batch that b holds: the batch as it
 // is, one made anew in its codec, its header alone, or nothing. Offsets, the
-// producer's sequence and the last offset stay. It tells how many records were
-// read and kept. After an error dst is as before. The CRC of b is not checked:
-// the caller has, for what is made anew gets a right one.
+// producer's sequence and the last offset stay. It gives how many records were
+// read and kept. After an error dst is as before. Append does not check the CRC of b;
+// the caller must have, since a rebuilt batch gets a CRC that is right.
 func (f *Filter) Append(dst, b []byte, r *Retention) (out []byte, read, kept int, err error) {
 	b, h, err := whole(b)
 	if err != nil {
@@ -149,7 +149,7 @@ func (h *Header) timestampOf(r *fields) int64 {
 	return h.BaseTimestamp + r.timestampDelta
 }
 
-// withRecords hands out a cursor at the first record.
+// withRecords calls read with a cursor at the first record.
 func withRecords(b []byte, h *Header, limit int64, read func(*cursor) error) error {
 	if h.Count <= 0 {
 		return nil
@@ -194,7 +194,7 @@ func (c *cursor) takeKey(end int64, buf *[]byte) ([]byte, error) {
 // keptKey is how large a buffer for keys is kept.
 const keptKey = 1 << 20
 
-// pass hands on the next n bytes in pieces.
+// pass gives the next n bytes to take, in pieces.
 func (c *cursor) pass(n int64, take func([]byte) error) error {
 	for {
 		m := min(n, int64(len(c.win)))
@@ -211,8 +211,8 @@ func (c *cursor) pass(n int64, take func([]byte) error) error {
 	}
 }
 
-// rebuild appends a batch with header n of the records of b that are marked.
-// Their timestamps are told anew from n's base, all else of them is copied.
+// rebuild appends a batch with header n of the records of b that are marked. It
+// computes their timestamp deltas from n's base timestamp and copies the rest.
 func (f *Filter) rebuild(dst, b []byte, h *Header, n Header, limit int64) ([]byte, error) {
 	start := len(dst)
 	w, err := newPacker(as(h.Codec()), append(dst, make([]byte, HeaderSize)...), 0)

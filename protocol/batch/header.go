@@ -204,8 +204,8 @@ func (h *Header) MatchCRC(got uint32) error {
 }
 
 // SetOffsets gives the batch in b its base offset and leader epoch. Both stand
-// before the part that the CRC covers, so this is all it takes to place a batch
-// in a log. b has at least a header.
+// before the part that the CRC covers, so the CRC stays right. b has at least the
+// header.
 func SetOffsets(b []byte, baseOffset int64, leaderEpoch int32) {
 	_ = b[HeaderSize-1]
 	binary.BigEndian.PutUint64(b[baseOffsetAt:], uint64(baseOffset))
@@ -217,8 +217,8 @@ func SetOffsets(b []byte, baseOffset int64, leaderEpoch int32) {
 // brings its CRC up to date.
 func SetLogAppendTime(b []byte, nowMs int64) { setTimestamp(b, logAppendTimeBit, nowMs) }
 
-// setTimestamp writes the maximum timestamp and its type, and the CRC if either
-// was different before.
+// setTimestamp writes the maximum timestamp and its type. If either changes it
+// updates the CRC.
 func setTimestamp(b []byte, typeBit uint16, maxMs int64) {
 	be := binary.BigEndian
 	attrs := be.Uint16(b[attributesAt:])

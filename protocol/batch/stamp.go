@@ -2,14 +2,14 @@ package batch
 
 import "runtime"
 
-// Stamp is where a record stands, and its time in ms.
+// Stamp is a record's offset and its timestamp in ms.
 type Stamp struct{ Offset, Timestamp int64 }
 
-// FindStamp looks for the first record of the one batch that b holds which
-// matches. It passes over keys and values, so that it holds nothing of what the
-// batch expands to, and expands it in turn with those that are validated. The
-// records may expand to limit bytes. match may be asked about a record twice. The
-// CRC is not checked. Errors are those of Records, and *BusyError.
+// FindStamp finds the first record that matches in the one batch that b holds. It
+// passes over keys and values, so that it keeps nothing of what the batch expands to,
+// and waits for a turn as Validate does. The records may expand to limit bytes. match
+// may be called twice for a record. FindStamp does not check the CRC. Its errors are
+// those of Records, and *BusyError.
 func FindStamp(b []byte, limit int64, match func(Stamp) bool) (found Stamp, ok bool, err error) {
 	b, h, err := whole(b)
 	if err != nil || h.Count == 0 { // compaction leaves batches without records

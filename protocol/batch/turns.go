@@ -6,29 +6,31 @@ import (
 	"sync/atomic"
 )
 
-// A client sends 30 KB and asks for gigabytes to be expanded, over as many
-// connections as it likes. So compressed batches are checked in turns: as many at
-// a time as there are processors, which takes nothing from anybody and bounds
-// the memory that codecs take; and what expands like no data does gives its turn
-// up and waits for the one that there is for such, in which it makes way for all
-// others again and again. So no number of them keeps a normal batch waiting for
-// longer than a few milliseconds, nor takes more than one processor. What is packed
-// anew has turns of its own: at the highest levels that takes seconds, for which those
-// do not wait whose batches are only checked.
+// A client can send 30 KB that expand to gigabytes, over as many connections as it
+// likes. So a compressed batch is checked when it gets a turn. There are three kinds:
+//
+//   - quick turns, as many as there are processors. That slows nobody down, and
+//     bounds the memory of the codecs;
+//   - the long turn, of which there is one. A batch that expands like no data does
+//     gives its quick turn up and waits for it. In the long turn a check pauses again
+//     and again, so that all others go first. However many such batches there are, a
+//     normal one waits for a few milliseconds at most, and they take one processor at most;
+//   - turns of batches that are recompressed, which takes seconds at the highest
+//     levels. Batches that are only checked do not wait for them.
 
 const (
-	// A batch that expands to more than both, its bytes times quickRatio and
-	// quickBytes, is one for the long turn. Text seldom gets to the ratio, and the
-	// batches of clients seldom to the bytes.
+	// A batch takes the long turn if it expands to more than quickBytes and to more
+	// than quickRatio times its size. Text seldom reaches the ratio, and the batches
+	// of clients seldom reach the bytes.
 	quickBytes = 1 << 20
 	quickRatio = 32
 	// maxLongWaiting is how many batches may wait for the long turn, and
-	// maxLongBytes how many bytes they may have together, but for the first. The
-	// rest are told to come again.
+	// maxLongBytes how many bytes all but the first may have together. The others
+	// fail with a BusyError.
 	maxLongWaiting = 64
 	maxLongBytes   = 8 << 20
-	// longPiece is after how many expanded bytes a pause is made in the long turn. They
-	// take from 0.1 ms (zstd) to 1 ms (gzip).
+	// longPiece is the number of expanded bytes between two pauses in the long turn.
+	// Expanding them takes from 0.1 ms (zstd) to 1 ms (gzip).
 	longPiece = 256 << 10
 )
 
@@ -40,13 +42,13 @@ var (
 	longBytes   atomic.Int64
 )
 
-// BusyError says that too many batches wait to be expanded, or that whoever
-// sent this one is gone: REQUEST_TIMED_OUT, after which a client tries again.
+// BusyError says that too many batches wait to be expanded, or that the client
+// that sent this one is gone: REQUEST_TIMED_OUT, after which a client retries.
 type BusyError struct{}
 
 func (*BusyError) Error() string { return "too many batches wait to be expanded" }
 
-// pauser gives what lets others go first in the long turn.
+// pauser gives the function that lets others go first in the long turn.
 func (r *Rules) pauser() func() {
 	if r.Pause != nil {
 		return r.Pause
@@ -57,16 +59,16 @@ func (r *Rules) pauser() func() {
 // turn is what a check of a compressed batch is allowed.
 type turn struct {
 	limit int64 // of what the records expand to
-	long  bool  // wide windows may be made, and others are let through now and then
+	long  bool  // large zstd windows may be allocated, and others go first now and then
 }
 
 // errLongTurn says that a batch cannot be checked in a quick turn.
 var errLongTurn = errors.New("the batch takes a long turn")
 
-// inTurn calls check when it is the turn of a batch of so many packed bytes,
-// whose records may expand to limit bytes: once, or twice if the quick turn is
-// not enough. check forgets what it found the first time. With quit closed
-// nothing is waited for. pack says that check packs what it expands.
+// inTurn waits for the turn of a batch of so many packed bytes, whose records may
+// expand to limit bytes, and calls check: once, or twice if the quick turn is not
+// enough. In the second call check must begin anew. Once quit is closed inTurn waits
+// no more. pack says that check recompresses what it expands.
 func inTurn(packed int, limit int64, pack bool, quit <-chan struct{}, check func(turn) error) error {
 	turns := quickTurns
 	if pack {
@@ -98,7 +100,7 @@ func inTurn(packed int, limit int64, pack bool, quit <-chan struct{}, check func
 	return check(turn{limit: limit, long: true})
 }
 
-// takesLonger tells an error that a larger limit may mend.
+// takesLonger says whether a check failed for a limit that the long turn does not have.
 func takesLonger(err error) bool {
 	if err == nil {
 		return false
@@ -107,11 +109,11 @@ func takesLonger(err error) bool {
 	return ok && large.Expanded || err == errLongTurn
 }
 
-// ratios are the most that one byte of a codec's can expand to. zstd says "and
-// again" for 128 KB in four bytes: it has no bound of use.
+// ratios has, by codec, how many bytes one packed byte expands to at most. zstd
+// repeats 128 KB in four bytes, so that it has no useful bound.
 var ratios = [Zstd + 1]int64{Gzip: 1032, Snappy: snappyRatio, LZ4: 255}
 
-// ceiling is what so many packed bytes can expand to at most, or more; 0 where there is no bound.
+// ceiling gives an upper bound of what so many packed bytes expand to; 0 where there is none.
 func ceiling(codec Codec, packed int) int64 {
 	if ratios[codec] == 0 {
 		return 0

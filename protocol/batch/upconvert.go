@@ -70,7 +70,7 @@ type upconversion struct {
 	header        Header // of a batch with the timestamp type of the message
 }
 
-// survey checks the messages of a set as far as that takes no expanding.
+// survey checks the messages of a set without expanding any.
 func (u *upconversion) survey(set []byte) error {
 	messages := 0
 	var magic int8
@@ -133,8 +133,7 @@ func firstMessage(set []byte) ([]byte, error) {
 	return set[:size], nil
 }
 
-// convert makes the batch of a set that survey let pass, within what its turn
-// allows.
+// convert makes the batch of a set that survey accepted, within what its turn allows.
 func (u *upconversion) convert(set []byte, t turn) (one []byte, info Info, err error) {
 	u.turn = t
 	limit := 0
@@ -227,8 +226,8 @@ func (u *upconversion) unwrap(m *message) error {
 	return nil
 }
 
-// record counts a record in and checks it against the rules. It reports whether
-// the record is written: not after one that the rules refuse.
+// record counts a record and checks it against the rules. It reports whether to
+// write the record: after one that the rules refuse nothing is written.
 func (u *upconversion) record(timestamp int64, nullKey, logAppendTime bool) (write bool, err error) {
 	if u.count == math.MaxInt32 {
 		return false, &TooLargeError{Size: u.expanded, Limit: u.expanded, Expanded: true}
@@ -285,7 +284,7 @@ func (u *upconversion) add(m *message) error {
 	return err
 }
 
-// drop is where pieces go that nobody wants.
+// drop takes pieces that nobody wants.
 func drop([]byte) error { return nil }
 
 func sizeOfField(field []byte) int32 {

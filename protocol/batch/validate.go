@@ -23,7 +23,7 @@ type Rules struct {
 	// timestamps of records do not matter then, and the batch must not claim
 	// to have been given its time by a broker.
 	LogAppendTime bool
-	// NowMs is the time against which the timestamps of records are held.
+	// NowMs is the time with which the timestamps of records are compared.
 	NowMs int64
 	// TimestampBeforeMaxMs and TimestampAfterMaxMs are how far a record may lie
 	// before and after NowMs (message.timestamp.before.max.ms and .after.max.ms).
@@ -34,9 +34,9 @@ type Rules struct {
 	// Quit, when closed, ends the waiting for a turn to expand a compressed batch,
 	// see BusyError; nil waits on.
 	Quit <-chan struct{}
-	// Pause is called again and again while a batch is expanded that expands like no
-	// data does. One that sleeps gives the processor up to other processes too; nil
-	// lets this one's goroutines go first.
+	// Pause is called again and again while a batch is expanded in the long turn. A
+	// function that sleeps lets other processes go first too; nil lets the goroutines
+	// of this one go first.
 	Pause func()
 }
 
@@ -252,8 +252,9 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 	return faults.err()
 }
 
-// allowed gives timestamps that the rules have nothing against, of records that are no
-// others: a record without a time, or of a batch with the time of its append, is looked at one by one.
+// allowed gives the range of timestamps with which a record needs no further look. A record
+// outside of it, one without a timestamp, and each record of a batch that has its time of
+// append are checked one by one.
 func (r *Rules) allowed(h *Header) allowed {
 	ok := allowed{base: h.BaseTimestamp, keyRequired: r.KeyRequired}
 	switch {
@@ -274,7 +275,7 @@ func (r *Rules) allowed(h *Header) allowed {
 	return ok
 }
 
-// glance passes over the next record and gives what Validate wants of it.
+// glance passes over the next record and gives what Validate needs to know of it.
 func (c *cursor) glance() (glance, error) {
 	g, size := quick(c.win)
 	if size > 0 {
@@ -315,7 +316,7 @@ func (f *recordFaults) negative(index int32, timestamp int64) {
 	f.add(index, "timestamp "+itoa(timestamp)+" is negative")
 }
 
-// checkTimestamp holds a record's timestamp against the rules.
+// checkTimestamp compares a record's timestamp with the rules.
 func (f *recordFaults) checkTimestamp(index int32, timestamp int64, h *Header, r *Rules) {
 	if !r.LogAppendTime && timestamp != NoTimestamp {
 		if tooFar(r.NowMs, timestamp, r.TimestampBeforeMaxMs) || tooFar(timestamp, r.NowMs, r.TimestampAfterMaxMs) {
