@@ -29,6 +29,22 @@ func (s *Server) autoCreate(names []string) []error {
 	return told
 }
 
+// autoCreateLater has topics created and does not wait for that; they are told of as by autoCreate. While the broker
+// creates some for another request it does nothing: clients ask again.
+func (s *Server) autoCreateLater(names []string) []error {
+	if s.creating.CompareAndSwap(false, true) {
+		s.aside.Go(func() {
+			defer s.creating.Store(false)
+			s.autoCreate(names)
+		})
+	}
+	told := make([]error, len(names))
+	for i := range told {
+		told[i] = kerr.LeaderNotAvailable
+	}
+	return told
+}
+
 // autoTopic is a topic as it is when nobody says how it shall be. The internal
 // ones have settings of their own.
 func (s *Server) autoTopic(name string) cluster.NewTopic {

@@ -17,7 +17,8 @@ type call struct {
 	server  *Server
 	api     *protocol.API
 	header  protocol.RequestHeader
-	body    []byte           // what follows the header; good until the handler returns
+	body    []byte           // what follows the header; nil once forgetBody was called
+	large   bool             // it has many elements and holds a place, see places
 	answer  transport.Answer // the place in the order of the connection's answers
 	replied bool             // the answer was filled, or is left to whoever completes it
 }
@@ -43,13 +44,14 @@ func typed[Req kmsg.Request](newRequest func() Req, serve func(*Server, *call, R
 			return err
 		}
 		defer done()
+		c.forgetBody()
 		c.reply(serve(s, c, req))
 		return nil
 	}
 }
 
 // decode reads a request's body. done is to be called when the request has been served: one of many elements keeps
-// others of that kind waiting.
+// others of that kind waiting, see places.
 func (s *Server) decode(c *call, req kmsg.Request) (done func(), err error) {
 	if len(c.body) > maxTypedBytes {
 		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.body), maxTypedBytes)
@@ -60,12 +62,10 @@ func (s *Server) decode(c *call, req kmsg.Request) (done func(), err error) {
 	}
 	done = func() {}
 	if elements > manyElementsOf(c.api.Key) {
-		select {
-		case s.many <- struct{}{}:
-			done = func() { <-s.many }
-		case <-c.conn.Quit():
-			return nil, net.ErrClosed
+		if done, err = s.many.take(waitOf(c.api.Key), c.conn.Quit()); err != nil {
+			return nil, err
 		}
+		c.large = true
 	}
 	req.SetVersion(c.header.Version)
 	if err := req.ReadFrom(c.body); err != nil {
@@ -131,6 +131,13 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 		return &RequestError{API: api.Name, Version: header.Version, Err: err}
 	}
 	return nil
+}
+
+// forgetBody gives the request's bytes back, with what they took of queued.max.request.bytes. A handler that may wait does so
+// first: what it waits for may be a request that waits for these bytes.
+func (c *call) forgetBody() {
+	c.body = nil
+	c.conn.ForgetRequest()
 }
 
 // RequestError says which request could not be served.

@@ -43,7 +43,6 @@ package server
 
 import (
 	"iter"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -230,14 +229,13 @@ func (f *fetchContext) begin(size int) error {
 	if err := conn.Park(s.now().Add(heldFetch), nil); err != nil {
 		return err
 	}
-	select {
-	case s.many <- struct{}{}:
-		f.held = true
-		f.ends = append(f.ends, func() { <-s.many })
-		return nil
-	case <-conn.Quit():
-		return net.ErrClosed
+	done, err := s.many.take(waitsForNothing, conn.Quit())
+	if err != nil {
+		return err
 	}
+	f.held = true
+	f.ends = append(f.ends, done)
+	return nil
 }
 
 // refuseAll answers with nothing but an error: at the top, with the session id

@@ -197,8 +197,8 @@ func TestFetchOfManyPartitionsIsHeldBack(t *testing.T) {
 		t.Errorf("%d partitions are answered", n)
 	}
 	b.logged("partitions of fetches")
-	if n := b.server.fetching.Load(); n != maxFetching || len(b.server.many) != 0 {
-		t.Errorf("%d partitions are under way, %d turns taken", n, len(b.server.many))
+	if n := b.server.fetching.Load(); n != maxFetching || len(b.server.many[waitsForNothing]) != 0 {
+		t.Errorf("%d partitions are under way, %d turns taken", n, len(b.server.many[waitsForNothing]))
 	}
 	b.server.fetching.Store(0)
 	many.MaxWaitMillis = 0

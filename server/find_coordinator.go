@@ -82,7 +82,11 @@ func (s *Server) findCoordinator(c *call, req *kmsg.FindCoordinatorRequest, key 
 	meta := s.broker.Metadata()
 	topic := meta.Topic(cluster.OffsetsTopic)
 	if topic == nil {
-		s.autoCreate([]string{cluster.OffsetsTopic})
+		if create := []string{cluster.OffsetsTopic}; c.large { // it keeps others waiting
+			s.autoCreateLater(create)
+		} else {
+			s.autoCreate(create)
+		}
 		return nobody, kerr.CoordinatorNotAvailable
 	}
 	if n := s.groups.PartitionOf(key); int(n) < len(topic.Partitions) {

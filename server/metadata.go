@@ -63,7 +63,7 @@ func serveMetadata(s *Server, c *call, req *kmsg.MetadataRequest) kmsg.Response 
 	if req.IncludeClusterAuthorizedOperations && req.Version <= metadataClusterOps {
 		resp.AuthorizedOperations = everythingOnCluster
 	}
-	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.conn.Listener().Name, resp: resp}
+	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.conn.Listener().Name, large: c.large, resp: resp}
 	switch {
 	case all:
 		for _, name := range meta.TopicNames() {
@@ -128,6 +128,7 @@ type metadataAnswer struct {
 	meta     *cluster.Metadata
 	version  int16
 	listener string
+	large    bool // the request has many elements, see places
 	resp     *kmsg.MetadataResponse
 }
 
@@ -175,9 +176,18 @@ func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 	if len(wanted) == 0 {
 		return
 	}
-	for i, err := range m.server.autoCreate(wanted) {
+	for i, err := range m.create(wanted) {
 		m.missing(wanted[i], err)
 	}
+}
+
+// create has topics created that do not exist, and gives what is told about each. A request of many elements keeps
+// others waiting and does not wait itself.
+func (m *metadataAnswer) create(names []string) []error {
+	if m.large {
+		return m.server.autoCreateLater(names)
+	}
+	return m.server.autoCreate(names)
 }
 
 // missing answers a topic that does not exist.

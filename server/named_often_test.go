@@ -88,7 +88,7 @@ func TestConfigurationOfTopicsCreatedAlikeIsHeldOnce(t *testing.T) {
 // configuration of its own.
 func TestCreationsOfManyTopicsWaitForEachOther(t *testing.T) {
 	b := runBroker(t)
-	b.server.many <- struct{}{}
+	b.server.many[waitsForController] <- struct{}{}
 	few, many := b.dial(), b.dial()
 	few.ask(creations(manyTopics))
 	_ = few.nc.Close()
@@ -100,5 +100,5 @@ func TestCreationsOfManyTopicsWaitForEachOther(t *testing.T) {
 	})
 	c.Stop()
 	many.closed() // without an answer
-	<-b.server.many
+	<-b.server.many[waitsForController]
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,9 +45,11 @@ type Server struct {
 	producerIDs producerIDs
 
 	fetchMaxBytes int
-	fetching      atomic.Int64  // partitions of the large fetches under way, see fetchContext.begin
-	many          chan struct{} // held while a request of more than manyElements is served
-	born          time.Time     // where ticks count from
+	fetching      atomic.Int64   // partitions of the large fetches under way, see fetchContext.begin
+	many          places         // of requests of many elements
+	creating      atomic.Bool    // topics are created that nobody waits for, see autoCreateLater
+	aside         sync.WaitGroup // what is done that nobody waits for
+	born          time.Time      // where ticks count from
 
 	quit context.Context // ended by Settle, when it stops accepting
 	stop context.CancelFunc
@@ -74,7 +77,7 @@ func New(o Options) *Server {
 		limits:        boundedlog.NewLimitLog(o.Logger, o.Now),
 		sessions:      newSessionCache(v.Int("max.incremental.fetch.session.cache.slots")),
 		fetchMaxBytes: v.Int("fetch.max.bytes"),
-		many:          make(chan struct{}, 1),
+		many:          newPlaces(),
 		born:          o.Now(),
 		expiring:      make(chan struct{}),
 	}
@@ -139,7 +142,10 @@ func (s *Server) Settle(ctx context.Context) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.kill()
 	defer context.AfterFunc(ctx, s.kill)()
-	return s.sockets.Close(ctx)
+	err := s.sockets.Close(ctx)
+	s.kill()
+	s.aside.Wait()
+	return err
 }
 
 // Listeners are those that Serve was given.

@@ -56,6 +56,7 @@ type Conn struct {
 	remote   netip.Addr             // the client's address
 	br       *bufio.Reader          // nil until the client has sent something
 	header   protocol.RequestHeader // of the request read last; its client id is used again
+	frame    *protocol.Buffer       // the current request's bytes, nil once they were given back
 	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
 	large    bool                   // the current request is one of those that the gate counts
 	inside   pass                   // the zero one where it is not inside
@@ -145,7 +146,6 @@ func (c *Conn) serve() {
 			break
 		}
 		err = c.serveFrame(frame)
-		c.uncharge()
 		if isDisconnect(err) {
 			break // the client left while its fetch waited
 		} else if err != nil {
@@ -168,7 +168,8 @@ func (c *Conn) serve() {
 // serveFrame parses the header of a request and hands the request on. The error, if any,
 // closes the connection.
 func (c *Conn) serveFrame(frame *protocol.Buffer) error {
-	defer frame.Release()
+	c.frame = frame
+	defer c.ForgetRequest()
 	n, err := c.header.Parse(frame.B)
 	if err != nil {
 		return fmt.Errorf("the request header cannot be decoded: %w", err)
@@ -388,6 +389,17 @@ func (c *Conn) LeaveGate() {
 		c.server.large.leave(c.inside)
 		c.inside = pass{}
 	}
+}
+
+// ForgetRequest gives the bytes of the current request back, with what they took of queued.max.request.bytes: nobody may
+// look at them any more. Who serves a request may call it before waiting; it is called in any case when the request was handled. Only
+// the connection's goroutine calls it.
+func (c *Conn) ForgetRequest() {
+	if c.frame != nil {
+		c.frame.Release()
+		c.frame = nil
+	}
+	c.uncharge()
 }
 
 // heldByBudget says that a request waits for others.

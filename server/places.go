@@ -1,0 +1,58 @@
+package server
+
+import (
+	"net"
+
+	"klamm/protocol"
+)
+
+// places bound what requests of many elements take in memory: each such request is served in the place of what its
+// handler waits for, and a place has room for one request. So a request that waits for the controller keeps only those waiting
+// that would wait for the controller themselves.
+//
+// A request that waits for its place keeps its bytes, and with them its part of queued.max.request.bytes: they are in memory.
+type places [waitKinds]chan struct{}
+
+// waitKind is what a request's handler may wait for while it holds its place.
+type waitKind int8
+
+// The kinds of wait.
+const (
+	waitsForNothing waitKind = iota
+	waitsForController
+	waitsForDisk // for a sync, or for records to be committed
+	waitKinds
+)
+
+// waitOf gives what the requests of an API wait for. Handlers of other APIs must not wait for anything while they
+// serve a call that is large.
+func waitOf(key int16) waitKind {
+	switch key {
+	case protocol.KeyCreateTopics, protocol.KeyDeleteTopics, protocol.KeyCreatePartitions,
+		protocol.KeyAlterConfigs, protocol.KeyIncrementalAlterConfigs:
+		return waitsForController
+	case protocol.KeyDeleteRecords, protocol.KeyDeleteGroups, protocol.KeyOffsetDelete, protocol.KeyLeaveGroup,
+		protocol.KeyAlterReplicaLogDirs:
+		return waitsForDisk
+	}
+	return waitsForNothing
+}
+
+func newPlaces() places {
+	var p places
+	for kind := range p {
+		p[kind] = make(chan struct{}, 1)
+	}
+	return p
+}
+
+// take waits for a place. done leaves it. The error is net.ErrClosed when quit is closed before.
+func (p *places) take(kind waitKind, quit <-chan struct{}) (done func(), err error) {
+	place := p[kind]
+	select {
+	case place <- struct{}{}:
+		return func() { <-place }, nil
+	case <-quit:
+		return nil, net.ErrClosed
+	}
+}
