@@ -173,30 +173,121 @@ func (s *frames) record(match func(batch.Stamp) bool) (t TimestampOffset, found 
 	return TimestampOffset{r.Offset, r.Timestamp, s.h.PartitionLeaderEpoch}, true, nil
 }
 
-// MaxTimestampOffset finds the first record that has the largest timestamp in
-// the log (KIP-734). found is false for a log without timestamps.
+// MaxTimestampOffset finds the first record, at or past the log start offset, that
+// has the largest timestamp of those (KIP-734). found is false for a log without timestamps.
 func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
 	err = l.retryMoved(func(v view) error {
-		best, bestTs, bestOffset := -1, int64(batch.NoTimestamp), int64(0)
-		for i, s := range v.segments {
-			ts, offset, err := s.largestTimestamp(l.interval.Load())
-			if err != nil {
-				return goneIsRetired(err)
-			}
-			if ts > bestTs {
-				best, bestTs, bestOffset = i, ts, offset
-			}
+		t, found = TimestampOffset{}, false
+		// The first segment's time index may point to a record below the log start offset.
+		first := v.floor(v.start)
+		best, at, err := l.latestSegment(&v, first)
+		if err != nil || best < 0 {
+			return err
 		}
-		if best < 0 {
-			return nil
+		if t, found, err = l.latestIn(&v, best, at); found || err != nil || best > first {
+			return err
 		}
-		return l.lookInSegment(v, best, func(overRot bool) (bool, error) {
-			var err error
-			t, found, err = l.firstWith(v.segments[best], bestTs, bestOffset, v.size(best), overRot)
-			return found, err
-		})
+		if t, found, err = l.latestFrom(&v, first); err != nil {
+			return err
+		}
+		best, at, err = l.latestSegment(&v, first+1)
+		if err != nil || best < 0 || found && t.TimestampMs >= at.timestamp {
+			return err
+		}
+		t, found, err = l.latestIn(&v, best, at)
+		return err
 	})
 	return t, found, err
+}
+
+// timeEntry is a segment's largest timestamp according to its time index, and the last offset of the first batch that has it.
+type timeEntry struct {
+	timestamp  int64
+	lastOffset int64
+}
+
+// latestSegment finds, among the segments from index from on, the first with the largest timestamp; -1 where none has a timestamp.
+func (l *Log) latestSegment(v *view, from int) (best int, at timeEntry, err error) {
+	best, at.timestamp = -1, batch.NoTimestamp
+	for i := from; i < len(v.segments); i++ {
+		ts, offset, err := v.segments[i].largestTimestamp(l.interval.Load())
+		if err != nil {
+			return -1, at, goneIsRetired(err)
+		}
+		if ts > at.timestamp {
+			best, at = i, timeEntry{ts, offset}
+		}
+	}
+	return best, at, nil
+}
+
+// latestIn finds the record that a segment's time index points to. found is false when it lies below the log start offset.
+func (l *Log) latestIn(v *view, i int, at timeEntry) (t TimestampOffset, found bool, err error) {
+	if at.lastOffset < v.start {
+		return t, false, nil
+	}
+	err = l.lookInSegment(*v, i, func(overRot bool) (bool, error) {
+		var err error
+		t, found, err = l.firstWith(v.segments[i], at.timestamp, at.lastOffset, v.start, v.size(i), overRot)
+		return found, err
+	})
+	return t, found, err
+}
+
+// latestFrom reads all batch headers of a segment from the log start offset on, and finds the first record with the largest timestamp.
+func (l *Log) latestFrom(v *view, i int) (t TimestampOffset, found bool, err error) {
+	err = l.lookInSegment(*v, i, func(overRot bool) (bool, error) {
+		var err error
+		t, found, err = l.firstOfLargest(v.segments[i], v.start, v.size(i), overRot)
+		return found, err
+	})
+	return t, found, err
+}
+
+// firstOfLargest finds the first record with the largest timestamp at or above start. It expands only batches whose largest timestamp
+// is above that of all batches before.
+func (l *Log) firstOfLargest(s *segment, start, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
+	t.TimestampMs = batch.NoTimestamp
+	scan := stampScan{log: l, s: s, overRot: overRot}
+	if err := scan.open(start, size); err != nil {
+		return t, false, err
+	}
+	defer scan.close()
+	for {
+		err := scan.next(func(h *batch.Header) bool {
+			return h.MaxTimestamp > t.TimestampMs && h.LastOffset() >= start && h.Count != 0
+		})
+		if err != nil {
+			return t, found, scan.end(err)
+		}
+		later, ok, err := scan.largest(start)
+		if err != nil {
+			return t, found, err
+		}
+		if ok && later.TimestampMs > t.TimestampMs {
+			t, found = later, true
+		}
+	}
+}
+
+// largest finds, among the records of the current batch at or above start, the first with the largest timestamp.
+func (s *frames) largest(start int64) (t TimestampOffset, found bool, err error) {
+	if s.h.Magic < batch.Magic { // one message, or a wrapper message whose inner offsets are not read here
+		return TimestampOffset{max(s.h.BaseOffset, start), s.h.MaxTimestamp, -1}, true, nil
+	}
+	largest := s.h.MaxTimestamp
+	if s.h.BaseOffset < start { // the record that has it may lie below start
+		largest = batch.NoTimestamp
+		if _, _, err := s.record(func(r batch.Stamp) bool {
+			if r.Offset >= start {
+				largest = max(largest, r.Timestamp)
+			}
+			return false
+		}); err != nil {
+			return t, false, err
+		}
+	}
+	return s.record(func(r batch.Stamp) bool { return r.Timestamp == largest && r.Offset >= start })
 }
 
 // lookInSegment looks for a record that segment i has. When it is not found, or
@@ -224,9 +315,9 @@ func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, 
 	return err
 }
 
-// firstWith finds the record with exactly this timestamp in the batch that ends
-// at lastOffset, or a later one.
-func (l *Log) firstWith(s *segment, ts, lastOffset, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
+// firstWith finds the record with exactly this timestamp, at start or past it, in the batch that ends
+// at lastOffset, or in the next one whose largest timestamp this is.
+func (l *Log) firstWith(s *segment, ts, lastOffset, start, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
 	scan := stampScan{log: l, s: s, overRot: overRot}
 	if err := scan.open(lastOffset, size); err != nil {
 		return t, false, err
@@ -235,7 +326,9 @@ func (l *Log) firstWith(s *segment, ts, lastOffset, size int64, overRot bool) (t
 	if err := scan.next(func(h *batch.Header) bool { return h.MaxTimestamp == ts && h.Count != 0 }); err != nil {
 		return t, false, scan.end(err)
 	}
-	return scan.record(func(r batch.Stamp) bool { return r.Timestamp == ts })
+	return scan.record(func(r batch.Stamp) bool {
+		return r.Timestamp == ts && (r.Offset >= start || scan.h.Magic < batch.Magic)
+	})
 }
 
 // retryMoved repeats a lookup under which the log changed.
