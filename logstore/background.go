@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"math"
+	"sync"
 	"time"
 
 	"klamm/protocol"
@@ -138,19 +139,34 @@ func (s *Store) Checkpoint() {
 	}
 }
 
-// CheckpointStartOffset makes the partition's log start offset durable. Whoever
-// moved it for a client (DeleteRecords) calls this before answering: after a
+// CheckpointStartOffsets makes the partitions' log start offsets durable, with one write for each
+// log directory, and gives an error for each partition. Whoever
+// moved them for a client (DeleteRecords) calls this before answering: after a
 // crash the deleted records must not come back. Callers share a sync.
-func (s *Store) CheckpointStartOffset(tp protocol.TopicPartition) error {
+func (s *Store) CheckpointStartOffsets(tps ...protocol.TopicPartition) []error {
+	errs := make([]error, len(tps))
+	at := make(map[*logDir][]int) // where a directory's partitions stand in tps
 	s.mu.Lock()
-	p := s.logs[tp]
-	s.mu.Unlock()
-	if p == nil {
-		return ErrNoLog
+	for i, tp := range tps {
+		if p := s.logs[tp]; p != nil {
+			at[p.dir] = append(at[p.dir], i)
+		} else {
+			errs[i] = ErrNoLog
+		}
 	}
-	err := p.dir.starts.do(func() error { return s.writeCheckpoint(p.dir, startOffsetCheckpoint) })
-	s.logFailed(p.dir, err)
-	return err
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for d, places := range at {
+		wg.Go(func() {
+			err := d.starts.do(func() error { return s.writeCheckpoint(d, startOffsetCheckpoint) })
+			s.logFailed(d, err)
+			for _, i := range places {
+				errs[i] = err
+			}
+		})
+	}
+	wg.Wait()
+	return errs
 }
 
 func (s *Store) checkpointAll(name string) {

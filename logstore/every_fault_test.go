@@ -320,7 +320,7 @@ func (r *faultRun) deleteRecords(topic string, before int64) {
 		of.asked = before
 		_, err := l.DeleteRecordsBefore(before)
 		if err == nil {
-			err = r.s.CheckpointStartOffset(l.Partition())
+			err = r.s.CheckpointStartOffsets(l.Partition())[0]
 		}
 		if err == nil {
 			of.start = before

@@ -513,7 +513,7 @@ func TestStartOffsetSurvivesACrashOnceCheckpointed(t *testing.T) {
 	if _, err := l.DeleteRecordsBefore(5); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, s.CheckpointStartOffset(tp))
+	ok(t, s.CheckpointStartOffsets(tp)[0])
 	for seed := range uint64(20) {
 		again := openStore(t, testStore(disk.CrashClone(seed), "/data"))
 		wantOffsets(t, again, tp, 5, 10)

@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/cluster"
+	"klamm/cluster/replica"
 	"klamm/protocol"
 )
 
@@ -34,7 +35,9 @@ func serveDeleteRecords(s *Server, _ *call, req *kmsg.DeleteRecordsRequest) kmsg
 			before[protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}] = p.Offset
 		}
 	}
-	at := make(map[string]int) // where a topic stands in the answer
+	topics := make(map[string]int) // where a topic stands in the answer
+	var deletions []replica.Deletion
+	var places [][2]int // of the deletions in the answer
 	for i := range req.Topics {
 		for _, p := range req.Topics[i].Partitions {
 			tp := protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}
@@ -43,42 +46,46 @@ func serveDeleteRecords(s *Server, _ *call, req *kmsg.DeleteRecordsRequest) kmsg
 				continue
 			}
 			delete(before, tp)
-			place, known := at[tp.Topic]
+			at, known := topics[tp.Topic]
 			if !known {
-				place = len(resp.Topics)
-				at[tp.Topic] = place
+				at = len(resp.Topics)
+				topics[tp.Topic] = at
 				t := kmsg.NewDeleteRecordsResponseTopic()
 				t.Topic = tp.Topic
 				resp.Topics = append(resp.Topics, t)
 			}
 			out := kmsg.NewDeleteRecordsResponseTopicPartition()
-			out.Partition = tp.Partition
-			low, err := s.deleteRecords(tp, offset)
-			out.LowWatermark, out.ErrorCode = low, codeOf(err)
-			resp.Topics[place].Partitions = append(resp.Topics[place].Partitions, out)
+			out.Partition, out.LowWatermark = tp.Partition, -1
+			partition, err := s.deletableFrom(tp)
+			if out.ErrorCode = codeOf(err); err == nil {
+				deletions = append(deletions, replica.Deletion{Partition: partition, Before: offset})
+				places = append(places, [2]int{at, len(resp.Topics[at].Partitions)})
+			}
+			resp.Topics[at].Partitions = append(resp.Topics[at].Partitions, out)
 		}
+	}
+	s.replicas.DeleteRecords(deletions)
+	for i, at := range places {
+		out := &resp.Topics[at[0]].Partitions[at[1]]
+		out.LowWatermark, out.ErrorCode = deletions[i].LowWatermark, codeOf(deletions[i].Err)
 	}
 	return resp
 }
 
-// deleteRecords gives the partition's new low watermark, -1 with an error.
-func (s *Server) deleteRecords(tp protocol.TopicPartition, before int64) (int64, error) {
+// deletableFrom finds a partition whose records clients may delete.
+func (s *Server) deletableFrom(tp protocol.TopicPartition) (*replica.Partition, error) {
 	if s.broker.Metadata().Partition(tp) == nil {
-		return -1, kerr.UnknownTopicOrPartition
+		return nil, kerr.UnknownTopicOrPartition
 	}
 	if cluster.IsInternalTopic(tp.Topic) {
-		return -1, kerr.InvalidTopicException
+		return nil, kerr.InvalidTopicException
 	}
 	p, err := s.partition(tp)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	if !p.Config().Log.Delete {
-		return -1, kerr.PolicyViolation
+		return nil, kerr.PolicyViolation
 	}
-	low, err := p.DeleteRecords(before)
-	if err != nil {
-		return -1, err
-	}
-	return low, nil
+	return p, nil
 }

@@ -98,8 +98,9 @@ func TestPowerLossAfterEachAcknowledgement(t *testing.T) {
 			l.lead(id, epoch, true)
 		}
 		if round%20 == 13 {
-			if _, err := l.DeleteRecords(-1); err != nil {
-				t.Fatal(err)
+			d := []Deletion{{Partition: l.Partition, Before: -1}}
+			if l.manager.DeleteRecords(d); d[0].Err != nil {
+				t.Fatal(d[0].Err)
 			}
 		}
 		if r := l.send(seq); r.BaseOffset != offset || r.Duplicate {

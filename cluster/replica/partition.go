@@ -202,25 +202,6 @@ func (p *Partition) AwaitCommit(offset int64, done func(error)) bool {
 	return false
 }
 
-// DeleteRecords makes before the first offset that can be read; -1 stands for
-// the high watermark. It gives the new low watermark. An offset that is
-// negative or past the high watermark is a *logstore.OffsetOutOfRangeError.
-func (p *Partition) DeleteRecords(before int64) (int64, error) {
-	hw := p.hw.Load()
-	if before == -1 {
-		before = hw
-	}
-	if before < 0 || before > hw {
-		return -1, &logstore.OffsetOutOfRangeError{Requested: before, Start: p.log.StartOffset(), End: hw}
-	}
-	start, err := p.log.DeleteRecordsBefore(before)
-	if err != nil {
-		return -1, err
-	}
-	// What was deleted must not come back, whatever happens next.
-	return start, p.store.CheckpointStartOffset(p.tp)
-}
-
 // stop ends the partition's service: whoever waits is told why.
 func (p *Partition) stop(why error) {
 	p.mu.Lock()

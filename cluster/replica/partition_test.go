@@ -315,7 +315,9 @@ func TestDeleteRecords(t *testing.T) {
 		f.append()
 	}
 	for _, tc := range []struct{ before, want int64 }{{1, 1}, {0, 1}, {4, -1}, {-2, -1}, {-1, 3}} {
-		low, err := f.DeleteRecords(tc.before)
+		d := []Deletion{{Partition: f.Partition, Before: tc.before}}
+		f.manager.DeleteRecords(d)
+		low, err := d[0].LowWatermark, d[0].Err
 		if low != tc.want {
 			t.Errorf("before %d: low watermark %d (%v), want %d", tc.before, low, err, tc.want)
 		}

@@ -1,0 +1,73 @@
+package replica
+
+import (
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"klamm/cluster/order"
+	"klamm/logstore/vfs"
+	"klamm/protocol"
+)
+
+// deletions leads some more partitions and deletes the one record of each.
+func (f *fixture) deletions(n int32) []Deletion {
+	f.t.Helper()
+	orders := make([]order.LeaderAndISR, n)
+	for i := range orders {
+		orders[i] = order.LeaderAndISR{TopicPartition: protocol.TopicPartition{Topic: "many", Partition: int32(i)}, TopicID: protocol.UUID{2}, IsNew: true}
+	}
+	for _, err := range f.manager.LeaderAndISR(orders, func(string) map[string]string { return nil }) {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	list := make([]Deletion, n)
+	for i := range list {
+		p, err := f.manager.Partition(orders[i].TopicPartition)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		(&fixture{t: f.t, Partition: p}).append()
+		list[i] = Deletion{Partition: p, Before: -1}
+	}
+	return list
+}
+
+// TestDeleteRecordsWritesOnceForARequest: the checkpoint of all log start offsets was written and synced once for each
+// partition of a request.
+func TestDeleteRecordsWritesOnceForARequest(t *testing.T) {
+	f := newFixture(t, nil)
+	list := f.deletions(100)
+	var syncs atomic.Int32
+	f.disk.SetHook(func(op vfs.Op) {
+		if op.Kind == vfs.OpSync && strings.Contains(op.Path, "log-start-offset-checkpoint") {
+			syncs.Add(1)
+		}
+	})
+	f.manager.DeleteRecords(list)
+	for i := range list {
+		if d := &list[i]; d.Err != nil || d.LowWatermark != 1 {
+			t.Fatalf("partition %d: %+v", i, d)
+		}
+	}
+	if n := syncs.Load(); n != 1 {
+		t.Errorf("the checkpoint was synced %d times", n)
+	}
+}
+
+// TestDeleteRecordsTellsEachPartitionOfTheDisk: with one write for all, its error is each one's, and a partition that
+// was refused before keeps its own.
+func TestDeleteRecordsTellsEachPartitionOfTheDisk(t *testing.T) {
+	f := newFixture(t, nil)
+	list := f.deletions(3)
+	list[1].Before = 7
+	f.disk.Fail(vfs.Rule{Kind: vfs.OpSync, Path: "*log-start-offset-checkpoint*", Err: syscall.EIO})
+	f.manager.DeleteRecords(list)
+	for i := range list {
+		if d := &list[i]; d.LowWatermark != -1 || d.Err == nil || strings.Contains(d.Err.Error(), "input/output") != (i != 1) {
+			t.Errorf("partition %d: %+v", i, d)
+		}
+	}
+}
