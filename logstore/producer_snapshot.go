@@ -121,12 +121,15 @@ func (s *producers) takeSnapshot(disk vfs.FS, dir string, sync bool) (string, er
 	return path, nil
 }
 
-// load takes the newest good snapshot in (above, atMost]; broken ones are
-// removed on the way. Without any the state is empty as of start.
-func (s *producers) load(disk vfs.FS, dir string, above, atMost, start int64, nowMs, expirationMs int64) error {
+// load takes the newest good snapshot that is not past atMost; broken ones are
+// removed on the way. Without any the state is empty as of first, where the first segment begins.
+//
+// A snapshot may lie at the log start offset or before it, unlike in ProducerStateManager: the records of the producers
+// that it knows were deleted, and one that is sent again is still a duplicate (KIP-360).
+func (s *producers) load(disk vfs.FS, dir string, atMost, first int64, nowMs, expirationMs int64) error {
 	for i := len(s.snapshots) - 1; i >= 0; i-- {
 		offset := s.snapshots[i]
-		if offset > atMost || offset <= above {
+		if offset > atMost {
 			continue
 		}
 		data, err := disk.ReadFile(filepath.Join(dir, fileName(offset, snapshotSuffix)))
@@ -145,8 +148,8 @@ func (s *producers) load(disk vfs.FS, dir string, above, atMost, start int64, no
 			return err
 		}
 	}
-	s.clear(start)
-	s.snapEnd = start
+	s.clear(first)
+	s.snapEnd = first
 	return nil
 }
 

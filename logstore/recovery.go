@@ -491,7 +491,7 @@ func (r *recoverer) loadProducers() error {
 		return err
 	}
 	for _, o := range slices.Clone(p.snapshots) {
-		if o > r.end || o <= r.view.start {
+		if o > r.end {
 			if err := p.dropSnapshot(r.fs, r.Dir(), o); err != nil {
 				return err
 			}
@@ -504,7 +504,7 @@ func (r *recoverer) loadProducers() error {
 		v := view{segments: r.segments}
 		trusted = r.segments[v.floor(r.RecoveryPoint())].base
 	}
-	if err := p.load(r.fs, r.Dir(), r.view.start, trusted, r.view.start, r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
+	if err := p.load(r.fs, r.Dir(), trusted, bases[0], r.o.NowMs, r.config.ProducerExpirationMs); err != nil {
 		return err
 	}
 	if r.o.Clean && !hadSnapshot {

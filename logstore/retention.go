@@ -31,8 +31,8 @@ func (l *Log) startAtLocked(offset int64) {
 	l.epochs.truncateFromStart(offset)
 	l.pub.Unlock()
 	l.producers.mapEnd = max(l.producers.mapEnd, offset)
-	if n := l.producers.newest(); n >= 0 {
-		l.producers.snapEnd = n
+	if n := l.producers.newest(); n >= 0 || len(l.producers.byID) > 0 {
+		l.producers.snapEnd = n // -1 without a snapshot, so that the producers are written to the next one
 	} else {
 		l.producers.snapEnd = offset
 	}
@@ -177,6 +177,11 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	for i := range n {
 		bytes += l.view.size(i)
 	}
+	// The segments to delete may hold the only records of a producer. From here on only the snapshot at the first segment that stays
+	// knows that producer.
+	if err := l.keepSnapshotLocked(l.view.segments[n].base); err != nil {
+		return 0, 0, err
+	}
 	// The next segment's name first, lest none be left; then the old ones' on the disk, since the start's
 	// checkpoint does without an entry once they are gone from here. Readers of the old ones wait for the
 	// lock and look again.
@@ -191,6 +196,18 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	l.view.segments = slices.Clone(l.view.segments[n:])
 	l.pub.Unlock()
 	return n, bytes, err
+}
+
+// keepSnapshotLocked makes the producers' snapshot at a segment's base offset durable, unless a flush has done so.
+func (l *Log) keepSnapshotLocked(base int64) error {
+	if l.RecoveryPoint() >= base {
+		return nil
+	}
+	err := l.syncSnapshot(base)
+	if _, failed := errors.AsType[*syncError](err); failed {
+		return l.fail("sync", l.Dir(), err)
+	}
+	return l.dirError("sync", l.Dir(), err)
 }
 
 // deleteSegmentsLocked renames the files of segments that leave or have left the

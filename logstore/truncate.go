@@ -161,10 +161,10 @@ func (s *segment) truncateTo(offset int64, interval int32) error {
 	return s.rebuildIndexes(interval)
 }
 
-// dropSnapshotsLocked removes the snapshots of producers that lie past end, or not past the log's start.
+// dropSnapshotsLocked removes the producers' snapshots whose offsets are above end.
 func (l *Log) dropSnapshotsLocked(end int64) error {
 	for _, o := range slices.Clone(l.producers.snapshots) {
-		if o <= end && o > l.view.start {
+		if o <= end {
 			continue
 		}
 		if err := l.producers.dropSnapshot(l.fs, l.Dir(), o); err != nil {
@@ -177,7 +177,7 @@ func (l *Log) dropSnapshotsLocked(end int64) error {
 // rebuildProducersLocked brings the producers' state to what it was at end.
 func (l *Log) rebuildProducersLocked(end, nowMs int64) error {
 	p := &l.producers
-	if err := p.load(l.fs, l.Dir(), l.view.start, end, l.view.start, nowMs, l.config.ProducerExpirationMs); err != nil {
+	if err := p.load(l.fs, l.Dir(), end, l.view.segments[0].base, nowMs, l.config.ProducerExpirationMs); err != nil {
 		return l.dirError("read", l.Dir(), err)
 	}
 	for i := l.view.floor(p.mapEnd); i < len(l.view.segments); i++ {
