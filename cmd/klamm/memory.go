@@ -11,8 +11,9 @@ import (
 // A broker keeps little alive: some kilobytes for each partition and connection, and
 // buffers that are used again. Twice that, as Go has it by default, is little room between two
 // collections where little lives, and a lot of memory where buffers for requests and hostile
-// batches do. What a collection costs is to look through all that may hold pointers, and buffers
-// hold none. So the room is half of what is looked through, and spareHeap at least.
+// batches do. What a collection costs is to look through all that may hold pointers: buffers
+// hold none, and the stacks of ten thousand connections are some. So the room is half of what is
+// looked through, and spareHeap at least.
 const (
 	spareHeap   = 8 << 20 // bytes
 	leastGOGC   = 2       // with 0 it would collect all the time
@@ -61,6 +62,7 @@ func pace(*collection) {
 // heap is what the runtime says of its heap, in bytes, and of its collector.
 type heap struct {
 	live, scanned, objects, free uint64 // after the last collection; of it, with pointers; now, with garbage; not in use and not given back
+	roots                        uint64 // stacks and globals, which a collection looks through as well
 	cycles, set                  uint64 // collections so far; GOGC
 }
 
@@ -68,16 +70,17 @@ func heapNow() heap {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/gogc:percent"}, {Name: "/gc/scan/heap:bytes"},
+		{Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"},
 	}
 	metrics.Read(samples)
 	n := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4), scanned: n(5)}
+	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4), scanned: n(5), roots: n(6) + n(7)}
 }
 
 // unused is what a collection would leave free, and what is.
 func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live }
 
-// gogc is the room, in percent of what lives.
+// gogc is the room, in percent of what lives and of the roots: Go counts both.
 func (h heap) gogc() uint64 {
-	return min(max(max(spareHeap, h.scanned/2)*100/max(h.live, 1), leastGOGC), mostGOGC)
+	return min(max(max(spareHeap, (h.scanned+h.roots)/2)*100/max(h.live+h.roots, 1), leastGOGC), mostGOGC)
 }

@@ -35,12 +35,14 @@ func awaitGOGC(t *testing.T, when string, meant func(set uint64) bool) {
 }
 
 func TestGOGCByWhatLives(t *testing.T) {
-	for _, c := range []struct{ live, scanned, want uint64 }{
-		{0, 0, 400}, {1 << 20, 1 << 20, 400}, {4 << 20, 4 << 20, 200}, {16 << 20, 16 << 20, 50},
-		{64 << 20, 0, 12}, {64 << 20, 16 << 20, 12}, {64 << 20, 32 << 20, 25}, {1 << 30, 1 << 30, 50}, {1 << 31, 0, 2},
+	for _, c := range []struct{ live, scanned, roots, want uint64 }{
+		{0, 0, 0, 400}, {1 << 20, 1 << 20, 0, 400}, {4 << 20, 4 << 20, 0, 200}, {16 << 20, 16 << 20, 0, 50},
+		{64 << 20, 0, 0, 12}, {64 << 20, 16 << 20, 0, 12}, {64 << 20, 32 << 20, 0, 25}, {1 << 30, 1 << 30, 0, 50}, {1 << 31, 0, 0, 2},
+		// The stacks of 10,000 connections: 40 MB of room, where 8 MB had all of them looked through for each 8 MB of garbage.
+		{20 << 20, 0, 80 << 20, 40}, {20 << 20, 20 << 20, 80 << 20, 50},
 	} {
-		if got := (heap{live: c.live, scanned: c.scanned}).gogc(); got != c.want {
-			t.Errorf("%d bytes live, %d with pointers: %d %%, want %d", c.live, c.scanned, got, c.want)
+		if got := (heap{live: c.live, scanned: c.scanned, roots: c.roots}).gogc(); got != c.want {
+			t.Errorf("%d bytes live, %d with pointers, %d of roots: %d %%, want %d", c.live, c.scanned, c.roots, got, c.want)
 		}
 	}
 	if got := (heap{live: 10, objects: 14, free: 5}).unused(); got != 9 {
