@@ -1,10 +1,11 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -166,11 +167,11 @@ func (q *connectionQuotas) setLimits(l ConnectionLimits) {
 	q.mu.Unlock()
 }
 
-// max is the broker's limit as it is now.
-func (q *connectionQuotas) max() int {
+// exceeded gives the broker's limit as it is now, and whether more connections count than it allows.
+func (q *connectionQuotas) exceeded() (limit int, exceeded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.limits.Broker
+	return q.limits.Broker, q.total > q.limits.Broker
 }
 
 // close ends all waiting, now and later.
@@ -185,32 +186,31 @@ func (q *connectionQuotas) close() {
 // are open than max.connections allows. There are more of them if the limit
 // was lowered, or on the brokers' own listener.
 func (s *SocketServer) closeExcess() {
-	limit := s.quotas.max()
-	if limit == math.MaxInt32 {
-		return
+	limit, exceeded := s.quotas.exceeded()
+	if !exceeded {
+		return // as after almost every accept: the connections are not looked at
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open := 0
+	open, idle := 0, []idleConn(nil)
 	for c := range s.conns {
-		if !c.isBroken() {
-			open++
+		if c.isBroken() {
+			continue // it is about to end
+		}
+		open++
+		if c.listener.Name != s.quotas.protected {
+			idle = append(idle, idleConn{c, c.active.Load()})
 		}
 	}
-	for ; open > limit; open-- {
-		var oldest *Conn
-		for c := range s.conns {
-			if c.listener.Name == s.quotas.protected || c.isBroken() {
-				continue
-			}
-			if oldest == nil || c.active.Load() < oldest.active.Load() {
-				oldest = c
-			}
-		}
-		if oldest == nil {
-			return
-		}
-		s.limited("max.connections", "closing the connection that was idle for longest", "client", oldest.nc.RemoteAddr().String())
-		oldest.Abort()
+	slices.SortFunc(idle, func(a, b idleConn) int { return cmp.Compare(a.active, b.active) })
+	for _, oldest := range idle[:max(min(open-limit, len(idle)), 0)] {
+		s.limited("max.connections", "closing the connection that was idle for longest", "client", oldest.conn.nc.RemoteAddr().String())
+		oldest.conn.Abort()
 	}
+}
+
+// idleConn is a connection with the tick at which bytes moved last.
+type idleConn struct {
+	conn   *Conn
+	active int64
 }
