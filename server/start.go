@@ -298,16 +298,23 @@ func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
 	}
 }
 
-// maxOpenFiles is how many files the logs may keep open: half of what the process
-// may have, the rest is for connections, and never more than is of use.
+// maxOpenFiles is how many files the logs may keep open: half of what the process may have, and the rest is for
+// connections. Go's runtime has raised the soft limit to the hard one by now.
 func maxOpenFiles() int {
-	const enough = 4096
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return enough
+		return openFilesUnknown
 	}
-	return int(min(limit.Cur/2, enough))
+	return openFilesOf(limit.Cur)
 }
+
+const (
+	openFilesUnknown = 4096    // where the system does not tell its limit
+	openFilesMost    = 1 << 20 // where there is no limit, which is more than that
+)
+
+// openFilesOf is the share of the logs in a limit on open files.
+func openFilesOf(limit uint64) int { return int(min(limit/2, openFilesMost)) }
 
 // topicConfig resolves a topic's own properties over the broker's.
 func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
