@@ -113,11 +113,11 @@ type fetchContext struct {
 	results []fetchResult      // one for each target
 	places  map[sessionKey]int // where in targets a partition stands
 
-	deadline time.Time       // when it is answered with whatever there is
-	waiter   *replica.Waiter // while it waits
-	resumed  func()          // what the waiter calls
-	waited   bool            // its connection's goroutine has left it to others
-	ends     []func()        // called when it is served: see begin
+	deadline time.Time             // when it is answered with whatever there is
+	delayed  *replica.DelayedFetch // while it waits
+	resumed  func()                // what delayed calls
+	waited   bool                  // its connection's goroutine has left it to others
+	ends     []func()              // called when it is served: see begin
 }
 
 var fetchContexts = sync.Pool{New: func() any { return &fetchContext{places: make(map[sessionKey]int)} }}
@@ -276,7 +276,7 @@ func (f *fetchContext) free() {
 	clear(f.targets)
 	clear(f.places)
 	f.server, f.call, f.meta, f.session, f.full, f.size, f.held = nil, nil, nil, nil, false, 0, false
-	f.waiter, f.waited = nil, false
+	f.delayed, f.waited = nil, false
 	f.targets, f.results = f.targets[:0], f.results[:0]
 	fetchContexts.Put(f)
 }
@@ -399,7 +399,7 @@ func (f *fetchContext) fromReplica() bool { return f.req.ReplicaID >= 0 }
 
 // wait reads until there is enough to answer with, the time that the client gave is over, the
 // client has left, or the server stops. Where there is not enough it reports true: from then on the
-// request is its waiter's, and resume is called once, by whoever wakes it.
+// request belongs to its delayed fetch, which calls resume once.
 func (f *fetchContext) wait() bool {
 	conn := f.call.conn
 	for {
@@ -411,12 +411,12 @@ func (f *fetchContext) wait() bool {
 		f.release()
 		f.call.body = nil // it is not kept by who waits
 		waited := f.waited
-		f.waiter, f.waited = replica.NewWaiter(missing, f.resumed), true
-		conn.Await(f.waiter, f.deadline.Sub(f.server.now()))
-		if f.watch(f.waiter) && !conn.Ending() && f.waiter.Arm() {
+		f.delayed, f.waited = replica.NewDelayedFetch(missing, len(f.results), f.resumed), true
+		conn.Await(f.delayed, f.deadline.Sub(f.server.now()))
+		if f.watch(f.delayed) && !conn.Ending() && f.delayed.Arm() {
 			return true
 		}
-		f.unwatch(f.waiter)
+		f.delayed.Unwatch()
 		if waited { // who appends does not go round and round with it
 			go f.goOn()
 			return true
@@ -432,7 +432,7 @@ const fewTargets = 64
 // resume goes on with a request that has waited, mostly for the goroutine that appends
 // what it waited for. That must not be held up by much, such as converting records.
 func (f *fetchContext) resume() {
-	f.unwatch(f.waiter)
+	f.delayed.Unwatch()
 	if f.version < firstBatchFetch || len(f.targets) > fewTargets {
 		go f.goOn()
 	} else {
@@ -579,22 +579,14 @@ func divergence(log *logstore.Log, t *fetchTarget) (*protocol.EpochEndOffset, er
 
 // watch makes w wait for every partition that was read. It reports false when
 // one has moved since.
-func (f *fetchContext) watch(w *replica.Waiter) bool {
+func (f *fetchContext) watch(w *replica.DelayedFetch) bool {
 	unmoved := true
 	for i := range f.results {
 		if r := &f.results[i]; r.partition != nil {
-			unmoved = r.partition.Watch(w, r.hw) && unmoved
+			unmoved = w.Watch(r.partition, r.hw) && unmoved
 		}
 	}
 	return unmoved
-}
-
-func (f *fetchContext) unwatch(w *replica.Waiter) {
-	for i := range f.results {
-		if r := &f.results[i]; r.partition != nil {
-			r.partition.Unwatch(w)
-		}
-	}
 }
 
 // release gives back the files of what was read.

@@ -1,8 +1,8 @@
-// Package replica holds the partitions that this broker has a replica of: who
-// leads them, how far they are committed (the high watermark), and who waits
-// for that. It is the room between the APIs and the logs.
+// Package replica holds the partitions that this broker has a replica of: which broker
+// leads them, how far they are committed (the high watermark), and the produce requests and fetches
+// that wait for it. APIs reach logs through it.
 //
-// It decides no leadership (cluster/controller does, and tells it by cluster/order) and parses no request.
+// It does not elect leaders (cluster/controller does) and parses no request.
 //
 // Begin reading at partition.go.
 package replica

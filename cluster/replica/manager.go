@@ -24,38 +24,38 @@ type Config struct {
 	Compression          batch.Compression
 }
 
-// maxParallel bounds how many logs are made or deleted at a time: one that is
-// deleted waits for the disk.
+// maxParallel bounds how many logs are created or deleted at the same time. A deletion waits for
+// the disk.
 const maxParallel = 16
 
-// Manager holds this broker's partitions, and carries out what the controller
+// Manager holds this broker's partitions and carries out the controller's
 // orders. All methods may be called from any goroutine.
 type Manager struct {
 	store   *logstore.Store
 	resolve func(overrides map[string]string) *Config
 
 	// configuring is held from before properties are resolved until the
-	// partitions have them, so that what is older never comes after what is newer.
+	// partitions have them, so that an older configuration never replaces a newer one.
 	// It is taken before mu.
 	configuring sync.Mutex
 
-	onLead func(*Partition) // nil for nobody; likewise the next
-	onStop func(protocol.TopicPartition)
+	onLead func(*Partition)              // may be nil, see OnLead
+	onStop func(protocol.TopicPartition) // may be nil, see OnStop
 
 	mu         sync.RWMutex
 	partitions map[protocol.TopicPartition]*Partition // guarded by mu
 	topics     map[string]*topic                      // guarded by mu; those that have partitions here
 }
 
-// topic is what the partitions of a topic have in common.
+// topic holds what all partitions of a topic share.
 type topic struct {
 	overrides  map[string]string // the topic's own properties
 	partitions int               // how many are here
 }
 
-// NewManager makes a manager without partitions over the broker's directories.
-// resolve gives the meaning of a topic's own properties, with the broker's
-// defaults as they are at the time of the call.
+// NewManager makes a manager, without partitions, over the broker's log directories.
+// resolve gives the configuration that a topic's own properties make together with the broker's
+// defaults at the time of the call.
 func NewManager(store *logstore.Store, resolve func(overrides map[string]string) *Config) *Manager {
 	return &Manager{
 		store: store, resolve: resolve,
@@ -64,11 +64,11 @@ func NewManager(store *logstore.Store, resolve func(overrides map[string]string)
 	}
 }
 
-// OnLead has f told of each partition that this broker comes to lead, in whatever order: it must not wait. It is called
-// before there are any.
+// OnLead sets the function that is called with each partition that this broker begins to lead, in no particular order. f must not
+// block. OnLead is called before there are partitions.
 func (m *Manager) OnLead(f func(*Partition)) { m.onLead = f }
 
-// OnStop has f told of each partition that is served no more. It is called before there are any.
+// OnStop sets the function that is called with each partition that is no longer served. OnStop is called before there are partitions.
 func (m *Manager) OnStop(f func(protocol.TopicPartition)) { m.onStop = f }
 
 // Partition finds a partition. The error is an *UnknownPartitionError.
@@ -83,7 +83,7 @@ func (m *Manager) Partition(tp protocol.TopicPartition) (*Partition, error) {
 }
 
 // LeaderAndISR makes this broker the leader of partitions, as their only
-// in-sync replica. Logs are opened, or made where there are none. The errors,
+// in-sync replica. It opens their logs, or creates those that do not exist. The errors,
 // one for each order, are those of logstore.Store.Create.
 func (m *Manager) LeaderAndISR(orders []order.LeaderAndISR, topicConfig func(topic string) map[string]string) []error {
 	m.configuring.Lock()
@@ -103,7 +103,7 @@ func (m *Manager) LeaderAndISR(orders []order.LeaderAndISR, topicConfig func(top
 	})
 }
 
-// eachOf calls f for 0 to n-1, several at a time, and gives their errors.
+// eachOf calls f with 0 to n-1, several at the same time, and gives their errors.
 func eachOf(n int, f func(int) error) []error {
 	errs := make([]error, n)
 	var group errgroup.Group
@@ -128,8 +128,8 @@ func (m *Manager) lead(order *order.LeaderAndISR, cfg *Config, overrides map[str
 	log.Configure(cfg.Log)
 	log.AssignLeaderEpoch(order.LeaderEpoch)
 	if log.FlushWanted() {
-		// What a crash left with the kernel alone counts from here on: a producer that
-		// sends it again is told that it is stored.
+		// Records that a killed broker left in the kernel's memory count as stored from here on: a producer that
+		// sends them again is answered as for a duplicate.
 		if err := log.Flush(log.EndOffset()); err != nil {
 			m.store.ReportFailure(tp, err)
 			return err
@@ -142,7 +142,7 @@ func (m *Manager) lead(order *order.LeaderAndISR, cfg *Config, overrides map[str
 	return nil
 }
 
-// put makes the partition, or gives it its new epoch.
+// put adds the partition, or gives it its new leader epoch.
 func (m *Manager) put(order *order.LeaderAndISR, log *logstore.Log, cfg *Config, overrides map[string]string) *Partition {
 	tp := order.TopicPartition
 	m.mu.Lock()
@@ -166,8 +166,8 @@ func (m *Manager) put(order *order.LeaderAndISR, log *logstore.Log, cfg *Config,
 	return p
 }
 
-// StopReplica ends the service of partitions here, and deletes their logs where
-// that is asked. A partition that is not here is stopped already.
+// StopReplica ends the service of partitions on this broker, and deletes their logs where
+// an order says so. A partition that is not here counts as stopped.
 func (m *Manager) StopReplica(orders []order.StopReplica) []error {
 	return eachOf(len(orders), func(i int) error {
 		tp := orders[i].TopicPartition
@@ -187,7 +187,7 @@ func (m *Manager) StopReplica(orders []order.StopReplica) []error {
 	})
 }
 
-// remove takes a partition out, nil when it is not here.
+// remove takes a partition out and gives it, nil when it is not here.
 func (m *Manager) remove(tp protocol.TopicPartition) *Partition {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -216,8 +216,8 @@ func (m *Manager) Configure(name string, overrides map[string]string) {
 	m.configure(map[string]*Config{name: m.resolve(overrides)})
 }
 
-// Reconfigure resolves every topic's properties anew, after the broker's
-// defaults changed.
+// Reconfigure resolves every topic's properties again, after the broker's
+// defaults have changed.
 func (m *Manager) Reconfigure() {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
@@ -231,7 +231,7 @@ func (m *Manager) Reconfigure() {
 }
 
 // configure gives each partition its topic's config. It goes over all
-// partitions: those of a topic that are here may have gaps.
+// partitions, since the numbers of a topic's partitions on this broker may have gaps.
 func (m *Manager) configure(configs map[string]*Config) {
 	var concerned []*Partition
 	m.mu.RLock()

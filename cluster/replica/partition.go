@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"container/heap"
 	"sync"
 	"sync/atomic"
 
@@ -11,10 +12,10 @@ import (
 // Partition is one partition that this broker leads. All methods may be called
 // from any goroutine.
 //
-// The high watermark is what consumers may read up to. With this broker as the
-// only in-sync replica it follows the log's end, but for records that have to
+// The high watermark is the offset up to which consumers may read. With this broker as the
+// only in-sync replica it follows the log end offset, except for records that have to
 // be on the disk before they count (flush.messages): then it moves when their
-// sync is done, and everything appended meanwhile waits for a later one.
+// sync is done, and everything that is appended meanwhile waits for a later sync.
 //
 // Order of locks: mu, then the log's own. Callbacks run without mu.
 type Partition struct {
@@ -25,47 +26,48 @@ type Partition struct {
 
 	config      atomic.Pointer[Config]
 	leaderEpoch atomic.Int32
-	hw          atomic.Int64 // moves under mu only, is read without
+	hw          atomic.Int64 // the high watermark; changed under mu only, read without
 
 	mu       sync.Mutex
-	stopped  error                // guarded by mu; why the partition serves nobody any more
-	end      int64                // guarded by mu; the end of what has been appended here
-	syncing  bool                 // guarded by mu; a goroutine is flushing the log
-	syncDue  bool                 // guarded by mu; something appended since the flush began needs one too
-	unsynced int64                // guarded by mu; bytes appended behind the high watermark
-	commits  []commit             // guarded by mu; who waits for the high watermark
-	fetches  map[*Waiter]struct{} // guarded by mu; who waits for more to read
+	stopped  error           // guarded by mu; why the partition is no longer served, nil while it is
+	end      int64           // guarded by mu; the log end offset after the last append
+	syncing  bool            // guarded by mu; a goroutine is flushing the log
+	syncDue  bool            // guarded by mu; records that were appended since that flush began need another one
+	unsynced int64           // guarded by mu; bytes above the high watermark
+	readable int64           // guarded by mu; bytes that came below the high watermark since the partition is led
+	produces delayedProduces // guarded by mu; appends that wait for the high watermark
+	fetches  watches         // guarded by mu; fetches that wait for more bytes
 }
 
-// commit waits for the high watermark to pass an offset.
-type commit struct {
-	offset int64 // the first high watermark that will do
+// delayedProduce waits until the high watermark reaches an offset.
+type delayedProduce struct {
+	offset int64
 	done   func(error)
 }
 
-// Topic and partition, and the topic's id.
+// TopicPartition gives the topic's name and the partition's number.
 func (p *Partition) TopicPartition() protocol.TopicPartition { return p.tp }
 
-// TopicID is the id of the topic that the partition belongs to.
+// TopicID gives the id of the topic that the partition belongs to.
 func (p *Partition) TopicID() protocol.UUID { return p.id }
 
-// Log is the partition's log, for what needs no leadership: offsets, times, sizes.
+// Log gives the partition's log, for what needs no leadership: offsets, times, sizes.
 func (p *Partition) Log() *logstore.Log { return p.log }
 
-// Config is the partition's configuration as it stands now.
+// Config gives the partition's configuration at this moment.
 func (p *Partition) Config() *Config { return p.config.Load() }
 
-// LeaderEpoch is the epoch that this broker leads the partition in.
+// LeaderEpoch gives the epoch in which this broker leads the partition.
 func (p *Partition) LeaderEpoch() int32 { return p.leaderEpoch.Load() }
 
-// HighWatermark is the offset that consumers may read up to, exclusive.
+// HighWatermark gives the offset up to which consumers may read, exclusive.
 func (p *Partition) HighWatermark() int64 { return p.hw.Load() }
 
-// LastStableOffset is the offset that read_committed consumers may read up to,
+// LastStableOffset gives the offset up to which read_committed consumers may read,
 // exclusive: the high watermark as long as there are no transactions.
 func (p *Partition) LastStableOffset() int64 { return p.hw.Load() }
 
-// CheckEpoch compares the epoch that a client believes in with ours; -1 is any.
+// CheckEpoch compares the leader epoch that a client knows with the partition's; -1 is any.
 // The error is an *EpochError.
 func (p *Partition) CheckEpoch(requested int32) error {
 	if current := p.LeaderEpoch(); requested >= 0 && requested != current {
@@ -74,9 +76,9 @@ func (p *Partition) CheckEpoch(requested int32) error {
 	return nil
 }
 
-// Append stores one validated batch, the only element of batches, in whose Data
-// the offsets are written and whose Result is set. nowMs is the time of the
-// append in ms since 1970. What is stored is not committed yet: see AwaitCommit.
+// Append stores one validated batch, the only element of batches. It writes the offsets into
+// the batch's Data and sets its Result. nowMs is the time of the
+// append in ms since 1970. The batch is not committed yet on return: see AwaitCommit.
 func (p *Partition) Append(batches []logstore.Append, nowMs int64) error {
 	p.mu.Lock()
 	stopped := p.stopped
@@ -96,8 +98,8 @@ func (p *Partition) Append(batches []logstore.Append, nowMs int64) error {
 	return nil
 }
 
-// appended moves the high watermark behind what has just been appended, or
-// sees to it that a flush does.
+// appended moves the high watermark to end, the log end offset after an append of size bytes, or
+// starts the flush that does.
 func (p *Partition) appended(end, size int64, flushDue bool) {
 	p.mu.Lock()
 	p.end = max(p.end, end)
@@ -116,43 +118,38 @@ func (p *Partition) appended(end, size int64, flushDue bool) {
 	p.advanceUnlock(p.end, nil)
 }
 
-// advanceUnlock sets the high watermark, gives up mu and calls whom that
-// concerns. With err the partition's commits fail instead.
+// advanceUnlock sets the high watermark, releases mu, and completes the produce requests and fetches
+// that waited for it. With err the waiting produce requests fail instead.
 func (p *Partition) advanceUnlock(hw int64, err error) {
-	var done []commit
-	var few [4]*Waiter
-	woken := few[:0]
+	var done []*delayedProduce
+	var few [4]*DelayedFetch
+	fire, tight := few[:0], []*DelayedFetch(nil)
 	if err != nil {
-		done, p.commits = p.commits, nil
+		done, p.produces = p.produces, nil
 	} else if hw > p.hw.Load() {
 		p.hw.Store(hw)
 		p.log.SetHighWatermark(hw)
-		for w := range p.fetches {
-			if w.more(p.unsynced) {
-				woken = append(woken, w)
-			}
-		}
+		p.readable += p.unsynced
 		p.unsynced = 0
-		kept := p.commits[:0]
-		for _, c := range p.commits {
-			if c.offset <= hw {
-				done = append(done, c)
-			} else {
-				kept = append(kept, c)
-			}
+		fire, tight = p.completeFetchesLocked(fire, tight)
+		for len(p.produces) > 0 && p.produces[0].offset <= hw {
+			done = append(done, heap.Pop(&p.produces).(*delayedProduce))
 		}
-		clear(p.commits[len(kept):])
-		p.commits = kept
 	}
 	p.mu.Unlock()
-	for _, c := range done {
-		c.done(err)
+	for _, d := range done {
+		d.done(err)
 	}
-	fireAll(woken)
+	for _, f := range tight {
+		if f.tighten() {
+			fire = append(fire, f)
+		}
+	}
+	fireAll(fire)
 }
 
-// sync flushes the log until nothing that needs it is left, and moves the high
-// watermark after each flush. Producers that came during a flush share the next.
+// sync flushes the log until no record needs a flush, and moves the high
+// watermark after each flush. Appends that came during a flush share the next one.
 func (p *Partition) sync() {
 	for {
 		p.mu.Lock()
@@ -163,7 +160,7 @@ func (p *Partition) sync() {
 		p.store.ReportFailure(p.tp, err)
 		p.mu.Lock()
 		if err == nil && !p.syncDue {
-			// What came since needs no flush of its own.
+			// The records that were appended during the flush need none of their own.
 			upTo = p.end
 		}
 		again := p.syncDue && err == nil
@@ -175,12 +172,12 @@ func (p *Partition) sync() {
 	}
 }
 
-// ReadFailed is told of an error of reading the log: one of the disk takes its directory offline.
+// ReadFailed reports an error of reading the log. An error of the disk takes the log directory offline.
 func (p *Partition) ReadFailed(err error) { p.store.ReportFailure(p.tp, err) }
 
 // AwaitCommit reports whether everything below offset is committed already. If
-// not, done is called once it is, or once it is known that it will not be, on
-// any goroutine; it must not block.
+// not, it calls done once it is, or with an error once that has become impossible. done runs on
+// any goroutine and must not block.
 func (p *Partition) AwaitCommit(offset int64, done func(error)) bool {
 	if p.hw.Load() >= offset {
 		return true
@@ -194,24 +191,19 @@ func (p *Partition) AwaitCommit(offset int64, done func(error)) bool {
 		go done(p.stopped)
 		return false
 	}
-	p.commits = append(p.commits, commit{offset, done})
-	if !p.syncing { // the flush that should have committed it failed: perhaps another one does not
+	heap.Push(&p.produces, &delayedProduce{offset, done})
+	if !p.syncing { // the flush that should have committed it failed; another one may succeed
 		p.syncDue, p.syncing = true, true
 		go p.sync()
 	}
 	return false
 }
 
-// stop ends the partition's service: whoever waits is told why.
+// stop ends the partition's service. Produce requests that wait fail with why, and fetches are answered.
 func (p *Partition) stop(why error) {
 	p.mu.Lock()
 	p.stopped = why
-	var woken []*Waiter
-	for w := range p.fetches {
-		if w.wake() {
-			woken = append(woken, w)
-		}
-	}
+	fire := p.stopFetchesLocked()
 	p.advanceUnlock(0, why)
-	fireAll(woken)
+	fireAll(fire)
 }

@@ -194,8 +194,8 @@ func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 	f := newFixture(t, nil)
 	size := int64(f.append().Size)
 	fired := 0
-	w := NewWaiter(2*size, func() { fired++ })
-	if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
+	w := NewDelayedFetch(2*size, 1, func() { fired++ })
+	if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	f.append()
@@ -207,9 +207,9 @@ func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 	if fired != 1 {
 		t.Fatalf("woken %d times, want once", fired)
 	}
-	f.Unwatch(w)
+	w.Unwatch()
 	if len(f.fetches) != 0 {
-		t.Error("the partition still knows the waiter")
+		t.Error("the partition still knows the fetch")
 	}
 }
 
@@ -217,16 +217,16 @@ func TestWatchSeesWhatCameSinceTheRead(t *testing.T) {
 	f := newFixture(t, nil)
 	read := f.HighWatermark()
 	f.append()
-	if f.Watch(NewWaiter(1, func() {}), read) {
+	if NewDelayedFetch(1, 1, func() {}).Watch(f.Partition, read) {
 		t.Error("an append between read and watch went unnoticed")
 	}
 }
 
-// Who is woken while it still has a waiter watch partitions keeps what it waits for to itself.
-func TestWaiterIsWokenBeforeItIsArmed(t *testing.T) {
+// A fetch that is completed before it is armed does not call fire.
+func TestFetchIsWokenBeforeItIsArmed(t *testing.T) {
 	f := newFixture(t, nil)
-	w := NewWaiter(1, func() { t.Error("fire was called") })
-	if !f.Watch(w, f.HighWatermark()) {
+	w := NewDelayedFetch(1, 1, func() { t.Error("fire was called") })
+	if !w.Watch(f.Partition, f.HighWatermark()) {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	f.append()
@@ -242,8 +242,8 @@ func TestAppendWakesAllWhoWait(t *testing.T) {
 	f := newFixture(t, nil)
 	woken := make(chan int, 100)
 	for i := range 10 {
-		w := NewWaiter(1, func() { woken <- i })
-		if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
+		w := NewDelayedFetch(1, 1, func() { woken <- i })
+		if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
 			t.Fatal("woken before anything came")
 		}
 	}
@@ -267,8 +267,8 @@ func TestStopTellsWhoWaits(t *testing.T) {
 		t.Fatal("committed before its sync")
 	}
 	woken := make(chan struct{})
-	w := NewWaiter(1<<20, func() { close(woken) })
-	if !f.Watch(w, f.HighWatermark()) || !w.Arm() {
+	w := NewDelayedFetch(1<<20, 1, func() { close(woken) })
+	if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
 		t.Fatal("woken before anything came")
 	}
 	<-begun
@@ -445,8 +445,8 @@ func TestDeletionWhileAppendsRun(t *testing.T) {
 		}
 		some.Wait()
 		woken := make(chan struct{})
-		w := NewWaiter(1<<40, func() { close(woken) })
-		watched := f.Watch(w, f.HighWatermark()) && w.Arm()
+		w := NewDelayedFetch(1<<40, 1, func() { close(woken) })
+		watched := w.Watch(f.Partition, f.HighWatermark()) && w.Arm()
 		if errs := f.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
 			t.Error(errs[0])
 		}
