@@ -15,6 +15,7 @@ var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, h
 // startBackground starts what runs by the clock until the Store is closed.
 func (s *Store) startBackground() {
 	s.background.Go(s.removeDeleted)
+	s.background.Go(s.boundProducers)
 	first := s.o.InitialTaskDelayMs
 	s.every(first, s.o.RetentionCheckMs, s.retain)
 	s.every(0, s.o.FlushCheckMs, s.flushDue)

@@ -50,9 +50,11 @@ type Config struct {
 	// ProducerExpirationMs (producer.id.expiration.ms, the broker's) is how long a
 	// producer that writes nothing is remembered.
 	ProducerExpirationMs int64
+	// ProducersMax (klamm.producer.ids.max.per.partition) is how many producers the log knows at most; 0 for no bound.
+	ProducersMax int
 }
 
-// DefaultConfig gives Apache Kafka 3.9's defaults.
+// DefaultConfig gives Apache Kafka 3.9's defaults, and klamm's for what Kafka does not bound.
 func DefaultConfig() Config {
 	return Config{
 		SegmentBytes:       1 << 30,
@@ -72,5 +74,6 @@ func DefaultConfig() Config {
 		DeleteRetentionMs:      24 * 3600 * 1000,
 
 		ProducerExpirationMs: 24 * 3600 * 1000,
+		ProducersMax:         100_000,
 	}
 }

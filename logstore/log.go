@@ -143,6 +143,8 @@ type Options struct {
 	// Background runs what need not be waited for (the sync after a roll); nil
 	// starts a goroutine.
 	Background func(func())
+	// Producers bounds the producers of all logs of a Store; nil for no bound.
+	Producers *ProducerBudget
 	// Full says that the room left on the disk is not for records: they are refused
 	// with ENOSPC while it is set. nil is never.
 	Full *atomic.Bool
@@ -200,6 +202,7 @@ func newLog(o Options) *Log {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
 	l.logger = l.logger.With("partition", l.name)
+	l.producers.name = l.name
 	l.producers.clear(0)
 	l.flush.idle = sync.NewCond(&l.flush.mu)
 	l.configureLocked(o.Config)
@@ -300,6 +303,7 @@ func (l *Log) Configure(c Config) {
 
 func (l *Log) configureLocked(c Config) {
 	l.config = c
+	l.producers.max = c.ProducersMax
 	l.interval.Store(c.IndexIntervalBytes)
 	l.flushMessages.Store(c.FlushMessages)
 	l.flushMs.Store(c.FlushMs)
@@ -447,6 +451,7 @@ func (l *Log) Close() error {
 	if err == nil {
 		err = l.closeLocked()
 	}
+	l.producers.leaveBudget()
 	l.mu.Unlock()
 	l.waitCleaned()
 	l.tasks.Wait()
@@ -489,6 +494,7 @@ func (l *Log) closeLocked() error {
 func (l *Log) Discard() {
 	l.mu.Lock()
 	l.closed = true
+	l.producers.leaveBudget()
 	l.mu.Unlock()
 	l.gone.Store(true)
 	l.ending.Store(true)

@@ -21,8 +21,7 @@ import (
 //	offset delta of the last batch int32, timestamp int64,
 //	coordinator epoch int32, first offset of the open transaction int64 (-1: none)
 //
-// Only the last batch of each producer is kept. The file is rebuilt from the log
-// where it is missing or wrong.
+// The file holds only the last batch of each producer. Where it is missing or wrong, the state is rebuilt from the log.
 const (
 	snapshotVersion   = 1
 	snapshotHeader    = 2 + 4 + 4
@@ -32,7 +31,7 @@ const (
 
 var crc32c = crc32.MakeTable(crc32.Castagnoli)
 
-// encodeSnapshot writes the producers ordered by id.
+// encodeSnapshot gives the content of a snapshot, with the producers ordered by id.
 func encodeSnapshot(byID map[int64]*producer) []byte {
 	be := binary.BigEndian
 	b := make([]byte, 0, snapshotHeader+len(byID)*snapshotEntrySize)
@@ -55,8 +54,8 @@ func encodeSnapshot(byID map[int64]*producer) []byte {
 	return b
 }
 
-// snapshotTimestamp is the last batch's largest timestamp, as Apache Kafka writes it, unless that is long before
-// the batch came: whoever loads the snapshot goes by it, and would take the producer for one that is silent.
+// snapshotTimestamp gives the last batch's largest timestamp, as Apache Kafka writes it, or the time at which the batch arrived
+// where the timestamp is much older: a broker that loads the snapshot computes the producer's expiration from this value.
 func (p *producer) snapshotTimestamp() int64 {
 	if p.seenMs-p.lastTimestamp > oldBatchMs {
 		return p.seenMs
@@ -64,7 +63,7 @@ func (p *producer) snapshotTimestamp() int64 {
 	return p.lastTimestamp
 }
 
-// oldBatchMs is how much older than its arrival a batch may be to count as stamped when it was sent.
+// oldBatchMs is how old a batch's timestamp may be at its arrival for the snapshot to keep the timestamp.
 const oldBatchMs = 3_600_000
 
 // decodeSnapshot reads what encodeSnapshot or Apache Kafka wrote.
@@ -103,9 +102,9 @@ func decodeSnapshot(b []byte) (map[int64]*producer, error) {
 	return byID, nil
 }
 
-// takeSnapshot writes the state as of mapEnd, unless that is written already.
-// Without sync the file must be synced before the recovery point passes it.
-// Reports the path, "" when nothing was written.
+// takeSnapshot writes a snapshot of the state at mapEnd, unless there is one.
+// Without sync, the caller must sync the file before the recovery point passes mapEnd.
+// It gives the file's path, "" when it wrote nothing.
 func (s *producers) takeSnapshot(disk vfs.FS, dir string, sync bool) (string, error) {
 	if s.mapEnd <= s.snapEnd {
 		return "", nil
@@ -121,11 +120,11 @@ func (s *producers) takeSnapshot(disk vfs.FS, dir string, sync bool) (string, er
 	return path, nil
 }
 
-// load takes the newest good snapshot that is not past atMost; broken ones are
-// removed on the way. Without any the state is empty as of first, where the first segment begins.
+// load sets the state from the newest good snapshot whose offset is at most atMost, and removes broken snapshots that it meets.
+// Without a snapshot the state is empty at first, the base offset of the first segment.
 //
-// A snapshot may lie at the log start offset or before it, unlike in ProducerStateManager: the records of the producers
-// that it knows were deleted, and one that is sent again is still a duplicate (KIP-360).
+// Unlike ProducerStateManager, it also uses a snapshot at or below the log start offset. The records of some producers in it have
+// been deleted, but a batch of theirs that is sent again is still a duplicate (KIP-360).
 func (s *producers) load(disk vfs.FS, dir string, atMost, first int64, nowMs, expirationMs int64) error {
 	for i := len(s.snapshots) - 1; i >= 0; i-- {
 		offset := s.snapshots[i]
@@ -139,7 +138,8 @@ func (s *producers) load(disk vfs.FS, dir string, atMost, first int64, nowMs, ex
 		if err == nil {
 			byID, derr := decodeSnapshot(data)
 			if derr == nil {
-				s.byID, s.mapEnd, s.snapEnd = byID, offset, offset
+				s.replace(byID)
+				s.mapEnd, s.snapEnd = offset, offset
 				s.removeExpired(nowMs, expirationMs)
 				return nil
 			}
@@ -161,8 +161,8 @@ func (s *producers) dropSnapshot(disk vfs.FS, dir string, offset int64) error {
 	return removeIfExists(disk, filepath.Join(dir, fileName(offset, snapshotSuffix)))
 }
 
-// removeStray removes the snapshots that no segment begins at, but the newest
-// one when it lies past the last segment's base: a clean stop wrote that.
+// removeStray removes the snapshots at whose offset no segment begins. It keeps the newest
+// one if that lies above the last segment's base offset: a clean stop wrote it.
 func (s *producers) removeStray(disk vfs.FS, dir string, bases []int64) error {
 	last := bases[len(bases)-1]
 	newest := s.newest()

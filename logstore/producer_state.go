@@ -10,23 +10,23 @@ import (
 	"klamm/protocol/batch"
 )
 
-// Origin says who an append comes from, and thereby how much of the producer's
-// state is checked (Apache Kafka's AppendOrigin).
+// Origin says who appends. It decides which checks against the producer's
+// state apply (Apache Kafka's AppendOrigin).
 type Origin int8
 
 const (
 	// FromClient is a Produce request: epoch and sequence are checked.
 	FromClient Origin = iota
-	// FromCoordinator is a coordinator's own append: its batches carry an epoch at
-	// most, and no sequence.
+	// FromCoordinator is a coordinator's own append: its batches may carry a producer epoch,
+	// but no sequence.
 	FromCoordinator
 )
 
-// rememberedBatches is how many batches of each producer are known, so that
-// one sent again is recognised (ProducerStateEntry.NUM_BATCHES_TO_RETAIN).
+// rememberedBatches is how many of its last batches a producer's state holds, so that
+// a batch that is sent again is recognised (ProducerStateEntry.NUM_BATCHES_TO_RETAIN).
 const rememberedBatches = 5
 
-// batchMeta is what is known of a producer's batch in the log.
+// batchMeta describes a producer's batch in the log (BatchMetadata).
 type batchMeta struct {
 	lastOffset  int64
 	timestamp   int64 // ms, the batch's largest
@@ -36,7 +36,7 @@ type batchMeta struct {
 
 func (m batchMeta) firstOffset() int64 { return m.lastOffset - int64(m.offsetDelta) }
 
-// firstSeq undoes the wrap from 2^31-1 to 0.
+// firstSeq gives the batch's first sequence; sequences wrap from 2^31-1 to 0.
 func (m batchMeta) firstSeq() int32 {
 	if m.lastSeq < m.offsetDelta {
 		return math.MaxInt32 - (m.offsetDelta - m.lastSeq) + 1
@@ -47,8 +47,8 @@ func (m batchMeta) firstSeq() int32 {
 // producer is the state of one producer id (ProducerStateEntry).
 type producer struct {
 	lastTimestamp int64
-	// seenMs is when it wrote last, as far as this process knows: records may be stamped
-	// with any time, and one that writes old ones is not silent.
+	// seenMs is the time at which the producer's last batch arrived; 0 when this process has seen none. It counts beside
+	// lastTimestamp, since a client may give its records any timestamp.
 	seenMs           int64
 	txnFirstOffset   int64 // of the open transaction, -1 when there is none
 	coordinatorEpoch int32
@@ -84,14 +84,18 @@ func (p *producer) add(m batchMeta) {
 	p.lastTimestamp = m.timestamp
 }
 
-// producers is the state of all producers of a log as of mapEnd. It has no lock:
-// Log.mu guards it.
+// producers is the state of all producers of a log, up to the offset mapEnd (ProducerStateManager). Log.mu guards it.
 type producers struct {
+	// byID has the producers by id; only keep, forget and replace change which.
 	byID map[int64]*producer
-	// mapEnd is the offset after the last batch that is taken in.
+	// max bounds byID, 0 for no bound; budget bounds those of all logs together, nil for no bound.
+	max    int
+	budget *ProducerBudget
+	name   string // of the partition, for what is told of it
+	// mapEnd is the offset after the last batch that the state contains.
 	mapEnd int64
-	// snapshots are the offsets of the .snapshot files, ascending; snapEnd is the
-	// newest that matches this state (lastSnapOffset in Apache Kafka).
+	// snapshots are the offsets of the .snapshot files, ascending; snapEnd is the offset of the
+	// newest that belongs to this state (lastSnapOffset in Apache Kafka).
 	snapshots []int64
 	snapEnd   int64
 }
@@ -107,13 +111,13 @@ type ProducerState struct {
 	CurrentTxnStartOffset int64
 }
 
-// check decides about a batch that is not in the log yet, in the order of
-// UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo: a duplicate
-// first, then the epoch, then the sequence. A duplicate is given back as found.
+// check checks a batch before it is appended, in the order of
+// UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo: first whether it is a duplicate,
+// then its epoch, then its sequence. For a duplicate it gives the batch that is in the log.
 func (s *producers) check(h *batch.Header, origin Origin) (dup batchMeta, isDup bool, err error) {
 	p := s.byID[h.ProducerID]
 	if p == nil {
-		// Nothing known, perhaps because it was all deleted: any sequence will do.
+		// The producer is new, or it was forgotten: its first batch may have any sequence.
 		return dup, false, nil
 	}
 	if origin == FromClient && p.epoch == h.ProducerEpoch {
@@ -157,16 +161,15 @@ func (p *producer) checkSequence(h *batch.Header) error {
 		ErrOutOfOrderSequence, h.ProducerID, h.BaseSequence, last)
 }
 
-// apply takes in a batch that is in the log, data being its bytes (looked at for
-// control batches only). It checks nothing: what is in the log counts.
+// apply adds a batch of the log to the state. data is the batch's bytes, which are only read for
+// control batches. apply checks nothing, since the batch is in the log already.
 func (s *producers) apply(h *batch.Header, data []byte) {
 	if !h.HasProducerID() {
 		return
 	}
 	p := s.byID[h.ProducerID]
 	if p == nil {
-		p = newProducer()
-		s.byID[h.ProducerID] = p
+		p = s.keep(h.ProducerID)
 	}
 	p.setEpoch(h.ProducerEpoch)
 	if h.Control() {
@@ -194,26 +197,26 @@ func markerCoordinatorEpoch(data []byte) (int32, bool) {
 	return 0, false
 }
 
-// controlRecordLimit bounds what a control batch may expand to, in bytes; a
-// marker is a few dozen.
+// controlRecordLimit bounds the size of an expanded control batch, in bytes. A
+// marker has a few dozen.
 const controlRecordLimit = 1 << 16
 
-// seen notes when a producer wrote.
+// seen records when a producer's batch arrived.
 func (s *producers) seen(id, nowMs int64) {
 	if p := s.byID[id]; p != nil {
 		p.seenMs = nowMs
 	}
 }
 
-// expired says whether a producer has been silent for too long. A time that has not come, from
-// when the clock was ahead, does not keep it for ever.
+// expired reports whether a producer has written nothing for expirationMs. Times that lie ahead of nowMs, since the clock was
+// wrong once, do not keep a producer for ever.
 func (p *producer) expired(nowMs, expirationMs int64) bool {
 	p.seenMs = min(p.seenMs, nowMs)
 	last := p.seenMs
 	switch {
 	case p.lastTimestamp <= nowMs:
 		last = max(last, p.lastTimestamp)
-	case last == 0: // from a snapshot: it counts as silent from now on
+	case last == 0: // it was read from a snapshot: its time counts from now on
 		p.seenMs, last = nowMs, nowMs
 	}
 	return p.txnFirstOffset < 0 && nowMs-last >= expirationMs
@@ -222,14 +225,14 @@ func (p *producer) expired(nowMs, expirationMs int64) bool {
 func (s *producers) removeExpired(nowMs, expirationMs int64) {
 	for id, p := range s.byID {
 		if p.expired(nowMs, expirationMs) {
-			delete(s.byID, id)
+			s.forget(id)
 		}
 	}
 }
 
-// clear forgets everything and begins at offset.
+// clear forgets all producers and sets mapEnd to offset.
 func (s *producers) clear(offset int64) {
-	s.byID = map[int64]*producer{}
+	s.replace(map[int64]*producer{})
 	s.mapEnd = offset
 }
 

@@ -42,6 +42,7 @@ func OpenLog(o Options) (*Log, error) {
 	if l.view.end > 0 {
 		l.settle = nil
 	}
+	l.producers.joinBudget(o.Producers)
 	if l.unsyncedSealed.Load() >= 0 {
 		// Compaction waits for it, and nobody may ever write to the log again and have it roll.
 		l.syncSealed()

@@ -40,6 +40,8 @@ type StoreOptions struct {
 	ReserveBytes int64
 	// MaxOpenFiles bounds the files that the logs keep open; 0 is 4096.
 	MaxOpenFiles int
+	// ProducersMax (klamm.producer.ids.max) bounds the producers that all logs know together; 0 for no bound.
+	ProducersMax int
 
 	RetentionCheckMs int64 // log.retention.check.interval.ms; 5 minutes
 	// InitialTaskDelayMs (log.initial.task.delay.ms) is how long after the start
@@ -163,6 +165,8 @@ type Store struct {
 	log   *slog.Logger
 	dirs  []*logDir // in the order of StoreOptions.Dirs
 	files *FileBudget
+	// producers bounds what Log.ActiveProducers gives for all logs together.
+	producers *ProducerBudget
 
 	mu       sync.Mutex
 	defaults Config                                 // guarded by mu
@@ -217,6 +221,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	s := &Store{
 		o: o, fs: o.FS, log: o.Logger, defaults: o.Defaults,
 		files:       NewFileBudget(o.MaxOpenFiles),
+		producers:   NewProducerBudget(o.ProducersMax, o.RequestLogger),
 		logs:        map[protocol.TopicPartition]*partition{},
 		stop:        make(chan struct{}),
 		wakeRemoval: make(chan struct{}, 1),

@@ -311,7 +311,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 			}
 			return s.writeCheckpoint(now.dir, cleanerCheckpoint)
 		},
-		NowMs: s.o.Clock().UnixMilli(), Files: s.files, notices: &s.notices, Logger: s.log,
+		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Producers: s.producers, notices: &s.notices, Logger: s.log,
 		ReadFailed: func(err error) { s.logFailed(d, err) },
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()

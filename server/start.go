@@ -243,6 +243,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		MoveThreads:               v.Int("num.replica.alter.log.dirs.threads"),
 		MoveBytesPerSecond:        config.MoveBytesPerSecond(v),
 		MaxOpenFiles:              maxOpenFiles(),
+		ProducersMax:              v.Int("klamm.producer.ids.max"),
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
 		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
 		RetentionCheckMs:          v.Long("log.retention.check.interval.ms"),

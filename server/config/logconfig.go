@@ -25,6 +25,7 @@ func (t Topic) Log(v *Values) logstore.Config {
 		MinCleanableDirtyRatio: t.MinCleanableDirtyRatio, DeleteRetentionMs: t.DeleteRetentionMs,
 		MinCompactionLagMs: t.MinCompactionLagMs, MaxCompactionLagMs: t.MaxCompactionLagMs,
 		ProducerExpirationMs: v.Long("producer.id.expiration.ms"),
+		ProducersMax:         v.Int("klamm.producer.ids.max.per.partition"),
 	}
 }
 

@@ -17,13 +17,13 @@ func TestLogOfDefaults(t *testing.T) {
 }
 
 func TestLogOfEverySetting(t *testing.T) {
-	b, _ := mustLoad(t, Options{Sets: []string{"producer.id.expiration.ms=13"}})
+	b, _ := mustLoad(t, Options{Sets: []string{"producer.id.expiration.ms=13", "klamm.producer.ids.max.per.partition=17"}})
 	d := NewDynamic(b, 1)
 	topic, errs := d.Topic(map[string]string{"segment.bytes": "15", "segment.ms": "2", "segment.jitter.ms": "3", "index.interval.bytes": "4", "segment.index.bytes": "5",
 		"retention.ms": "6", "retention.bytes": "7", "flush.messages": "8", "flush.ms": "9", "file.delete.delay.ms": "10", "cleanup.policy": "compact",
 		"min.cleanable.dirty.ratio": "0.25", "min.compaction.lag.ms": "11", "max.compaction.lag.ms": "12", "delete.retention.ms": "14", "preallocate": "true", "message.timestamp.after.max.ms": "16"})
 	want := logstore.Config{SegmentBytes: 15, Preallocate: true, SegmentMs: 2, SegmentJitterMs: 3, IndexIntervalBytes: 4, IndexBytes: 5, RetentionMs: 6, RetentionBytes: 7,
-		FlushMessages: 8, FlushMs: 9, FileDeleteDelayMs: 10, Compact: true, ProducerExpirationMs: 13,
+		FlushMessages: 8, FlushMs: 9, FileDeleteDelayMs: 10, Compact: true, ProducerExpirationMs: 13, ProducersMax: 17,
 		MinCleanableDirtyRatio: 0.25, MinCompactionLagMs: 11, MaxCompactionLagMs: 12, DeleteRetentionMs: 14, FutureMs: 16}
 	if got := topic.Log(d.Current()); got != want || len(errs) != 0 {
 		t.Errorf("log = %+v\nwant %+v (%v)", got, want, errs)

@@ -106,6 +106,9 @@ type Fallback struct {
 // Sensitive reports whether the value is never shown.
 func (p *Property) Sensitive() bool { return p.Type == Password }
 
+// Own reports whether the property is klamm's own: Apache Kafka does not have it.
+func (p *Property) Own() bool { return strings.HasPrefix(p.Name, OwnPrefix) }
+
 // Served reports whether klamm acts on the property today. The others are accepted, checked and
 // described, and Load warns about them.
 func (p *Property) Served() bool {
@@ -179,12 +182,12 @@ func Areas() []Area {
 var areaTitles = [...]string{
 	"The broker", "Listeners", "Connections", "Logs", "Compaction", "Replication", "Groups and offsets",
 	"Transactions and idempotent producers", "Quotas and metrics", "KRaft", "Tiered storage", "Authentication",
-	"TLS and stored passwords", "ZooKeeper",
+	"TLS and stored passwords", "ZooKeeper", "klamm's own, which Apache Kafka does not have",
 }
 
 var brokerTables = [len(areaTitles)][]Property{
 	brokerGeneral, brokerListener, brokerSocket, brokerLog, brokerCleaner, brokerReplica, brokerGroup,
-	brokerTxn, brokerQuota, brokerKRaft, brokerRemote, brokerSASL, brokerSSL, brokerZooKeeper,
+	brokerTxn, brokerQuota, brokerKRaft, brokerRemote, brokerSASL, brokerSSL, brokerZooKeeper, brokerOwn,
 }
 
 func index(tables ...[]Property) map[string]*Property {
