@@ -49,6 +49,12 @@ var (
 // big is what others differ from.
 var big = producing{records: 64, valueBytes: 1000, connections: 4, inFlight: 8, partitions: 6, acks: 1}
 
+// small has a record a request.
+var small = producing{records: 1, valueBytes: 100, connections: 4, inFlight: 32, partitions: 6, acks: 1, counted: true}
+
+// commitsOfOne has an offset a request.
+var commitsOfOne = committing{partitions: 1, connections: 16, part: 4}
+
 // packed moves a quarter, which is a half or more of it when unpacked.
 var packed = bigWith(func(p *producing) { p.codec, p.part = replay.Zstd, 4 })
 
@@ -69,7 +75,7 @@ var loads = []load{
 	{name: "big/acks=all", about: "the same with acks=all", media: both, columns: moving, limited: true,
 		open: bigWith(func(p *producing) { p.acks = -1 }).open},
 	{name: "small", about: "one record of 100 bytes a request, 4 connections, 32 in flight, 6 partitions", media: both, columns: moving, limited: true,
-		open: producing{records: 1, valueBytes: 100, connections: 4, inFlight: 32, partitions: 6, acks: 1, counted: true}.open},
+		open: small.open},
 	{name: "many", about: "batches of 1,024 records of 100 bytes, 16 connections, 8 in flight, 6 partitions", media: both, columns: moving, limited: true,
 		open: producing{records: 1024, valueBytes: 100, connections: 16, inFlight: 8, partitions: 6, acks: 1}.open},
 	{name: "packed/zstd", about: "as big, the batches packed with zstd; MB and GB are packed ones", media: both, columns: moving, limited: true,
@@ -90,6 +96,11 @@ var loads = []load{
 		open: catchUp{partitions: 4, random: true, times: catchUpTimes}.open},
 	{name: "tail/consumers=1", about: "2,000 records a second of 1 KB, acks=all, franz-go, from when a record was due until it was received", media: both, columns: paced, open: tail(1)},
 	{name: "tail/consumers=50", about: "the same, 50 consumers that each receive every record", media: both, columns: paced, open: tail(50)},
+	{name: "scale/big", about: "as big, on a broker with 10,000 other connections, half of them in waiting fetches, 10,000 other partitions with records, and 1,000 groups",
+		media: []string{tmpfs}, columns: moving, open: beside(big.open)},
+	{name: "scale/small", about: "as small, beside the same", media: []string{tmpfs}, columns: moving, open: beside(small.open)},
+	{name: "scale/tail", about: "as tail/consumers=1, beside the same", media: []string{tmpfs}, columns: paced, open: beside(tail(1))},
+	{name: "scale/commits", about: "as commits/partitions=1, beside the same", media: []string{tmpfs}, columns: answered, open: beside(commitsOfOne.open)},
 	{name: "crowd", about: "5,000 connections, each one record every 5 s, every other one in a waiting fetch meanwhile", media: []string{tmpfs}, columns: paced, open: crowd},
 	{name: "groups-join/members=100", about: "100 members of a group come at once, 1,000 partitions; then one dies; a session timeout of 6 s, a heartbeat every 100 ms",
 		media: []string{tmpfs}, columns: []figures.Figure{gathered, cpuMs, afterDeath, afterTold, figures.Peak}, open: gathering{part: 10, dies: true}.open},
@@ -97,7 +108,7 @@ var loads = []load{
 		media: []string{tmpfs}, columns: []figures.Figure{gathered, cpuMs, figures.Peak}, open: gathering{part: 1}.open},
 	{name: "heartbeats", about: "10,000 groups of one member, a heartbeat every 3 s, 1,000 connections", media: []string{tmpfs}, columns: paced, open: heartbeats},
 	{name: "commits/partitions=1", about: "OffsetCommit of one offset, 1,000 groups, 16 connections, 1 in flight", media: []string{tmpfs}, columns: answered,
-		open: committing{partitions: 1, connections: 16, part: 4}.open},
+		open: commitsOfOne.open},
 	{name: "commits/partitions=100", about: "the same of 100 offsets", media: []string{tmpfs}, columns: answered,
 		open: committing{partitions: 100, connections: 16, part: 40}.open},
 	{name: "durable/producers=1", about: "flush.messages=1, one record of 100 bytes in flight, 1 partition", media: onDisk, columns: moving, open: durable(1)},
