@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/protocol"
+	"klamm/server/request"
 )
 
 // softwareNameVersion is the first version that carries the client's software.
@@ -30,7 +31,7 @@ const softwareNameVersion = 3
 // was made and nothing was switched on since: there is an empty list of them.
 const noFeaturesYet = 0
 
-func serveApiVersions(_ *Server, _ *call, req *kmsg.ApiVersionsRequest) kmsg.Response {
+func serveApiVersions(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= softwareNameVersion && !(isSoftwareWord(req.ClientSoftwareName) && isSoftwareWord(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
@@ -45,15 +46,15 @@ func serveApiVersions(_ *Server, _ *call, req *kmsg.ApiVersionsRequest) kmsg.Res
 
 // refuseApiVersions answers a version that is not served. The client may know
 // a later form of the answer than we do, but every client reads version 0.
-func refuseApiVersions(c *call) {
+func refuseApiVersions(c *request.Call) {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.ErrorCode = kerr.UnsupportedVersion.Code
 	if api, ok := protocol.Lookup(protocol.KeyAPIVersions); ok {
-		c.api = api
+		c.API = api
 		resp.ApiKeys = append(resp.ApiKeys, apiRange(api))
 	}
-	c.header.Version = 0
-	c.reply(resp)
+	c.Header.Version = 0
+	c.Reply(resp)
 }
 
 func apiRange(api *protocol.API) kmsg.ApiVersionsResponseApiKey {

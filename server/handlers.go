@@ -4,47 +4,48 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/protocol"
+	"klamm/server/admin"
+	"klamm/server/data"
+	"klamm/server/groups"
+	"klamm/server/request"
 )
 
 //go:generate go run ./apidoc ..
 
-// handlers has a handler for each API of protocol's table, and no other: a
+// newHandlers has a handler for each API of protocol's table, and no other: a
 // test holds the two equal.
-var handlers map[int16]handler
-
-func init() {
-	// In init, since a handler may look at the table itself (ApiVersions).
-	handlers = map[int16]handler{
-		protocol.KeyProduce:                 handleProduce,
-		protocol.KeyFetch:                   handleFetch,
-		protocol.KeyListOffsets:             typed(kmsg.NewPtrListOffsetsRequest, serveListOffsets),
-		protocol.KeyMetadata:                typed(kmsg.NewPtrMetadataRequest, serveMetadata),
-		protocol.KeyOffsetCommit:            typedLater(kmsg.NewPtrOffsetCommitRequest, serveOffsetCommit),
-		protocol.KeyOffsetFetch:             typed(kmsg.NewPtrOffsetFetchRequest, serveOffsetFetch),
-		protocol.KeyFindCoordinator:         typed(kmsg.NewPtrFindCoordinatorRequest, serveFindCoordinator),
-		protocol.KeyJoinGroup:               typedLater(kmsg.NewPtrJoinGroupRequest, serveJoinGroup),
-		protocol.KeyHeartbeat:               typed(kmsg.NewPtrHeartbeatRequest, serveHeartbeat),
-		protocol.KeyLeaveGroup:              typed(kmsg.NewPtrLeaveGroupRequest, serveLeaveGroup),
-		protocol.KeySyncGroup:               typedLater(kmsg.NewPtrSyncGroupRequest, serveSyncGroup),
-		protocol.KeyDescribeGroups:          typed(kmsg.NewPtrDescribeGroupsRequest, serveDescribeGroups),
-		protocol.KeyListGroups:              typed(kmsg.NewPtrListGroupsRequest, serveListGroups),
-		protocol.KeyAPIVersions:             typed(kmsg.NewPtrApiVersionsRequest, serveApiVersions),
-		protocol.KeyCreateTopics:            typed(kmsg.NewPtrCreateTopicsRequest, serveCreateTopics),
-		protocol.KeyDeleteTopics:            typed(kmsg.NewPtrDeleteTopicsRequest, serveDeleteTopics),
-		protocol.KeyDeleteRecords:           typed(kmsg.NewPtrDeleteRecordsRequest, serveDeleteRecords),
-		protocol.KeyInitProducerID:          typed(kmsg.NewPtrInitProducerIDRequest, serveInitProducerID),
-		protocol.KeyOffsetForLeaderEpoch:    typed(kmsg.NewPtrOffsetForLeaderEpochRequest, serveOffsetForLeaderEpoch),
-		protocol.KeyDescribeConfigs:         typed(kmsg.NewPtrDescribeConfigsRequest, serveDescribeConfigs),
-		protocol.KeyAlterConfigs:            typed(kmsg.NewPtrAlterConfigsRequest, serveAlterConfigs),
-		protocol.KeyAlterReplicaLogDirs:     typed(kmsg.NewPtrAlterReplicaLogDirsRequest, serveAlterReplicaLogDirs),
-		protocol.KeyDescribeLogDirs:         typed(kmsg.NewPtrDescribeLogDirsRequest, serveDescribeLogDirs),
-		protocol.KeyCreatePartitions:        typed(kmsg.NewPtrCreatePartitionsRequest, serveCreatePartitions),
-		protocol.KeyDeleteGroups:            typed(kmsg.NewPtrDeleteGroupsRequest, serveDeleteGroups),
-		protocol.KeyIncrementalAlterConfigs: typed(kmsg.NewPtrIncrementalAlterConfigsRequest, serveIncrementalAlterConfigs),
-		protocol.KeyOffsetDelete:            typed(kmsg.NewPtrOffsetDeleteRequest, serveOffsetDelete),
-		protocol.KeyDescribeCluster:         typed(kmsg.NewPtrDescribeClusterRequest, serveDescribeCluster),
-		protocol.KeyDescribeProducers:       typed(kmsg.NewPtrDescribeProducersRequest, serveDescribeProducers),
-		protocol.KeyListConfigResources:     typed(kmsg.NewPtrListConfigResourcesRequest, serveListConfigResources),
-		protocol.KeyDescribeTopicPartitions: typed(kmsg.NewPtrDescribeTopicPartitionsRequest, serveDescribeTopicPartitions),
+func newHandlers(d *data.Service, g *groups.Service, a *admin.Service) map[int16]request.Handler {
+	return map[int16]request.Handler{
+		protocol.KeyProduce:                 d.Produce,
+		protocol.KeyFetch:                   d.Fetch,
+		protocol.KeyListOffsets:             request.Typed(kmsg.NewPtrListOffsetsRequest, d.ListOffsets),
+		protocol.KeyMetadata:                request.Typed(kmsg.NewPtrMetadataRequest, a.Metadata),
+		protocol.KeyOffsetCommit:            request.TypedLater(kmsg.NewPtrOffsetCommitRequest, g.OffsetCommit),
+		protocol.KeyOffsetFetch:             request.Typed(kmsg.NewPtrOffsetFetchRequest, g.OffsetFetch),
+		protocol.KeyFindCoordinator:         request.Typed(kmsg.NewPtrFindCoordinatorRequest, g.FindCoordinator),
+		protocol.KeyJoinGroup:               request.TypedLater(kmsg.NewPtrJoinGroupRequest, g.JoinGroup),
+		protocol.KeyHeartbeat:               request.Typed(kmsg.NewPtrHeartbeatRequest, g.Heartbeat),
+		protocol.KeyLeaveGroup:              request.Typed(kmsg.NewPtrLeaveGroupRequest, g.LeaveGroup),
+		protocol.KeySyncGroup:               request.TypedLater(kmsg.NewPtrSyncGroupRequest, g.SyncGroup),
+		protocol.KeyDescribeGroups:          request.Typed(kmsg.NewPtrDescribeGroupsRequest, g.DescribeGroups),
+		protocol.KeyListGroups:              request.Typed(kmsg.NewPtrListGroupsRequest, g.ListGroups),
+		protocol.KeyAPIVersions:             request.Typed(kmsg.NewPtrApiVersionsRequest, serveApiVersions),
+		protocol.KeyCreateTopics:            request.Typed(kmsg.NewPtrCreateTopicsRequest, a.CreateTopics),
+		protocol.KeyDeleteTopics:            request.Typed(kmsg.NewPtrDeleteTopicsRequest, a.DeleteTopics),
+		protocol.KeyDeleteRecords:           request.Typed(kmsg.NewPtrDeleteRecordsRequest, d.DeleteRecords),
+		protocol.KeyInitProducerID:          request.Typed(kmsg.NewPtrInitProducerIDRequest, d.InitProducerID),
+		protocol.KeyOffsetForLeaderEpoch:    request.Typed(kmsg.NewPtrOffsetForLeaderEpochRequest, d.OffsetForLeaderEpoch),
+		protocol.KeyDescribeConfigs:         request.Typed(kmsg.NewPtrDescribeConfigsRequest, a.DescribeConfigs),
+		protocol.KeyAlterConfigs:            request.Typed(kmsg.NewPtrAlterConfigsRequest, a.AlterConfigs),
+		protocol.KeyAlterReplicaLogDirs:     request.Typed(kmsg.NewPtrAlterReplicaLogDirsRequest, a.AlterReplicaLogDirs),
+		protocol.KeyDescribeLogDirs:         request.Typed(kmsg.NewPtrDescribeLogDirsRequest, a.DescribeLogDirs),
+		protocol.KeyCreatePartitions:        request.Typed(kmsg.NewPtrCreatePartitionsRequest, a.CreatePartitions),
+		protocol.KeyDeleteGroups:            request.Typed(kmsg.NewPtrDeleteGroupsRequest, g.DeleteGroups),
+		protocol.KeyIncrementalAlterConfigs: request.Typed(kmsg.NewPtrIncrementalAlterConfigsRequest, a.IncrementalAlterConfigs),
+		protocol.KeyOffsetDelete:            request.Typed(kmsg.NewPtrOffsetDeleteRequest, g.OffsetDelete),
+		protocol.KeyDescribeCluster:         request.Typed(kmsg.NewPtrDescribeClusterRequest, a.DescribeCluster),
+		protocol.KeyDescribeProducers:       request.Typed(kmsg.NewPtrDescribeProducersRequest, d.DescribeProducers),
+		protocol.KeyListConfigResources:     request.Typed(kmsg.NewPtrListConfigResourcesRequest, a.ListConfigResources),
+		protocol.KeyDescribeTopicPartitions: request.Typed(kmsg.NewPtrDescribeTopicPartitionsRequest, a.DescribeTopicPartitions),
 	}
 }

@@ -3,16 +3,18 @@ package server
 import (
 	"context"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"klamm/cluster"
 	"klamm/cluster/replica"
 	"klamm/groupcoord"
 	"klamm/logstore"
+	"klamm/server/admin"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
+	"klamm/server/data"
+	"klamm/server/groups"
+	"klamm/server/request"
 	"klamm/server/transport"
 )
 
@@ -31,25 +33,16 @@ type Options struct {
 // Server accepts connections on its listeners and answers their requests.
 // Serve, Settle and Shutdown are called once each, in this order.
 type Server struct {
-	broker      *cluster.Broker
-	replicas    *replica.Manager
-	store       *logstore.Store
-	groups      *groupcoord.Coordinator
-	config      *config.Dynamic
-	logger      *slog.Logger
-	now         func() time.Time
-	sockets     *transport.SocketServer
-	sessions    *sessionCache
-	clientLog   *boundedlog.ClientLog
-	limits      *boundedlog.LimitLog
-	producerIDs producerIDs
-
-	fetchMaxBytes int
-	fetching      atomic.Int64   // partitions of the large fetches under way, see fetchContext.begin
-	many          places         // of requests of many elements
-	creating      atomic.Bool    // topics are created that nobody waits for, see autoCreateLater
-	aside         sync.WaitGroup // what is done that nobody waits for
-	born          time.Time      // where ticks count from
+	groups    *groupcoord.Coordinator
+	config    *config.Dynamic
+	logger    *slog.Logger
+	sockets   *transport.SocketServer
+	data      *data.Service
+	admin     *admin.Service
+	handlers  map[int16]request.Handler // by the API's key; not changed once requests come
+	places    *request.Places           // of requests of many elements
+	clientLog *boundedlog.ClientLog
+	limits    *boundedlog.LimitLog
 
 	quit context.Context // ended by Settle, when it stops accepting
 	stop context.CancelFunc
@@ -66,21 +59,22 @@ func New(o Options) *Server {
 	}
 	v := o.Config.Current()
 	s := &Server{
-		broker:        o.Broker,
-		replicas:      o.Replicas,
-		store:         o.Store,
-		groups:        o.Groups,
-		config:        o.Config,
-		logger:        o.Logger,
-		now:           o.Now,
-		clientLog:     boundedlog.NewClientLog(o.Logger, o.Now),
-		limits:        boundedlog.NewLimitLog(o.Logger, o.Now),
-		sessions:      newSessionCache(v.Int("max.incremental.fetch.session.cache.slots")),
-		fetchMaxBytes: v.Int("fetch.max.bytes"),
-		many:          newPlaces(),
-		born:          o.Now(),
-		expiring:      make(chan struct{}),
+		groups:    o.Groups,
+		config:    o.Config,
+		logger:    o.Logger,
+		places:    request.NewPlaces(),
+		clientLog: boundedlog.NewClientLog(o.Logger, o.Now),
+		limits:    boundedlog.NewLimitLog(o.Logger, o.Now),
+		expiring:  make(chan struct{}),
 	}
+	s.quit, s.stop = context.WithCancel(context.Background())
+	s.cut, s.kill = context.WithCancel(context.Background())
+	s.admin = admin.New(admin.Options{Broker: o.Broker, Replicas: o.Replicas, Store: o.Store, Config: o.Config, Limits: s.limits, Cut: s.cut})
+	g := groups.New(groups.Options{Broker: o.Broker, Groups: o.Groups, Config: o.Config, AutoCreate: s.admin.AutoCreate, AutoCreateLater: s.admin.AutoCreateLater})
+	s.data = data.New(data.Options{
+		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now,
+	})
+	s.handlers = newHandlers(s.data, g, s.admin)
 	s.sockets = transport.NewSocketServer(transport.Options{
 		Serve:           s.dispatch,
 		MaxRequestBytes: int32(v.Int("socket.request.max.bytes")),
@@ -94,8 +88,6 @@ func New(o Options) *Server {
 		Logger:          o.Logger,
 		Now:             o.Now,
 	})
-	s.quit, s.stop = context.WithCancel(context.Background())
-	s.cut, s.kill = context.WithCancel(context.Background())
 	return s
 }
 
@@ -144,24 +136,38 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.kill)()
 	err := s.sockets.Close(ctx)
 	s.kill()
-	s.aside.Wait()
+	s.admin.Wait()
 	return err
 }
 
 // Listeners are those that Serve was given.
 func (s *Server) Listeners() []*transport.Listener { return s.sockets.Listeners() }
 
+// Sockets are the server's connections.
+func (s *Server) Sockets() *transport.SocketServer { return s.sockets }
+
+// Data serves the APIs of records.
+func (s *Server) Data() *data.Service { return s.data }
+
+// Admin serves the APIs of administration.
+func (s *Server) Admin() *admin.Service { return s.admin }
+
 // clientErred logs what the client of a connection did wrong.
 func (s *Server) clientErred(c *transport.Conn, msg string, err error) {
 	s.clientLog.Warn(c.RemoteAddr(), c.Listener().Name, msg, err)
 }
 
-// nowMs is the time in ms since 1970, as records carry it.
-func (s *Server) nowMs() int64 { return s.now().UnixMilli() }
-
-// ticks is the time since the server was made, in ns. It does not jump when
-// somebody sets the clock.
-func (s *Server) ticks() int64 { return int64(s.now().Sub(s.born)) }
-
-// ticksMs is ticks in ms.
-func (s *Server) ticksMs() int64 { return s.ticks() / int64(time.Millisecond) }
+// expireOffsets has offsets looked through now and then, until the server stops.
+func (s *Server) expireOffsets(every time.Duration) {
+	defer close(s.expiring)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quit.Done():
+			return
+		case <-tick.C:
+			s.groups.ExpireOffsets()
+		}
+	}
+}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/broker"
 	"klamm/protocol"
-	"klamm/server"
 	"klamm/server/config"
 )
 
@@ -32,7 +32,7 @@ func startListeners(t testing.TB, settings ...string) (addrs []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := server.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	b, err := broker.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"klamm/server"
+	"klamm/broker"
 	"klamm/server/config"
 )
 
@@ -78,7 +78,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	t.Logf("%v records acknowledged in %d lives", acked, lives+1)
 }
 
-func (s *stress) start() *server.Broker {
+func (s *stress) start() *broker.Broker {
 	s.t.Helper()
 	cfg, _, err := config.Load(config.Options{Sets: []string{
 		"listeners=PLAINTEXT://" + s.addr, "log.dirs=" + s.dir + "/a," + s.dir + "/b", "log.segment.bytes=20000", "log.index.interval.bytes=500",
@@ -89,7 +89,7 @@ func (s *stress) start() *server.Broker {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	b, err := server.Start(s.ctx, cfg, slog.New(slog.DiscardHandler))
+	b, err := broker.Start(s.ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatal(err)
 	}

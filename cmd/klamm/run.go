@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"klamm/server"
+	"klamm/broker"
 	"klamm/server/config"
 )
 
@@ -33,7 +33,7 @@ func run(ctx context.Context, restore func(), options config.Options, out io.Wri
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := server.Start(ctx, cfg, logger)
+	broker, err := broker.Start(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func run(ctx context.Context, restore func(), options config.Options, out io.Wri
 	return nil
 }
 
-func addresses(b *server.Broker) string {
+func addresses(b *broker.Broker) string {
 	var out []string
 	for _, a := range b.Addrs() {
 		out = append(out, a.String())
@@ -60,7 +60,7 @@ func addresses(b *server.Broker) string {
 }
 
 // welcome prints where the broker listens, where its data is, and a command to try.
-func welcome(out io.Writer, cfg *config.Broker, b *server.Broker) {
+func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker) {
 	var dirs []string
 	for _, dir := range cfg.LogDirs() {
 		if abs, err := filepath.Abs(dir); err == nil {

@@ -8,7 +8,10 @@ import (
 	"unicode"
 )
 
-// fileOf is the name of an API's file in server: OffsetForLeaderEpoch is in
+// apiRooms are where the files of APIs stand: those of a family in its room.
+var apiRooms = []string{"server", "server/data", "server/groups", "server/admin"}
+
+// fileOf is the name of an API's file in its room: OffsetForLeaderEpoch is in
 // offset_for_leader_epoch.go.
 func fileOf(api string) string {
 	var s strings.Builder
@@ -28,7 +31,7 @@ func fileOf(api string) string {
 func apiFiles(files []*file, served, known []string) (found []string) {
 	have := map[string]*file{}
 	for _, f := range files {
-		if f.dir() == "server" && !f.test() {
+		if slices.Contains(apiRooms, f.dir()) && !f.test() {
 			have[path.Base(f.path)] = f
 		}
 	}
@@ -38,7 +41,7 @@ func apiFiles(files []*file, served, known []string) (found []string) {
 	for _, api := range served {
 		f := have[fileOf(api)]
 		if f == nil {
-			found = append(found, fmt.Sprintf("server/%s: the table of protocol serves %s, which has no file; write it, or take the row out", fileOf(api), api))
+			found = append(found, fmt.Sprintf("%s: the table of protocol serves %s, which has no file in %s; write it, or take the row out", fileOf(api), api, strings.Join(apiRooms, ", ")))
 		} else if !strings.Contains(head(f), api) {
 			found = append(found, fmt.Sprintf("%s: begins without a word on %s; begin with its key, versions, what each changed, the refusals in order, and what is missing on purpose", f.path, api))
 		}

@@ -12,23 +12,70 @@ import (
 // module is the path that the rooms' import paths begin with.
 const module = "klamm"
 
-// rooms says which rooms each room may import, besides itself. The longest
-// prefix of a package's directory decides.
+// rooms says which packages each room may import, besides itself: those that are named
+// and all below them. The longest name that a package's directory begins with decides, so
+// that a room inside another has rules of its own, and is not covered by the outer one's.
 var rooms = map[string][]string{
-	"protocol":     {},
-	"logstore":     {"protocol"},
-	"cluster":      {"logstore", "protocol"},
-	"groupcoord":   {"protocol"},
-	"txncoord":     {"protocol"},
-	"server":       {"cluster", "logstore", "groupcoord", "txncoord", "protocol"},
-	"cmd":          {"server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
-	"compat-tests": {},
-	"bench":        {"compat-tests"},
-	"internal":     {"protocol"},
+	"protocol":       {"protocol"},
+	"protocol/batch": {},
+
+	"logstore":     {"logstore", "protocol"},
+	"logstore/vfs": {"protocol"},
+
+	"cluster":            {"cluster", "logstore", "protocol"},
+	"cluster/order":      {"protocol"},
+	"cluster/znode":      {"protocol"},
+	"cluster/meta":       {"protocol"},
+	"cluster/meta/local": {"cluster/meta", "protocol"},
+	"cluster/meta/zk":    {"cluster/meta", "protocol"},
+	"cluster/meta/mem":   {"cluster/meta", "protocol"},
+	"cluster/metadata":   {"cluster/order", "protocol"},
+	"cluster/controller": {"cluster/meta", "cluster/order", "cluster/znode", "protocol"},
+	"cluster/replica":    {"cluster/order", "logstore", "protocol"},
+
+	"groupcoord": {"protocol"},
+	"txncoord":   {"protocol"},
+
+	"server":            {"server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"server/transport":  {"protocol"},
+	"server/boundedlog": {},
+	"server/config":     {"logstore", "protocol"},
+	"server/codes":      {"server/config", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"server/request":    {"server/transport", "protocol"},
+	"server/view":       {"server/request", "server/transport", "cluster", "protocol"},
+	"server/data":       append([]string{"cluster", "logstore", "protocol"}, family...),
+	"server/groups":     append([]string{"cluster", "groupcoord", "protocol"}, family...),
+	"server/txn":        append([]string{"cluster", "txncoord", "protocol"}, family...),
+	"server/admin":      append([]string{"cluster", "logstore", "protocol"}, family...),
+	"server/peer":       append([]string{"cluster", "logstore", "protocol"}, family...),
+
+	"broker":            {"server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"broker/brokertest": {"broker", "server", "cluster", "logstore", "protocol", "internal"},
+	"cmd":               {"broker", "server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"compat-tests":      {"compat-tests"},
+	"bench":             {"bench", "compat-tests"},
+	"internal":          {"protocol"},
 }
 
-// room is the room that a directory belongs to.
-func room(dir string) string {
+// family is what the rooms of server that serve a family of APIs share. They do not
+// import each other.
+var family = []string{"server/boundedlog", "server/codes", "server/config", "server/request", "server/transport", "server/view"}
+
+// room is the room that a directory belongs to, "" where there is none.
+func room(dir string) (name string) {
+	for r := range rooms {
+		if within(dir, r) && len(r) > len(name) {
+			name = r
+		}
+	}
+	return name
+}
+
+// within says whether a directory is another, or below it.
+func within(dir, other string) bool { return dir == other || strings.HasPrefix(dir, other+"/") }
+
+// outer is the outermost room that a directory belongs to.
+func outer(dir string) string {
 	first, _, _ := strings.Cut(dir, "/")
 	return first
 }
@@ -39,19 +86,19 @@ func imports(files []*file) (found []string) {
 		if f.test() {
 			continue // a test may look at its room from above
 		}
-		allowed, known := rooms[room(f.dir())]
-		if !known {
+		own := room(f.dir())
+		if own == "" {
 			found = append(found, fmt.Sprintf("%s: no room is called %q; add it to rooms in internal/house/rules.go with what it may import, or move the file",
-				f.path, room(f.dir())))
+				f.path, outer(f.dir())))
 			continue
 		}
 		for _, spec := range f.ast.Imports {
 			p, inside := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module+"/")
-			if !inside || room(p) == room(f.dir()) || slices.Contains(allowed, room(p)) {
+			if !inside || room(p) == own || slices.ContainsFunc(rooms[own], func(allowed string) bool { return within(p, allowed) }) {
 				continue
 			}
 			found = append(found, fmt.Sprintf("%s: %s imports %s, which is not below it; declare a small interface in %s and be handed the thing",
-				f.at(spec), room(f.dir()), p, f.dir()))
+				f.at(spec), own, p, f.dir()))
 		}
 	}
 	return found
@@ -60,7 +107,7 @@ func imports(files []*file) (found []string) {
 // panics: a bad client costs its connection, never the process.
 func panics(files []*file) (found []string) {
 	for _, f := range files {
-		if r := room(f.dir()); f.test() || r != "protocol" && r != "server" {
+		if r := outer(f.dir()); f.test() || r != "protocol" && r != "server" {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
@@ -89,7 +136,7 @@ func times(files []*file) (found []string) {
 			continue
 		}
 		isPure := slices.ContainsFunc(pure, func(d string) bool { return f.dir() == d || strings.HasPrefix(f.dir(), d+"/") })
-		inStore := room(f.dir()) == "logstore" && f.dir() != "logstore/vfs"
+		inStore := outer(f.dir()) == "logstore" && f.dir() != "logstore/vfs"
 		if !isPure && !inStore {
 			continue
 		}
@@ -110,7 +157,7 @@ var osFiles = []string{"Open", "OpenFile", "OpenRoot", "Create", "CreateTemp", "
 // fileCalls: all disk goes through logstore/vfs, which can crash and fail.
 func fileCalls(files []*file) (found []string) {
 	for _, f := range files {
-		if f.test() || room(f.dir()) != "logstore" || f.dir() == "logstore/vfs" {
+		if f.test() || outer(f.dir()) != "logstore" || f.dir() == "logstore/vfs" {
 			continue
 		}
 		f.calls(true, func(n ast.Node, pkg, name string) {

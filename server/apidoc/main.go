@@ -32,9 +32,9 @@ func main() {
 	}
 }
 
-// page is what a file of server says about its API.
+// page is what the file of an API says about it.
 type page struct {
-	File     string
+	File     string // below server
 	Name     string
 	Key      int16
 	From, To int16
@@ -47,7 +47,7 @@ var opening = regexp.MustCompile(`^(\w+): key (\d+), versions? (\d+)(?: to (\d+)
 // generate gives docs/apis.md, or says which file and which row of the table
 // do not agree.
 func generate(root string) (string, error) {
-	pages, err := read(filepath.Join(root, "server"))
+	pages, err := read(filepath.Join(root, "server"), "", "data", "groups", "admin")
 	if err != nil {
 		return "", err
 	}
@@ -89,11 +89,15 @@ func versions(api protocol.API) string {
 	return s
 }
 
-// read finds the files that begin as those of an API do.
-func read(dir string) (map[int16]page, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return nil, err
+// read finds the files that begin as those of an API do, in some rooms below dir.
+func read(dir string, rooms ...string) (map[int16]page, error) {
+	var files []string
+	for _, room := range rooms {
+		found, err := filepath.Glob(filepath.Join(dir, room, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
 	}
 	pages := make(map[int16]page)
 	for _, path := range files {
@@ -108,7 +112,11 @@ func read(dir string) (map[int16]page, error) {
 		if len(file.Comments) == 0 {
 			continue
 		}
-		p, ok, err := parse(filepath.Base(path), file.Comments[0].Text())
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return nil, err
+		}
+		p, ok, err := parse(filepath.ToSlash(name), file.Comments[0].Text())
 		if err != nil {
 			return nil, err
 		}

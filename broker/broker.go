@@ -1,0 +1,442 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"klamm/cluster"
+	"klamm/cluster/meta/local"
+	"klamm/cluster/replica"
+	"klamm/cluster/znode"
+	"klamm/groupcoord"
+	"klamm/logstore"
+	"klamm/logstore/vfs"
+	"klamm/protocol"
+	"klamm/server"
+	"klamm/server/boundedlog"
+	"klamm/server/config"
+	"klamm/server/transport"
+)
+
+// treeFile is the embedded metadata tree, a plain file at the top of the first
+// log directory: Apache's broker passes over files there.
+const treeFile = "klamm-metadata"
+
+// Broker is a whole broker that runs: all rooms put together.
+type Broker struct {
+	server   *server.Server
+	cluster  *cluster.Broker
+	config   *config.Dynamic
+	replicas *replica.Manager
+	store    *logstore.Store
+	tree     *tree
+	groups   *groupcoord.Coordinator
+	logger   *slog.Logger
+	lines    *slog.Logger                   // logger, at a bounded rate: for what clients ask for
+	joined   atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
+}
+
+// tree is the open embedded tree with this process's session.
+type tree struct {
+	store *local.Store
+	*local.Session
+}
+
+func openTree(path string, lend func(func() error) error) (*tree, error) {
+	store, err := local.Open(local.Options{Path: path, Lend: lend})
+	if err != nil {
+		return nil, err
+	}
+	session, err := store.Session()
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &tree{store, session}, nil
+}
+
+func (t *tree) Close() error { return errors.Join(t.Session.Close(), t.store.Close()) }
+
+// Start puts a broker together and has it accept clients when it returns. The
+// ports come first and the directories' owners next, so that a start that
+// cannot be changes nothing on the disk.
+func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broker, error) {
+	listeners, err := server.Bind(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{logger: logger, lines: boundedlog.LimitLines(logger)}
+	if err := b.start(ctx, cfg, listeners); err != nil {
+		transport.CloseAll(listeners)
+		return nil, errors.Join(err, b.release(ctx))
+	}
+	return b, nil
+}
+
+func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*transport.Listener) error {
+	id, err := b.identify(cfg)
+	if err != nil {
+		return err
+	}
+	dynamic := config.NewDynamic(cfg, id.broker)
+	b.config = dynamic
+	b.groups = newGroups(dynamic, b.offsetsTopic, b.lines)
+	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
+	if err != nil {
+		return err
+	}
+	if err := b.settle(cfg, id); err != nil {
+		return err
+	}
+	if err := b.adopt(id); err != nil {
+		return err
+	}
+	replicas := replica.NewManager(b.store, func(overrides map[string]string) *replica.Config {
+		return topicConfig(dynamic, overrides)
+	})
+	b.replicas = replicas
+	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
+	dynamic.OnChange(b.reconfigureCleaner(dynamic))
+	dynamic.OnChange(b.reconfigureMoves(dynamic))
+	coordinateGroups(b.groups, replicas, dynamic)
+	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
+	if err != nil {
+		return err
+	}
+	b.joined.Store(b.cluster)
+	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger})
+	b.server.Serve(listeners)
+	return nil
+}
+
+// offsetsTopic is __consumer_offsets, nil while there is none.
+func (b *Broker) offsetsTopic() *cluster.Topic {
+	if c := b.joined.Load(); c != nil {
+		return c.Metadata().Topic(cluster.OffsetsTopic)
+	}
+	return nil
+}
+
+// identity is who the broker is.
+type identity struct {
+	broker    int32
+	cluster   string
+	treePath  string
+	generated bool // the broker's id is to be drawn from the tree, and this is the one it will give
+}
+
+// identify finds out who the broker is, from its configuration, its directories
+// and its tree. It changes nothing on the disk.
+func (b *Broker) identify(cfg *config.Broker) (identity, error) {
+	dirs := cfg.LogDirs()
+	id := identity{broker: cfg.ID(), treePath: filepath.Join(dirs[0], treeFile)}
+	for _, dir := range dirs {
+		m, err := logstore.ReadMetaProperties(vfs.OS{}, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return id, err
+		}
+		if id.broker == logstore.NoBrokerID {
+			id.broker = m.BrokerID
+		}
+		if id.cluster == "" {
+			id.cluster = m.ClusterID
+		}
+	}
+	var drawn int32 // how many ids were drawn from the tree
+	nodes, err := local.Peek(id.treePath, znode.ClusterID, znode.BrokerSeqID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := lostTree(dirs); err != nil {
+			return id, err
+		}
+	case err != nil:
+		return id, err
+	default:
+		if nodes[0].Err == nil {
+			if id.cluster, err = znode.DecodeClusterID(nodes[0].Data); err != nil {
+				return id, err
+			}
+		}
+		drawn = nodes[1].Stat.Version
+	}
+	if id.cluster == "" {
+		id.cluster = cluster.NewTopicID().String()
+	}
+	if id.broker != logstore.NoBrokerID {
+		return id, nil
+	}
+	ok, reserved := cfg.GenerateID()
+	if !ok {
+		return id, errors.New("broker.id: no id is given, and broker.id.generation.enable forbids to draw one")
+	}
+	id.generated, id.broker = true, reserved+drawn+1
+	return id, nil
+}
+
+// settle opens the tree and writes into it who the broker is.
+func (b *Broker) settle(cfg *config.Broker, id identity) error {
+	var err error
+	if b.tree, err = openTree(id.treePath, b.store.LendReserve); err != nil {
+		return err
+	}
+	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
+		return err
+	}
+	if !id.generated {
+		return nil
+	}
+	_, reserved := cfg.GenerateID()
+	drawn, err := cluster.GenerateBrokerID(b.tree, reserved)
+	if err == nil && drawn != id.broker {
+		err = fmt.Errorf("broker.id: the metadata tree gave %d, and the log directories have %d already", drawn, id.broker)
+	}
+	return err
+}
+
+// adopt takes over the topics of log directories that were another broker's, before
+// or since the tree was made.
+func (b *Broker) adopt(id identity) error {
+	var found []cluster.LocalLog
+	for tp, log := range b.store.All() {
+		topicID, _ := b.store.TopicID(tp)
+		l := cluster.LocalLog{TopicPartition: tp, TopicID: topicID, LatestEpoch: log.LatestEpoch(), Compacted: log.CleanedTo() >= 0}
+		for _, p := range log.ActiveProducers() {
+			l.ProducerIDs = max(l.ProducerIDs, p.ProducerID+1)
+		}
+		found = append(found, l)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	done, err := cluster.Adopt(b.tree, id.broker, found)
+	if err != nil {
+		return err
+	}
+	if len(done.Topics) > 0 {
+		b.logger.Warn("took over the topics of these log directories; their own properties are not known, so they keep all records until retention is set",
+			"topics", done.Topics, "empty", done.Filled, "left_alone", done.Strays)
+	}
+	if len(done.Compacted) > 0 {
+		b.logger.Warn("some of these topics have been compacted before; they are compacted again once cleanup.policy=compact is set",
+			"topics", done.Compacted)
+	}
+	return nil
+}
+
+// storeOptions says how the directories are kept.
+func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.StoreOptions {
+	v := dynamic.Current()
+	return logstore.StoreOptions{
+		Dirs:      dynamic.Static().LogDirs(),
+		BrokerID:  id.broker,
+		ClusterID: id.cluster,
+		Defaults:  topicConfig(dynamic, nil).Log,
+
+		Cleaner:                   config.Cleaner(v),
+		MoveThreads:               v.Int("num.replica.alter.log.dirs.threads"),
+		MoveBytesPerSecond:        config.MoveBytesPerSecond(v),
+		MaxOpenFiles:              maxOpenFiles(),
+		ProducersMax:              v.Int("klamm.producer.ids.max"),
+		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
+		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
+		RetentionCheckMs:          v.Long("log.retention.check.interval.ms"),
+		FlushCheckMs:              v.Long("log.flush.scheduler.interval.ms"),
+		RecoveryPointCheckpointMs: v.Long("log.flush.offset.checkpoint.interval.ms"),
+		StartOffsetCheckpointMs:   v.Long("log.flush.start.offset.checkpoint.interval.ms"),
+		HighWatermarkCheckpointMs: v.Long("replica.high.watermark.checkpoint.interval.ms"),
+		ProducerExpiryCheckMs:     v.Long("producer.id.expiration.check.interval.ms"),
+
+		OnDirFailure: func(_ string, _ error, partitions []protocol.TopicPartition) {
+			// A directory that fails before there is a cluster is seen when its
+			// partitions are to be led.
+			if c := b.joined.Load(); c != nil {
+				c.SetOffline(partitions)
+			}
+			for _, tp := range partitions {
+				if tp.Topic == cluster.OffsetsTopic {
+					b.groups.Resigned(tp.Partition)
+				}
+			}
+		},
+		Logger:        b.logger,
+		RequestLogger: b.lines,
+	}
+}
+
+// reconfigureCleaner has compaction go by settings that were changed while the
+// broker runs.
+func (b *Broker) reconfigureCleaner(dynamic *config.Dynamic) func(config.Change) {
+	was := config.Cleaner(dynamic.Current())
+	return func(config.Change) {
+		now := config.Cleaner(dynamic.Current())
+		if now == was {
+			return
+		}
+		if err := b.store.SetCleaner(now); err != nil {
+			b.logger.Warn("compaction goes on as before", "error", err)
+			return
+		}
+		was = now
+	}
+}
+
+// reconfigureMoves has logs move between directories at a rate that was changed
+// while the broker runs.
+func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
+	was := config.MoveBytesPerSecond(dynamic.Current())
+	return func(config.Change) {
+		if now := config.MoveBytesPerSecond(dynamic.Current()); now != was {
+			b.store.SetMoveRate(now)
+			was = now
+		}
+	}
+}
+
+// maxOpenFiles is how many files the logs may keep open: half of what the process may have, and the rest is for
+// connections. Go's runtime has raised the soft limit to the hard one by now.
+func maxOpenFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return openFilesUnknown
+	}
+	return openFilesOf(limit.Cur)
+}
+
+const (
+	openFilesUnknown = 4096    // where the system does not tell its limit
+	openFilesMost    = 1 << 20 // where there is no limit, which is more than that
+)
+
+// openFilesOf is the share of the logs in a limit on open files.
+func openFilesOf(limit uint64) int { return int(min(limit/2, openFilesMost)) }
+
+// topicConfig resolves a topic's own properties over the broker's.
+func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
+	t, _ := dynamic.Topic(overrides)
+	return &replica.Config{
+		Log:                  t.Log(dynamic.Current()),
+		MaxMessageBytes:      t.MaxMessageBytes,
+		LogAppendTime:        t.LogAppendTime,
+		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
+		TimestampAfterMaxMs:  t.TimestampAfterMaxMs,
+		DownConvert:          t.Values.Bool("message.downconversion.enable"),
+		Compression:          t.Compression(),
+	}
+}
+
+func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manager, id identity, endpoints []cluster.Endpoint) cluster.Options {
+	v := dynamic.Current()
+	o := cluster.Options{
+		Tree:              b.tree,
+		Replicas:          replicas,
+		BrokerID:          id.broker,
+		Endpoints:         endpoints,
+		Partitions:        int32(v.Int("num.partitions")),
+		ReplicationFactor: int16(v.Int("default.replication.factor")),
+		ValidateTopicConfig: func(overrides map[string]string) error {
+			values := make(map[string]*string, len(overrides))
+			for name, value := range overrides {
+				values[name] = &value
+			}
+			_, err := dynamic.CreateTopic(values)
+			return err
+		},
+		BrokerConfigChanged: func(own, defaults map[string]string) {
+			for _, err := range append(dynamic.SetDefault(defaults), dynamic.SetBroker(own)...) {
+				b.lines.Warn("a dynamic property has no effect", "error", boundedlog.Printable(err.Error()))
+			}
+		},
+		TopicsDeleted: topicsDeleted(b.groups),
+		Room:          b.store.Room,
+		Logger:        b.lines,
+	}
+	if rack := v.String("broker.rack"); rack != "" {
+		o.Rack = &rack
+	}
+	return o
+}
+
+// endpoints says what is told to clients about each listener, and marks the
+// listeners whose clients are told their own connection's address.
+func endpoints(cfg *config.Broker, listeners []*transport.Listener) []cluster.Endpoint {
+	var out []cluster.Endpoint
+	for _, a := range cfg.Advertised() {
+		e := cluster.Endpoint{Listener: a.Name, SecurityProtocol: a.Protocol, Host: a.Host, Port: int32(a.Port)}
+		for _, l := range listeners {
+			if l.Name != a.Name {
+				continue
+			}
+			if e.Port == 0 {
+				_, port, _ := net.SplitHostPort(l.Addr().String())
+				n, _ := strconv.ParseUint(port, 10, 16)
+				e.Port = int32(n)
+			}
+			l.Any = a.Host == ""
+		}
+		if e.Host == "" {
+			e.Host, _ = os.Hostname()
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// Addrs are the addresses that were bound, in the order of listeners.
+func (b *Broker) Addrs() []net.Addr {
+	var out []net.Addr
+	for _, l := range b.server.Listeners() {
+		out = append(out, l.Addr())
+	}
+	return out
+}
+
+// Server is the part of the broker that serves requests, for tests that look inside.
+func (b *Broker) Server() *server.Server { return b.server }
+
+// Cluster is this broker among the others, for tests that look inside.
+func (b *Broker) Cluster() *cluster.Broker { return b.cluster }
+
+// Replicas are the partitions that this broker leads, for tests that look inside.
+func (b *Broker) Replicas() *replica.Manager { return b.replicas }
+
+// Config is the broker's configuration, with what changed since it started.
+func (b *Broker) Config() *config.Dynamic { return b.config }
+
+// Stop ends the broker cleanly. Requests that are being handled are finished first. The logs are flushed next, and the
+// checkpoints and the mark of a clean stop are written: no client can delay that. Last, Stop waits until
+// clients have taken their answers. When ctx ends, it cuts the connections that are left.
+func (b *Broker) Stop(ctx context.Context) error {
+	b.server.Settle(ctx)
+	err := b.release(ctx)
+	if cut := b.server.Shutdown(ctx); cut != nil {
+		b.logger.Warn("connections were cut, their clients did not take their answers in time", "error", cut)
+	}
+	return err
+}
+
+// release gives up what start took, the last thing first.
+func (b *Broker) release(ctx context.Context) error {
+	var errs []error
+	if b.cluster != nil {
+		b.cluster.Close()
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close(context.WithoutCancel(ctx)))
+	}
+	if b.tree != nil {
+		errs = append(errs, b.tree.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"klamm/cluster"
+	"klamm/cluster/replica"
+	"klamm/groupcoord"
+	"klamm/logstore"
+	"klamm/protocol"
+	"klamm/protocol/batch"
+	"klamm/server/codes"
+	"klamm/server/config"
+)
+
+// maxGroupBytes is how much memory groups may take in all. Kafka has no property for it: there the heap ends.
+const maxGroupBytes = 1 << 30
+
+// newGroups makes the coordinator of the groups whose partition of __consumer_offsets this broker leads. topic finds
+// __consumer_offsets, nil while there is none.
+func newGroups(dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slog.Logger) *groupcoord.Coordinator {
+	v := dynamic.Current()
+	return groupcoord.New(groupcoord.Options{
+		Config: groupcoord.Config{
+			MinSessionTimeoutMs:     int32(v.Int("group.min.session.timeout.ms")),
+			MaxSessionTimeoutMs:     int32(v.Int("group.max.session.timeout.ms")),
+			InitialRebalanceDelayMs: int32(v.Int("group.initial.rebalance.delay.ms")),
+			MaxSize:                 v.Int("group.max.size"),
+			MaxMetadataSize:         v.Int("offset.metadata.max.bytes"),
+			OffsetsRetentionMs:      int64(v.Int("offsets.retention.minutes")) * 60_000,
+			CommitTimeoutMs:         int64(v.Int("offsets.commit.timeout.ms")),
+			LoadBufferBytes:         v.Int("offsets.load.buffer.size"),
+			Codec:                   batch.Codec(v.Int("offsets.topic.compression.codec")),
+			MaxBytes:                maxGroupBytes,
+			Partitions:              offsetsPartitions(v.Int("offsets.topic.num.partitions"), topic),
+		},
+		Now:         time.Now,
+		After:       func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
+		NewMemberID: newMemberID,
+		Logger:      logger,
+	})
+}
+
+// coordinateGroups has the coordinator told of the partitions that it is about.
+func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic) {
+	acks := dynamic.Current().Int("offsets.commit.required.acks")
+	replicas.OnLead(func(p *replica.Partition) {
+		if tp := p.TopicPartition(); tp.Topic == cluster.OffsetsTopic {
+			groups.Elected(tp.Partition, p.LeaderEpoch(), &offsetsLog{p, acks})
+		}
+	})
+	replicas.OnStop(func(tp protocol.TopicPartition) {
+		if tp.Topic == cluster.OffsetsTopic {
+			groups.Resigned(tp.Partition)
+		}
+	})
+}
+
+// offsetsPartitions says how many partitions __consumer_offsets has, or will have. Which group is in which depends on
+// the number: once the topic was seen it stays, also when somebody gives it more.
+func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32 {
+	var known atomic.Int32
+	return func() int32 {
+		if n := known.Load(); n > 0 {
+			return n
+		}
+		if t := topic(); t != nil && len(t.Partitions) > 0 {
+			known.CompareAndSwap(0, int32(len(t.Partitions)))
+			return known.Load()
+		}
+		return int32(configured)
+	}
+}
+
+// newMemberID makes an id as Apache Kafka does: what it begins with, and a random UUID.
+func newMemberID(prefix string) string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// offsetsLog is a partition of __consumer_offsets as groupcoord has it.
+type offsetsLog struct {
+	partition *replica.Partition
+	acks      int // offsets.commit.required.acks
+}
+
+// Append implements groupcoord.Log.
+func (l *offsetsLog) Append(records []byte, done func(error)) (base int64, committed bool, err error) {
+	h, err := batch.ParseHeader(records)
+	if err != nil {
+		return 0, false, err
+	}
+	cfg := l.partition.Config()
+	if len(records) > int(cfg.MaxMessageBytes) {
+		return 0, false, fmt.Errorf("%w: %d bytes, when max.message.bytes is %d", groupcoord.ErrRecordsTooLarge, len(records), cfg.MaxMessageBytes)
+	}
+	a := [1]logstore.Append{{Data: records, Header: h, LogAppendTime: cfg.LogAppendTime, Origin: logstore.FromCoordinator}}
+	if err := l.partition.Append(a[:], time.Now().UnixMilli()); err != nil {
+		return 0, false, offsetsError(err)
+	}
+	stored := &a[0].Result
+	if l.acks != -1 || l.partition.HighWatermark() > stored.LastOffset {
+		return stored.BaseOffset, true, nil
+	}
+	return stored.BaseOffset, l.partition.AwaitCommit(stored.LastOffset+1, func(err error) { done(offsetsError(err)) }), nil
+}
+
+// Offsets implements groupcoord.Log.
+func (l *offsetsLog) Offsets() (start, end int64) { return l.partition.Log().Offsets() }
+
+// Read implements groupcoord.Log.
+func (l *offsetsLog) Read(offset int64, buf []byte) ([]byte, error) {
+	log := l.partition.Log()
+	r, err := log.Read(offset, len(buf), log.EndOffset(), true)
+	if err != nil {
+		l.partition.ReadFailed(err)
+		return nil, err
+	}
+	defer r.Release()
+	if r.Size() > len(buf) {
+		buf = make([]byte, r.Size())
+	}
+	if _, err := r.ReadAt(buf[:r.Size()], 0); err != nil {
+		return nil, r.ReadFailed(err)
+	}
+	return buf[:r.Size()], nil
+}
+
+// offsetsError is what a failure to append is to groups (GroupMetadataManager.storeGroup, maybeConvertOffsetCommitError).
+func offsetsError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, logstore.ErrBatchTooLarge), codes.Is[*batch.TooLargeError](err):
+		return fmt.Errorf("%w: %w", groupcoord.ErrRecordsTooLarge, err)
+	case codes.Is[*replica.UnknownPartitionError](err):
+		return fmt.Errorf("%w: %w", groupcoord.ErrNotAvailable, err)
+	case codes.Is[*replica.NotLeaderError](err), codes.Is[*logstore.DirError](err), errors.Is(err, logstore.ErrClosed):
+		return fmt.Errorf("%w: %w", groupcoord.ErrNotCoordinator, err)
+	}
+	return err
+}
+
+// topicsDeleted forgets the offsets of partitions that are no more.
+func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic) {
+	return func(topics []*cluster.Topic) {
+		list := make([]groupcoord.Partitions, len(topics))
+		for i, t := range topics {
+			list[i].Topic = t.Name
+			for j := range t.Partitions {
+				list[i].Partitions = append(list[i].Partitions, t.Partitions[j].Index)
+			}
+		}
+		groups.DeletedPartitions(list)
+	}
+}

@@ -1,0 +1,69 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+	"klamm/server/config"
+)
+
+// resource is what a configuration belongs to.
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// alteration says how a configuration is altered.
+type alteration struct {
+	replace      bool // what is not named goes
+	validateOnly bool // nothing changes
+}
+
+// alter changes the configuration of one resource.
+func (s *Service) alter(r resource, ops []config.Op, how alteration) error {
+	if err := config.CheckOps(ops); err != nil {
+		return err
+	}
+	switch r.kind {
+	case resourceTopic:
+		return s.alterTopic(r.name, ops, how)
+	case resourceBroker:
+		return s.alterBroker(r.name, ops, how)
+	case resourceClientMetrics:
+		return codes.Refuse(kerr.InvalidRequest, "Client metrics have no configuration in a cluster on ZooKeeper.")
+	}
+	return codes.Refuse(kerr.InvalidRequest, fmt.Sprintf("The configuration of resource type %d cannot be altered.", r.kind))
+}
+
+func (s *Service) alterTopic(name string, ops []config.Op, how alteration) error {
+	if name == "" {
+		return codes.Refuse(kerr.InvalidRequest, "A topic's name is needed: topics have no default configuration.")
+	}
+	if err := config.CheckTopicLists(ops); err != nil {
+		return err
+	}
+	return s.broker.AlterTopicConfig(context.Background(), name, func(current map[string]string) (map[string]string, error) {
+		if how.replace {
+			current = nil
+		}
+		return s.config.AlterTopic(name, current, ops)
+	}, how.validateOnly)
+}
+
+// alterBroker changes what is set for this broker, or for all with the name "".
+func (s *Service) alterBroker(name string, ops []config.Op, how alteration) error {
+	perBroker, err := s.config.BrokerResource(name)
+	if err != nil {
+		return err
+	}
+	return s.broker.AlterBrokerConfig(context.Background(), perBroker, func(current map[string]string) (map[string]string, error) {
+		if how.replace {
+			current = nil
+		}
+		return s.config.AlterBroker(name, current, ops)
+	}, how.validateOnly)
+}

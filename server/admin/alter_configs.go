@@ -1,0 +1,57 @@
+package admin
+
+// AlterConfigs: key 33, versions 0 to 2.
+//
+//	1 throttling happens after the answer
+//	2 flexible
+//
+// It replaces all of a resource's settings by those that are named.
+//
+// Refused, in this order, resource by resource: one that is named twice
+// (INVALID_REQUEST for each); a name that is set twice, a value of null
+// (INVALID_REQUEST); a kind of resource that cannot be altered
+// (INVALID_REQUEST); another broker than this one, a broker setting that is
+// fixed at start or does not parse (INVALID_REQUEST); a topic without a name
+// (INVALID_REQUEST) or that does not exist (UNKNOWN_TOPIC_OR_PARTITION); an
+// unknown topic setting or one that does not parse (INVALID_CONFIG).
+//
+// Missing on purpose: alter.config.policy.class.name, which names a Java class.
+// Where the reference never answers, to a resource that is named twice beside
+// others that are not, the others are altered.
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+	"klamm/server/config"
+	"klamm/server/request"
+)
+
+// AlterConfigs serves AlterConfigs: see above.
+func (s *Service) AlterConfigs(_ *request.Call, req *kmsg.AlterConfigsRequest) kmsg.Response {
+	resp := kmsg.NewPtrAlterConfigsResponse()
+	twice := make(map[resource]int)
+	for i := range req.Resources {
+		twice[resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+	}
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		ops := make([]config.Op, 0, len(in.Configs))
+		for _, c := range in.Configs {
+			ops = append(ops, config.Op{Name: c.Name, Kind: config.Set, Value: c.Value})
+		}
+		r := resource{in.ResourceType, in.ResourceName}
+		err := errTwice
+		if twice[r] == 1 {
+			err = s.alter(r, ops, alteration{replace: true, validateOnly: req.ValidateOnly})
+		}
+		out := kmsg.NewAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
+		out.ErrorCode, out.ErrorMessage = codes.Of(err), codes.Message(err)
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp
+}
+
+var errTwice = codes.Refuse(kerr.InvalidRequest, "The request names this resource more than once.")

@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"klamm/cluster"
+	"klamm/server/request"
+)
+
+// AutoCreate creates topics that a client asked about, and gives what the
+// client is told about each: LEADER_NOT_AVAILABLE when the topic is there now,
+// as the reference does, after which clients ask again.
+func (s *Service) AutoCreate(names []string) []error {
+	ctx, cancel := request.Within(s.cut, int32(s.config.Current().Int("request.timeout.ms")))
+	defer cancel()
+	wanted := make([]cluster.NewTopic, len(names))
+	for i, name := range names {
+		wanted[i] = s.autoTopic(name)
+	}
+	told := make([]error, len(names))
+	for i, res := range s.broker.CreateTopics(ctx, wanted, false) {
+		told[i] = res.Err
+		if res.Err == nil || errors.Is(res.Err, cluster.ErrTopicExists) || errors.Is(res.Err, cluster.ErrTimedOut) {
+			told[i] = kerr.LeaderNotAvailable
+		}
+	}
+	return told
+}
+
+// AutoCreateLater has topics created and does not wait for that; they are told of as by AutoCreate. While the broker
+// creates some for another request it does nothing: clients ask again.
+func (s *Service) AutoCreateLater(names []string) []error {
+	if s.creating.CompareAndSwap(false, true) {
+		s.aside.Go(func() {
+			defer s.creating.Store(false)
+			s.AutoCreate(names)
+		})
+	}
+	told := make([]error, len(names))
+	for i := range told {
+		told[i] = kerr.LeaderNotAvailable
+	}
+	return told
+}
+
+// Wait waits for what AutoCreateLater began.
+func (s *Service) Wait() { s.aside.Wait() }
+
+// autoTopic is a topic as it is when nobody says how it shall be. The internal
+// ones have settings of their own.
+func (s *Service) autoTopic(name string) cluster.NewTopic {
+	t := cluster.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}
+	v := s.config.Current()
+	set := func(name, value string) {
+		t.Configs = append(t.Configs, cluster.ConfigEntry{Name: name, Value: &value})
+	}
+	switch name {
+	case cluster.OffsetsTopic:
+		t.Partitions = int32(v.Int("offsets.topic.num.partitions"))
+		t.ReplicationFactor = int16(v.Int("offsets.topic.replication.factor"))
+		set("cleanup.policy", "compact")
+		set("segment.bytes", strconv.Itoa(v.Int("offsets.topic.segment.bytes")))
+		set("compression.type", "producer")
+	case cluster.TransactionsTopic:
+		t.Partitions = int32(v.Int("transaction.state.log.num.partitions"))
+		t.ReplicationFactor = int16(v.Int("transaction.state.log.replication.factor"))
+		set("unclean.leader.election.enable", "false")
+		set("compression.type", "uncompressed")
+		set("cleanup.policy", "compact")
+		set("min.insync.replicas", strconv.Itoa(v.Int("transaction.state.log.min.isr")))
+		set("segment.bytes", strconv.Itoa(v.Int("transaction.state.log.segment.bytes")))
+	}
+	return t
+}

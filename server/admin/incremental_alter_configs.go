@@ -1,0 +1,56 @@
+package admin
+
+// IncrementalAlterConfigs: key 44, versions 0 to 1 (KIP-339).
+//
+//	1 flexible
+//
+// Operations: 0 sets, 1 deletes, 2 appends to a list, 3 takes from a list.
+// Taking from and appending to what is not set begins with the default.
+//
+// Refused, in this order, resource by resource: one that is named twice
+// (INVALID_REQUEST for each); a name that is changed twice, a value of null
+// that is not deleted (INVALID_REQUEST); a kind of resource that cannot be
+// altered (INVALID_REQUEST); an operation that there is not (INVALID_REQUEST);
+// another broker than this one, a broker setting that is fixed at start or does
+// not parse (INVALID_REQUEST); a topic without a name (INVALID_REQUEST); a list's
+// operation on what is none (INVALID_CONFIG); a topic that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a value that does not
+// parse (INVALID_CONFIG).
+//
+// Missing on purpose: levels of loggers, alter.config.policy.class.name, which
+// names a Java class, and the reference's UNKNOWN_SERVER_ERROR for appending to
+// a topic setting that there is not and for an unknown operation on a topic.
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+	"klamm/server/config"
+	"klamm/server/request"
+)
+
+// IncrementalAlterConfigs serves IncrementalAlterConfigs: see above.
+func (s *Service) IncrementalAlterConfigs(_ *request.Call, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
+	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
+	twice := make(map[resource]int)
+	for i := range req.Resources {
+		twice[resource{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+	}
+	for i := range req.Resources {
+		in := &req.Resources[i]
+		ops := make([]config.Op, 0, len(in.Configs))
+		for _, c := range in.Configs {
+			ops = append(ops, config.Op{Name: c.Name, Kind: config.OpKind(c.Op), Value: c.Value})
+		}
+		r := resource{in.ResourceType, in.ResourceName}
+		err := errTwice
+		if twice[r] == 1 {
+			err = s.alter(r, ops, alteration{validateOnly: req.ValidateOnly})
+		}
+		out := kmsg.NewIncrementalAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = in.ResourceType, in.ResourceName
+		out.ErrorCode, out.ErrorMessage = codes.Of(err), codes.Message(err)
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp
+}

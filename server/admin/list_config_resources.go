@@ -1,0 +1,70 @@
+package admin
+
+// ListConfigResources: key 74, versions 0 to 1, flexible from 0.
+//
+//	0 client metrics, whatever is asked for (KIP-714)
+//	1 any kinds of resources; none named asks for all (KIP-1142)
+//
+// Refused: a kind that cannot be listed (UNSUPPORTED_VERSION), for the whole
+// request.
+//
+// Missing on purpose: client metrics and groups with a configuration, of which a
+// cluster on ZooKeeper has none.
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/request"
+)
+
+// namedResources is the first version that may ask for kinds.
+const namedResources = 1
+
+// listable are the kinds that may be asked for.
+var listable = []kmsg.ConfigResourceType{resourceTopic, resourceBroker, resourceLogger, resourceClientMetrics, resourceGroup}
+
+// ListConfigResources serves ListConfigResources: see above.
+func (s *Service) ListConfigResources(_ *request.Call, req *kmsg.ListConfigResourcesRequest) kmsg.Response {
+	resp := kmsg.NewPtrListConfigResourcesResponse()
+	if req.Version < namedResources {
+		return resp
+	}
+	kinds := listable
+	if len(req.ResourceTypes) > 0 {
+		kinds = nil
+	}
+	for _, t := range req.ResourceTypes {
+		kind := kmsg.ConfigResourceType(t)
+		if !slices.Contains(listable, kind) {
+			resp.ErrorCode = kerr.UnsupportedVersion.Code
+			return resp
+		}
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	meta := s.broker.Metadata()
+	for _, kind := range kinds {
+		switch kind {
+		case resourceTopic:
+			for _, name := range meta.TopicNames() {
+				listResource(resp, kind, name)
+			}
+		case resourceBroker, resourceLogger:
+			for i := range meta.Brokers {
+				listResource(resp, kind, strconv.Itoa(int(meta.Brokers[i].ID)))
+			}
+		}
+	}
+	return resp
+}
+
+func listResource(resp *kmsg.ListConfigResourcesResponse, kind kmsg.ConfigResourceType, name string) {
+	r := kmsg.NewListConfigResourcesResponseConfigResource()
+	r.Name, r.Type = name, int8(kind)
+	resp.ConfigResources = append(resp.ConfigResources, r)
+}

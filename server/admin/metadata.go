@@ -1,0 +1,266 @@
+package admin
+
+// Metadata: key 3, versions 0 to 13.
+//
+//	0  an empty list of topics asks for all
+//	1  the controller's id, racks, internal topics; all is asked for by null
+//	2  the cluster's id
+//	3  throttle time
+//	4  allow_auto_topic_creation; it is allowed by version before
+//	5  offline replicas
+//	7  leader epochs
+//	8  authorized operations (KIP-430); the cluster's only until 10
+//	9  flexible
+//	10 topic ids in the answer; names may be null on the wire
+//	12 topics asked for by id (KIP-516)
+//	13 an error for the whole answer (KIP-1102)
+//
+// Refused, in this order: for the whole request, a null name or an id before
+// version 12, and a topic with neither from 12 on (INVALID_REQUEST for each of
+// its topics, and no brokers). Then topic by topic: an unknown id
+// (UNKNOWN_TOPIC_ID); an invalid name (INVALID_TOPIC_EXCEPTION); a topic that
+// does not exist (UNKNOWN_TOPIC_OR_PARTITION), or that is being created for
+// this request (LEADER_NOT_AVAILABLE, which clients ask again after). If one
+// topic is asked for by id, those asked for by name are not answered: so it is
+// with the reference.
+//
+// Missing on purpose: the reference answers a topic with neither name nor id
+// with UNKNOWN_SERVER_ERROR in version 12, by accident. REBOOTSTRAP_REQUIRED
+// is never answered: no broker is a reason to start over.
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/cluster"
+	"klamm/protocol"
+	"klamm/server/codes"
+	"klamm/server/request"
+	"klamm/server/view"
+)
+
+const (
+	metadataNullAsksAll  = 1  // the first version in which null asks for all topics
+	metadataAutoCreation = 4  // the first version that says whether topics may be created
+	metadataListeners    = 6  // the first version that knows LISTENER_NOT_FOUND
+	metadataTopicIDs     = 12 // the first version that may ask by id
+	metadataClusterOps   = 10 // the last version with the cluster's authorized operations
+)
+
+// What a client may do without an authorizer, as the bits of KIP-430.
+const (
+	everythingOnTopics  int32 = 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<11
+	everythingOnCluster int32 = 1<<5 | 1<<7 | 1<<8 | 1<<9 | 1<<10 | 1<<11 | 1<<12
+)
+
+// Metadata serves Metadata: see above.
+func (s *Service) Metadata(c *request.Call, req *kmsg.MetadataRequest) kmsg.Response {
+	resp := kmsg.NewPtrMetadataResponse()
+	all := req.Topics == nil || len(req.Topics) == 0 && req.Version < metadataNullAsksAll
+	if !all && refusesTopics(req, resp) {
+		return resp
+	}
+	meta := s.broker.Metadata()
+	resp.ClusterID = kmsg.StringPtr(meta.ClusterID)
+	resp.ControllerID = meta.ControllerID
+	resp.Brokers = s.metadataBrokers(c, meta)
+	if req.IncludeClusterAuthorizedOperations && req.Version <= metadataClusterOps {
+		resp.AuthorizedOperations = everythingOnCluster
+	}
+	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(), resp: resp}
+	switch {
+	case all:
+		for _, name := range meta.TopicNames() {
+			m.topic(meta.Topic(name))
+		}
+	case asksByID(req):
+		m.byID(req.Topics)
+	default:
+		m.byName(req)
+	}
+	if req.IncludeTopicAuthorizedOperations {
+		for i := range resp.Topics {
+			if resp.Topics[i].Topic != nil {
+				resp.Topics[i].AuthorizedOperations = everythingOnTopics
+			}
+		}
+	}
+	return resp
+}
+
+// refusesTopics answers a request whose topics make no sense as a whole.
+func refusesTopics(req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) bool {
+	good := true
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		hasID := t.TopicID != [16]byte{}
+		if req.Version < metadataTopicIDs {
+			good = good && t.Topic != nil && !hasID
+		} else {
+			good = good && (t.Topic != nil || hasID || asksByID(req))
+		}
+	}
+	if good {
+		return false
+	}
+	resp.ErrorCode = kerr.InvalidRequest.Code
+	for i := range req.Topics {
+		t := kmsg.NewMetadataResponseTopic()
+		t.ErrorCode = kerr.InvalidRequest.Code
+		t.TopicID = req.Topics[i].TopicID
+		t.Topic = req.Topics[i].Topic
+		if t.Topic == nil {
+			t.Topic = kmsg.StringPtr("")
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	return true
+}
+
+func asksByID(req *kmsg.MetadataRequest) bool {
+	for i := range req.Topics {
+		if req.Topics[i].TopicID != [16]byte{} {
+			return true
+		}
+	}
+	return false
+}
+
+// metadataAnswer collects the topics of one answer.
+type metadataAnswer struct {
+	server   *Service
+	meta     *cluster.Metadata
+	version  int16
+	listener string
+	large    bool // the request has many elements, see request.Places
+	resp     *kmsg.MetadataResponse
+}
+
+// byID answers the topics that are asked for by id, each once.
+func (m *metadataAnswer) byID(topics []kmsg.MetadataRequestTopic) {
+	seen := make(map[protocol.UUID]bool, len(topics))
+	for i := range topics {
+		id := protocol.UUID(topics[i].TopicID)
+		if id.IsZero() || seen[id] {
+			continue
+		}
+		seen[id] = true
+		if t := m.meta.TopicByID(id); t != nil {
+			m.topic(t)
+			continue
+		}
+		t := kmsg.NewMetadataResponseTopic()
+		t.TopicID, t.ErrorCode = id, kerr.UnknownTopicID.Code
+		m.resp.Topics = append(m.resp.Topics, t)
+	}
+}
+
+// byName answers the topics that are asked for by name, each once, and creates
+// those that do not exist where that is wanted.
+func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
+	create := (req.AllowAutoTopicCreation || req.Version < metadataAutoCreation) && m.server.config.Current().Bool("auto.create.topics.enable")
+	seen := make(map[string]bool, len(req.Topics))
+	var wanted []string
+	for i := range req.Topics {
+		name := *req.Topics[i].Topic
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if t := m.meta.Topic(name); t != nil {
+			m.topic(t)
+		} else if err := cluster.ValidateTopicName(name); err != nil {
+			m.missing(name, err)
+		} else if create {
+			wanted = append(wanted, name)
+		} else {
+			m.missing(name, kerr.UnknownTopicOrPartition)
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	for i, err := range m.create(wanted) {
+		m.missing(wanted[i], err)
+	}
+}
+
+// create has topics created that do not exist, and gives what is told about each. A request of many elements keeps
+// others waiting and does not wait itself.
+func (m *metadataAnswer) create(names []string) []error {
+	if m.large {
+		return m.server.AutoCreateLater(names)
+	}
+	return m.server.AutoCreate(names)
+}
+
+// missing answers a topic that does not exist.
+func (m *metadataAnswer) missing(name string, err error) {
+	t := kmsg.NewMetadataResponseTopic()
+	t.Topic, t.IsInternal, t.ErrorCode = &name, cluster.IsInternalTopic(name), codes.Of(err)
+	m.resp.Topics = append(m.resp.Topics, t)
+}
+
+// topic answers a topic that exists.
+func (m *metadataAnswer) topic(known *cluster.Topic) {
+	t := kmsg.NewMetadataResponseTopic()
+	t.Topic, t.TopicID, t.IsInternal = &known.Name, known.ID, known.IsInternal()
+	t.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(known.Partitions))
+	for i := range known.Partitions {
+		t.Partitions[i] = m.partition(&known.Partitions[i])
+	}
+	m.resp.Topics = append(m.resp.Topics, t)
+}
+
+func (m *metadataAnswer) partition(known *cluster.Partition) kmsg.MetadataResponseTopicPartition {
+	p := kmsg.NewMetadataResponseTopicPartition()
+	p.Partition, p.Leader, p.LeaderEpoch = known.Index, known.Leader, known.LeaderEpoch
+	p.Replicas, p.ISR, p.OfflineReplicas = known.Replicas, known.ISR, known.Offline
+	if m.version == 0 {
+		p.Replicas, p.ISR = m.alive(known.Replicas), m.alive(known.ISR)
+	}
+	if err := m.unreachable(known.Leader); err != nil {
+		p.ErrorCode, p.Leader = err.Code, cluster.NoLeader
+	} else if len(p.Replicas) < len(known.Replicas) || len(p.ISR) < len(known.ISR) {
+		p.ErrorCode = kerr.ReplicaNotAvailable.Code
+	}
+	return p
+}
+
+// unreachable says why a client that came in on this listener cannot reach a
+// leader; nil when it can.
+func (m *metadataAnswer) unreachable(leader int32) *kerr.Error {
+	b := m.meta.Broker(leader)
+	if b == nil {
+		return kerr.LeaderNotAvailable
+	}
+	if _, listens := b.Endpoint(m.listener); listens {
+		return nil
+	}
+	if m.version < metadataListeners {
+		return kerr.LeaderNotAvailable
+	}
+	return kerr.ListenerNotFound
+}
+
+// alive leaves out brokers that are not there.
+func (m *metadataAnswer) alive(ids []int32) []int32 {
+	out := make([]int32, 0, len(ids))
+	for _, id := range ids {
+		if m.meta.Broker(id) != nil {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// metadataBrokers gives the brokers that a client can reach as Metadata has them.
+func (s *Service) metadataBrokers(c *request.Call, meta *cluster.Metadata) []kmsg.MetadataResponseBroker {
+	var out []kmsg.MetadataResponseBroker
+	for _, b := range view.Brokers(s.broker, c, meta) {
+		m := kmsg.NewMetadataResponseBroker()
+		m.NodeID, m.Host, m.Port, m.Rack = b.ID, b.Host, b.Port, b.Rack
+		out = append(out, m)
+	}
+	return out
+}

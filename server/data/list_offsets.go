@@ -1,0 +1,173 @@
+package data
+
+// ListOffsets: key 2, versions 0 to 11.
+//
+//	0  a list of offsets, at which segments begin: see oldOffset
+//	1  one offset, with its timestamp, instead of a list
+//	2  isolation level; throttle time
+//	4  leader epochs, asked for and answered (KIP-320)
+//	6  flexible
+//	7  timestamp -3: the record with the largest timestamp (KIP-734)
+//	8  timestamp -4: the earliest offset on the local disk (KIP-405)
+//	9  timestamp -5: the highest offset in tiered storage (KIP-1005)
+//	10 a timeout, for tiered storage
+//	11 timestamp -6: the earliest offset not in tiered storage yet (KIP-1023)
+//
+// Refused, in this order, partition by partition: one that is named twice
+// (INVALID_REQUEST for each); a negative timestamp that the version does not
+// know (UNSUPPORTED_VERSION); an isolation level that is none, of a consumer
+// (UNKNOWN_SERVER_ERROR, as the reference has it); a partition that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION) or is led elsewhere (NOT_LEADER_OR_FOLLOWER);
+// a leader epoch that is not ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH).
+//
+// Missing on purpose: tiered storage. -4 answers as -2 does, -5 and -6
+// answer that there is no such offset.
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/cluster/replica"
+	"klamm/logstore"
+	"klamm/protocol"
+	"klamm/server/codes"
+	"klamm/server/request"
+)
+
+// The timestamps that stand for something else.
+const (
+	timestampLatest          = -1
+	timestampEarliest        = -2
+	timestampMax             = -3
+	timestampEarliestLocal   = -4
+	timestampLatestTiered    = -5
+	timestampEarliestPending = -6
+)
+
+// timestampSince is the first version that knows a timestamp below zero.
+var timestampSince = map[int64]int16{
+	timestampLatest: 1, timestampEarliest: 1, timestampMax: 7,
+	timestampEarliestLocal: 8, timestampLatestTiered: 9, timestampEarliestPending: 11,
+}
+
+// consumerReplicaID is who asks as a client, not as another broker.
+const consumerReplicaID = -1
+
+// ListOffsets serves ListOffsets: see above.
+func (s *Service) ListOffsets(_ *request.Call, req *kmsg.ListOffsetsRequest) kmsg.Response {
+	resp := kmsg.NewPtrListOffsetsResponse()
+	twice, listed := listedTwice(req), make(timesNamed)
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		out := kmsg.NewListOffsetsResponseTopic()
+		out.Topic = in.Topic
+		for j := range in.Partitions {
+			if req.Version == 0 {
+				out.Partitions = append(out.Partitions, s.oldOffset(req, in.Topic, &in.Partitions[j], listed))
+				continue
+			}
+			out.Partitions = append(out.Partitions, s.listOffset(req, in.Topic, &in.Partitions[j], twice))
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+// listedTwice finds the partitions that the request names more than once.
+func listedTwice(req *kmsg.ListOffsetsRequest) map[protocol.TopicPartition]bool {
+	seen := make(map[protocol.TopicPartition]bool)
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			tp := protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: req.Topics[i].Partitions[j].Partition}
+			_, twice := seen[tp]
+			seen[tp] = twice
+		}
+	}
+	return seen
+}
+
+// listOffset answers one partition.
+func (s *Service) listOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.ListOffsetsRequestTopicPartition, twice map[protocol.TopicPartition]bool) kmsg.ListOffsetsResponseTopicPartition {
+	out := kmsg.NewListOffsetsResponseTopicPartition()
+	out.Partition = in.Partition
+	tp := protocol.TopicPartition{Topic: topic, Partition: in.Partition}
+	since, special := timestampSince[in.Timestamp]
+	var found logstore.TimestampOffset
+	var err error
+	switch {
+	case twice[tp]:
+		err = kerr.InvalidRequest
+	case in.Timestamp < 0 && (!special || req.Version < since):
+		err = kerr.UnsupportedVersion
+	case req.ReplicaID == consumerReplicaID && req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted:
+		err = kerr.UnknownServerError
+	default:
+		found, err = s.findOffset(req, tp, in)
+	}
+	if err != nil {
+		out.ErrorCode = codes.Of(err)
+		return out
+	}
+	out.Offset, out.Timestamp, out.LeaderEpoch = found.Offset, found.TimestampMs, found.LeaderEpoch
+	return out
+}
+
+// noOffset is the answer where nothing is found.
+var noOffset = logstore.TimestampOffset{Offset: -1, TimestampMs: -1, LeaderEpoch: -1}
+
+// findOffset looks one timestamp up.
+func (s *Service) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPartition, in *kmsg.ListOffsetsRequestTopicPartition) (logstore.TimestampOffset, error) {
+	p, err := s.partition(tp)
+	if err != nil {
+		return noOffset, err
+	}
+	bound := readableUpTo(p, req.ReplicaID, req.IsolationLevel)
+	if err := checkEpoch(p, in.CurrentLeaderEpoch); err != nil {
+		return noOffset, err
+	}
+	log := p.Log()
+	switch in.Timestamp {
+	case timestampLatest:
+		return logstore.TimestampOffset{Offset: bound, TimestampMs: -1, LeaderEpoch: p.LeaderEpoch()}, nil
+	case timestampEarliest, timestampEarliestLocal:
+		start := log.StartOffset()
+		return logstore.TimestampOffset{Offset: start, TimestampMs: -1, LeaderEpoch: log.EpochAt(start)}, nil
+	case timestampLatestTiered, timestampEarliestPending:
+		return noOffset, nil
+	}
+	var found logstore.TimestampOffset
+	var ok bool
+	if in.Timestamp == timestampMax {
+		found, ok, err = log.MaxTimestampOffset()
+	} else {
+		found, ok, err = log.OffsetForTimestamp(in.Timestamp)
+	}
+	if err != nil {
+		p.ReadFailed(err)
+		return noOffset, err
+	}
+	if !ok || found.Offset >= bound {
+		return noOffset, nil
+	}
+	return found, nil
+}
+
+// readableUpTo is the offset that who asks may read up to, exclusive.
+func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) int64 {
+	switch {
+	case replicaID != consumerReplicaID:
+		return p.Log().EndOffset()
+	case isolation == readCommitted:
+		return p.LastStableOffset()
+	}
+	return p.HighWatermark()
+}
+
+// checkEpoch compares the leader epoch that a client believes in with ours; -1
+// is any. What is lower than any epoch ever was is fenced like an old one.
+func checkEpoch(p *replica.Partition, requested int32) error {
+	if requested < -1 {
+		return kerr.FencedLeaderEpoch
+	}
+	return p.CheckEpoch(requested)
+}

@@ -1,0 +1,357 @@
+package data
+
+// Produce: key 0, versions 0 to 13.
+//
+//	0  messages of magic 0, any number of them, or one that wraps others
+//	1  throttle time
+//	2  messages of magic 1; the time of the append
+//	3  one record batch of magic 2 instead; transactional id
+//	5  log start offset
+//	7  zstd
+//	8  record errors and a message
+//	9  flexible
+//	10 the current leader and its address beside NOT_LEADER_OR_FOLLOWER (KIP-951)
+//	11 errors that only end the transaction
+//	12 partitions join a transaction by being written to (KIP-890)
+//	13 topic ids instead of names
+//
+// Refused, in this order: for the whole request, batches of a transaction in
+// a request without a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+// then partition by partition, an unknown topic id (UNKNOWN_TOPIC_ID), an
+// unknown partition (UNKNOWN_TOPIC_OR_PARTITION), what is not one batch (see
+// batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), an
+// internal topic (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
+// (NOT_LEADER_OR_FOLLOWER), a partition of another topic of that name, which was
+// made again meanwhile (UNKNOWN_TOPIC_ID), a batch that breaks a rule of its topic (see
+// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE),
+// and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
+// OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
+//
+// A compressed batch that expands like no data does is checked in its turn; where
+// too many wait for that, it is told to come again (REQUEST_TIMED_OUT).
+//
+// A refusal tells the log start offset when it came from the log or its rules,
+// and -1 when the request was at fault.
+//
+// Missing on purpose: NOT_ENOUGH_REPLICAS. The reference asks for no more
+// replicas in sync than the partition has, and here it has one. A partition that
+// is named twice gets both batches: the reference drops the first unseen.
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"klamm/cluster"
+	"klamm/cluster/replica"
+	"klamm/logstore"
+	"klamm/protocol"
+	"klamm/protocol/batch"
+	"klamm/server/boundedlog"
+	"klamm/server/codes"
+	"klamm/server/request"
+	"klamm/server/transport"
+	"klamm/server/view"
+)
+
+// firstBatchProduce is the first version of Produce that carries one batch of
+// magic 2 and not messages.
+const firstBatchProduce = 3
+
+// zstdVersion is the first version of Produce that may carry zstd.
+const zstdVersion = 7
+
+// adminClientID is the client id under which internal topics may be written to,
+// as in the reference (AdminUtils.ADMIN_CLIENT_ID).
+const adminClientID = "__admin_client"
+
+// produceCall is one Produce request on its way. It is completed by the last
+// partition whose records are committed, and then used again: whoever has
+// counted waiting down does not touch it any more.
+type produceCall struct {
+	server  *Service
+	call    *request.Call
+	req     protocol.ProduceRequest
+	resp    protocol.ProduceResponse
+	waiting atomic.Int32 // partitions not committed yet, and the handler itself
+	failed  error        // with acks=0: why the connection is closed
+	batch   [1]logstore.Append
+}
+
+// maxProduceTopics is the number of topics, or of partitions of one, from which on a
+// call is not used again.
+const maxProduceTopics = 100
+
+// Produce serves Produce.
+func (s *Service) Produce(c *request.Call) error {
+	p := s.produceCalls.Get().(*produceCall)
+	p.server, p.call = s, c
+	if err := p.req.Parse(c.Body, c.Header.Version); err != nil {
+		return err
+	}
+	p.waiting.Store(1)
+	p.store()
+	if p.req.Acks == 0 {
+		failed := p.failed
+		p.free()
+		c.NoReply()
+		return failed
+	}
+	c.Later() // by the last partition, perhaps later than we return
+	if p.waiting.Add(-1) == 0 {
+		p.complete(transport.Own)
+	}
+	return nil
+}
+
+// store goes through the request's topics. Those without partitions are left
+// out of the answer.
+func (p *produceCall) store() {
+	s := p.server
+	refused, meta := p.refuseAll(), s.broker.Metadata()
+	p.resp.Topics = resized(p.resp.Topics, len(p.req.Topics))
+	n := 0
+	for i := range p.req.Topics {
+		if t := &p.req.Topics[i]; len(t.Partitions) > 0 {
+			p.topic(s, meta, t, &p.resp.Topics[n], refused)
+			n++
+		}
+	}
+	p.resp.Topics = p.resp.Topics[:n]
+}
+
+// refuseAll gives the error that refuses every partition, nil for none.
+func (p *produceCall) refuseAll() error {
+	if p.req.TransactionalID != nil {
+		return nil
+	}
+	for i := range p.req.Topics {
+		for _, part := range p.req.Topics[i].Partitions {
+			if h, err := batch.ParseHeader(part.Records); err == nil && h.Transactional() {
+				return kerr.TransactionalIDAuthorizationFailed
+			}
+		}
+	}
+	return nil
+}
+
+// topic stores the batches of one topic.
+func (p *produceCall) topic(s *Service, meta *cluster.Metadata, t *protocol.ProduceTopic, out *protocol.ProduceTopicResponse, refused error) {
+	out.Name, out.ID = t.Name, t.ID
+	out.Partitions = resized(out.Partitions, len(t.Partitions))
+	name, err := t.Name, refused
+	if err == nil && p.call.Header.Version >= topicIDVersion {
+		if known := meta.TopicByID(t.ID); known != nil {
+			name = known.Name
+		} else {
+			err = kerr.UnknownTopicID
+		}
+	}
+	for i := range t.Partitions {
+		in, res := &t.Partitions[i], &out.Partitions[i]
+		*res = protocol.ProducePartitionResponse{Index: in.Index, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+		err := err
+		if err == nil {
+			err = p.partition(s, meta, t.ID, protocol.TopicPartition{Topic: name, Partition: in.Index}, in.Records, res)
+		}
+		if err != nil {
+			p.noteLimit(name, err)
+			p.refuse(name, err, res)
+		}
+		in.Records = nil // the frame does not outlive the handler
+	}
+}
+
+// partition stores one batch, and leaves res to be finished when it is committed. id is zero where the request names topics.
+func (p *produceCall) partition(s *Service, meta *cluster.Metadata, id protocol.UUID, tp protocol.TopicPartition, records []byte, res *protocol.ProducePartitionResponse) error {
+	if meta.Partition(tp) == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	var h batch.Header
+	if p.call.Header.Version >= firstBatchProduce {
+		var err error
+		if h, err = batch.CheckForm(records, p.call.Header.Version < zstdVersion); err != nil {
+			return err
+		}
+	}
+	if a := p.req.Acks; a < -1 || a > 1 {
+		return kerr.InvalidRequiredAcks
+	}
+	if cluster.IsInternalTopic(tp.Topic) && p.call.ClientID() != adminClientID {
+		return fmt.Errorf("cannot append to internal topic %s: %w", tp.Topic, kerr.InvalidTopicException)
+	}
+	part, err := s.partition(tp)
+	if err != nil {
+		return err
+	}
+	if !view.IsOfTopic(part, id) {
+		return kerr.UnknownTopicID // the topic was made again since meta
+	}
+	if p.emptySet(records) {
+		return nil
+	}
+	nowMs := s.nowMs()
+	cfg := part.Config() // once: what was validated is appended by the same rules
+	if cfg.Compression.Recompress || h.Codec() != batch.None || p.call.Header.Version < firstBatchProduce {
+		p.call.Conn.LeaveGate() // there are turns for these
+	}
+	records, info, err := p.validate(cfg, records, nowMs)
+	if err != nil {
+		if !codes.Is[*batch.CorruptError](err) && !codes.Is[*batch.TooLargeError](err) {
+			res.LogStartOffset = part.Log().StartOffset()
+		}
+		return err
+	}
+	if info.Header.Transactional() {
+		return &codes.NoTransactionError{Partition: tp}
+	}
+	return p.append(part, cfg, records, info, nowMs, res)
+}
+
+// emptySet reports whether a client of old sends no messages at all: that is
+// stored, as nothing, and answered with offset -1.
+func (p *produceCall) emptySet(records []byte) bool {
+	return p.call.Header.Version < firstBatchProduce && records != nil && len(records) == 0
+}
+
+// pauseExpanding takes a thread off its processor while it checks what expands like
+// no data does. One that only lets goroutines through keeps other processes waiting for
+// some milliseconds, and with them the connections that wait for those.
+func pauseExpanding() { time.Sleep(time.Millisecond) }
+
+// validate checks a batch by its topic's rules, and makes one of the messages
+// that versions before 3 send. It is packed anew where compression.type asks for that.
+func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
+	rules := batch.Rules{
+		MaxBatchBytes:        max(1, int64(cfg.MaxMessageBytes)), // 0 allows nothing
+		KeyRequired:          cfg.Log.Compact,
+		LogAppendTime:        cfg.LogAppendTime,
+		NowMs:                nowMs,
+		TimestampBeforeMaxMs: cfg.TimestampBeforeMaxMs,
+		TimestampAfterMaxMs:  cfg.TimestampAfterMaxMs,
+		Compression:          cfg.Compression,
+		Quit:                 p.call.Conn.Quit(),
+		Pause:                pauseExpanding,
+	}
+	if p.call.Header.Version < firstBatchProduce {
+		rules.NoZstd = true
+		return batch.ValidateSet(records, rules)
+	}
+	return batch.ValidateBatch(records, rules)
+}
+
+// append writes the batch to the log and waits aside for its commit.
+func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
+	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: cfg.LogAppendTime}
+	err := part.Append(p.batch[:], nowMs)
+	stored := p.batch[0].Result
+	p.batch[0] = logstore.Append{}
+	if !errors.Is(err, logstore.ErrBatchTooLarge) { // that one is the request's fault
+		res.LogStartOffset = stored.LogStartOffset
+	}
+	if err != nil {
+		return err
+	}
+	res.BaseOffset, res.LogAppendTimeMs = stored.BaseOffset, stored.LogAppendTimeMs
+	if p.req.Acks != 0 && part.HighWatermark() <= stored.LastOffset {
+		p.await(part, stored.LastOffset+1, res)
+	}
+	return nil
+}
+
+// await has the answer wait until everything below offset is committed.
+func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol.ProducePartitionResponse) {
+	p.waiting.Add(1)
+	committed := part.AwaitCommit(offset, func(err error) {
+		if err != nil {
+			p.refuse(part.TopicPartition().Topic, err, res)
+		}
+		if p.waiting.Add(-1) == 0 {
+			p.complete(transport.Aside)
+		}
+	})
+	if committed {
+		p.waiting.Add(-1)
+	}
+}
+
+// refuse answers one partition with an error.
+func (p *produceCall) refuse(topic string, err error, res *protocol.ProducePartitionResponse) {
+	if p.req.Acks == 0 {
+		p.failed = fmt.Errorf("%s-%d with acks=0: %w", topic, res.Index, err)
+		return
+	}
+	start := res.LogStartOffset
+	*res = protocol.ProducePartitionResponse{
+		Index: res.Index, ErrorCode: codes.Of(err),
+		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: start,
+	}
+	res.ErrorMessage, res.RecordErrors = produceMessage(err)
+}
+
+// noteLimit tells the operator of batches that a limit refused.
+func (p *produceCall) noteLimit(topic string, err error) {
+	limit, msg := "max.message.bytes", "a batch that is too large was refused"
+	if large, ok := errors.AsType[*batch.TooLargeError](err); ok && large.Expanded {
+		limit, msg = "expanded bytes", "a batch that expands to too much was refused"
+	} else if codes.Is[*batch.BusyError](err) {
+		limit, msg = "batches that take long", "a batch was told to come again: too many wait to be expanded"
+	} else if !ok {
+		return
+	}
+	p.server.limits.Hit(limit, msg, "topic", boundedlog.Printable(topic), "client", p.call.Conn.RemoteAddr().String())
+}
+
+// produceMessage gives what a client is told beside the code: only refusals of
+// records carry more than the code says.
+func produceMessage(err error) (string, []batch.RecordError) {
+	var invalid *batch.InvalidError
+	var timestamp *batch.TimestampError
+	var corrupt *batch.CorruptError
+	switch {
+	case errors.As(err, &invalid):
+		return invalid.Message, invalid.Records
+	case errors.As(err, &timestamp):
+		return timestamp.Message, timestamp.Records
+	case errors.As(err, &corrupt):
+		return corrupt.Reason, nil
+	}
+	return "", nil
+}
+
+// complete sends the answer.
+func (p *produceCall) complete(by transport.Completer) {
+	c := p.call
+	c.Fill(protocol.AppendProduceResponse(c.Begin(), c.Header.Version, &p.resp))
+	p.free()
+	c.Complete(by)
+}
+
+// free lets the call be used again.
+func (p *produceCall) free() {
+	pool := &p.server.produceCalls
+	p.server, p.call, p.failed, p.req.TransactionalID = nil, nil, nil, nil
+	if cap(p.resp.Topics) > maxProduceTopics {
+		return
+	}
+	for i := range p.resp.Topics {
+		t := &p.resp.Topics[i]
+		if cap(t.Partitions) > maxProduceTopics {
+			return
+		}
+		clear(t.Partitions)
+	}
+	pool.Put(p)
+}
+
+// resized gives a slice of n elements, in the place of s if it has room. What
+// its elements held of slices is kept.
+func resized[T any](s []T, n int) []T {
+	if n > cap(s) {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,0 +1,37 @@
+package groups
+
+// DeleteGroups: key 42, versions 0 to 2.
+//
+//	1 throttling happens after the answer
+//	2 flexible
+//
+// Refused, group by group, in this order: a coordinator that stops
+// (COORDINATOR_NOT_AVAILABLE), reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a group that
+// there is not (GROUP_ID_NOT_FOUND), or that has members (NON_EMPTY_GROUP). A group
+// that is named twice is deleted and answered once.
+//
+// Missing on purpose: nothing.
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+	"klamm/server/request"
+)
+
+// DeleteGroups serves DeleteGroups: see above.
+func (s *Service) DeleteGroups(_ *request.Call, req *kmsg.DeleteGroupsRequest) kmsg.Response {
+	resp := kmsg.NewPtrDeleteGroupsResponse()
+	named := make(map[string]bool, len(req.Groups))
+	for _, group := range req.Groups {
+		if named[group] {
+			continue
+		}
+		named[group] = true
+		g := kmsg.NewDeleteGroupsResponseGroup()
+		g.Group, g.ErrorCode = group, codes.Of(s.groups.DeleteGroup(group))
+		resp.Groups = append(resp.Groups, g)
+	}
+	return resp
+}

@@ -1,0 +1,104 @@
+package groups
+
+// FindCoordinator: key 10, versions 0 to 6.
+//
+//	1 the kind of key: a group, or a transactional id; throttle time; a message
+//	3 flexible
+//	4 several keys (KIP-699)
+//	5 TRANSACTION_ABORTABLE may be answered
+//	6 share groups (KIP-932)
+//
+// The coordinator of a group is the leader of the partition of
+// __consumer_offsets that the group's id hashes to. Refused, key by key, in this
+// order: a kind of key that there is not, or that the version does not know
+// (INVALID_REQUEST, for the whole request if the kind is none); then with
+// COORDINATOR_NOT_AVAILABLE, after which clients ask again: the topic does not
+// exist, and is then created with offsets.topic.num.partitions and
+// offsets.topic.replication.factor; its partition has no leader, or one that the
+// client cannot reach by the listener that it came in on.
+//
+// Missing on purpose: coordinators of transactions and of share groups. This broker
+// coordinates neither, and says so with UNSUPPORTED_VERSION, which no client waits
+// for to pass. Share groups are Kafka 4's; the reference that has none says
+// COORDINATOR_NOT_AVAILABLE.
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/cluster"
+	"klamm/server/codes"
+	"klamm/server/request"
+	"klamm/server/view"
+)
+
+// The kinds of key.
+const (
+	keyOfGroup       = 0
+	keyOfTransaction = 1
+	keyOfShareGroup  = 2
+)
+
+const (
+	coordinatorKeys  = 4 // the first version with several keys
+	coordinatorShare = 6 // the first version that knows share groups
+)
+
+// FindCoordinator serves FindCoordinator: see above.
+func (s *Service) FindCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	if req.Version < coordinatorKeys {
+		b, err := s.findCoordinator(c, req, req.CoordinatorKey)
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = codes.Of(err), codes.Message(err), b.ID, b.Host, b.Port
+		if err == nil {
+			resp.ErrorMessage = kmsg.StringPtr("NONE") // as the reference says
+		}
+		return resp
+	}
+	for _, key := range req.CoordinatorKeys {
+		b, err := s.findCoordinator(c, req, key)
+		out := kmsg.NewFindCoordinatorResponseCoordinator()
+		out.Key, out.ErrorCode, out.NodeID, out.Host, out.Port = key, codes.Of(err), b.ID, b.Host, b.Port
+		out.ErrorMessage = kmsg.StringPtr("")
+		if kind := req.CoordinatorType; kind < keyOfGroup || kind > keyOfShareGroup || errors.Is(err, kerr.UnsupportedVersion) {
+			out.ErrorMessage = codes.Message(err)
+		}
+		resp.Coordinators = append(resp.Coordinators, out)
+	}
+	return resp
+}
+
+// nobody is the coordinator where there is none.
+var nobody = view.BrokerAddress{ID: -1, Port: -1}
+
+// findCoordinator finds who coordinates what the key names.
+func (s *Service) findCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequest, key string) (view.BrokerAddress, error) {
+	switch kind := req.CoordinatorType; {
+	case kind < keyOfGroup || kind > keyOfShareGroup, kind == keyOfShareGroup && req.Version < coordinatorShare:
+		return nobody, kerr.InvalidRequest
+	case kind == keyOfTransaction:
+		return nobody, codes.Refuse(kerr.UnsupportedVersion, "This broker coordinates no transactions.")
+	case kind == keyOfShareGroup:
+		return nobody, codes.Refuse(kerr.UnsupportedVersion, "This broker coordinates no share groups.")
+	}
+	meta := s.broker.Metadata()
+	topic := meta.Topic(cluster.OffsetsTopic)
+	if topic == nil {
+		if create := []string{cluster.OffsetsTopic}; c.Large() { // it keeps others waiting
+			s.autoCreateLater(create)
+		} else {
+			s.autoCreate(create)
+		}
+		return nobody, kerr.CoordinatorNotAvailable
+	}
+	if n := s.groups.PartitionOf(key); int(n) < len(topic.Partitions) {
+		for _, b := range view.Brokers(s.broker, c, meta) {
+			if b.ID == topic.Partitions[n].Leader {
+				return b, nil
+			}
+		}
+	}
+	return nobody, kerr.CoordinatorNotAvailable
+}

@@ -1,0 +1,56 @@
+package groups
+
+// LeaveGroup: key 13, versions 0 to 5.
+//
+//	1 throttle time
+//	3 several members, by their instance ids too (KIP-345), with an error for each
+//	4 flexible
+//	5 reason (KIP-800)
+//
+// Refused, in this order: an empty group id (INVALID_GROUP_ID); a coordinator
+// that stops (COORDINATOR_NOT_AVAILABLE), reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); then member by
+// member, one of no group, or none of it (UNKNOWN_MEMBER_ID), or whose instance id
+// another has (FENCED_INSTANCE_ID). See groupcoord. Before version 3 the member's
+// error is that of the answer.
+//
+// Missing on purpose: nothing.
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/groupcoord"
+	"klamm/server/codes"
+	"klamm/server/request"
+)
+
+// leaveSeveral is the first version in which several members may leave.
+const leaveSeveral = 3
+
+// LeaveGroup serves LeaveGroup: see above.
+func (s *Service) LeaveGroup(_ *request.Call, req *kmsg.LeaveGroupRequest) kmsg.Response {
+	resp := kmsg.NewPtrLeaveGroupResponse()
+	var leavers []groupcoord.Leaver
+	if req.Version < leaveSeveral {
+		leavers = []groupcoord.Leaver{{MemberID: req.MemberID}}
+	}
+	for _, m := range req.Members {
+		l := groupcoord.Leaver{MemberID: m.MemberID, InstanceID: m.InstanceID}
+		if m.Reason != nil {
+			l.Reason = *m.Reason
+		}
+		leavers = append(leavers, l)
+	}
+	errs, err := s.groups.Leave(req.Group, leavers)
+	resp.ErrorCode = codes.Of(err)
+	for i, err := range errs {
+		if req.Version < leaveSeveral {
+			resp.ErrorCode = codes.Of(err)
+			break
+		}
+		m := kmsg.NewLeaveGroupResponseMember()
+		m.MemberID, m.InstanceID, m.ErrorCode = leavers[i].MemberID, leavers[i].InstanceID, codes.Of(err)
+		resp.Members = append(resp.Members, m)
+	}
+	return resp
+}

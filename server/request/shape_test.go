@@ -1,0 +1,93 @@
+package request
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/protocol"
+)
+
+// Whatever kmsg writes is walked to its end, for each API and version.
+func TestShapesAreThoseOfTheMessages(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, api := range protocol.APIs() {
+		if api.Key == protocol.KeyProduce || api.Key == protocol.KeyFetch {
+			continue // decoders of our own
+		}
+		for v := api.Min; v <= api.Max; v++ {
+			for range 200 {
+				req := kmsg.RequestForKey(api.Key)
+				fill(random, reflect.ValueOf(req).Elem())
+				req.SetVersion(v)
+				body := req.AppendTo(nil)
+				w := walker{rest: body, version: v, flexible: api.IsFlexible(v), elements: maxElements}
+				if err := w.message(shapes[api.Key]); err != nil || len(w.rest) != 0 {
+					t.Fatalf("%s v%d: %v, %d of %d bytes left\n%+v", api.Name, v, err, len(w.rest), len(body), req)
+				}
+				for cut := range body {
+					if _, err := checkShape(&api, v, body[:cut]); err == nil {
+						t.Fatalf("%s v%d: cut off at %d of %d bytes it passes", api.Name, v, cut, len(body))
+					}
+				}
+			}
+		}
+	}
+}
+
+// fill gives each field of a message a value.
+func fill(random *rand.Rand, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Name; name != "UnknownTags" && name != "Version" {
+				fill(random, v.Field(i))
+			}
+		}
+	case reflect.Pointer:
+		if random.IntN(3) > 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(random, v.Elem())
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), random.IntN(3), 3))
+		for i := range v.Len() {
+			fill(random, v.Index(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			v.Index(i).SetUint(random.Uint64N(256))
+		}
+	case reflect.String:
+		v.SetString(strings.Repeat("s", random.IntN(200)))
+	case reflect.Bool:
+		v.SetBool(random.IntN(2) == 0)
+	case reflect.Uint8:
+		v.SetUint(random.Uint64N(256))
+	default:
+		v.SetInt(int64(int8(random.Uint32())))
+	}
+}
+
+// Five bytes that claim four thousand million tagged fields are refused at once.
+func TestTagsThatAreNotThereAreNotCounted(t *testing.T) {
+	api, _ := protocol.Lookup(protocol.KeyDescribeCluster)
+	if _, err := checkShape(api, 0, []byte{0, 0xff, 0xff, 0xff, 0xff, 0x0f}); err == nil {
+		t.Error("they pass")
+	}
+}
+
+func TestElementsAreBounded(t *testing.T) {
+	api, _ := protocol.Lookup(protocol.KeyMetadata)
+	body := append([]byte{0, 0x20, 0, 0}, make([]byte, 2*2<<20)...)
+	if _, err := checkShape(api, 0, body); err == nil {
+		t.Error("two million topics pass")
+	}
+	body = append([]byte{0, 0, 0x10, 0}, make([]byte, 2*4096)...)
+	if _, err := checkShape(api, 0, body); err != nil {
+		t.Errorf("four thousand do not: %v", err)
+	}
+}
