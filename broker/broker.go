@@ -8,19 +8,16 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"klamm/cluster"
-	"klamm/cluster/meta/local"
 	"klamm/cluster/replica"
 	"klamm/cluster/znode"
 	"klamm/groupcoord"
 	"klamm/logstore"
-	"klamm/logstore/vfs"
 	"klamm/protocol"
 	"klamm/server"
 	"klamm/server/boundedlog"
@@ -28,53 +25,32 @@ import (
 	"klamm/server/transport"
 )
 
-// treeFile is the embedded metadata tree, a plain file at the top of the first
-// log directory: Apache's broker passes over files there.
-const treeFile = "klamm-metadata"
-
 // Broker is a whole broker that runs: all rooms put together.
 type Broker struct {
+	o        Options
 	server   *server.Server
 	cluster  *cluster.Broker
 	config   *config.Dynamic
 	replicas *replica.Manager
 	store    *logstore.Store
-	tree     *tree
+	tree     Session
 	groups   *groupcoord.Coordinator
 	logger   *slog.Logger
 	lines    *slog.Logger                   // logger, at a bounded rate: for what clients ask for
 	joined   atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
 }
 
-// tree is the open embedded tree with this process's session.
-type tree struct {
-	store *local.Store
-	*local.Session
-}
-
-func openTree(path string, lend func(func() error) error) (*tree, error) {
-	store, err := local.Open(local.Options{Path: path, Lend: lend})
-	if err != nil {
-		return nil, err
-	}
-	session, err := store.Session()
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	return &tree{store, session}, nil
-}
-
-func (t *tree) Close() error { return errors.Join(t.Session.Close(), t.store.Close()) }
-
 // Start puts a broker together and has it accept clients when it returns. The
 // ports come first and the directories' owners next, so that a start that
 // cannot be changes nothing on the disk.
-func Start(ctx context.Context, cfg *config.Broker, logger *slog.Logger) (*Broker, error) {
-	listeners, err := server.Bind(cfg)
+func Start(ctx context.Context, o Options) (*Broker, error) {
+	o.fill()
+	cfg := o.Config
+	listeners, err := server.Bind(cfg, o.Listen)
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{logger: logger, lines: boundedlog.LimitLines(logger)}
+	b := &Broker{o: o, logger: o.Logger, lines: boundedlog.LimitLines(o.Logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
 		transport.CloseAll(listeners)
 		return nil, errors.Join(err, b.release(ctx))
@@ -89,7 +65,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	}
 	dynamic := config.NewDynamic(cfg, id.broker)
 	b.config = dynamic
-	b.groups = newGroups(dynamic, b.offsetsTopic, b.lines)
+	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines)
 	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
 	if err != nil {
 		return err
@@ -107,13 +83,13 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
 	dynamic.OnChange(b.reconfigureCleaner(dynamic))
 	dynamic.OnChange(b.reconfigureMoves(dynamic))
-	coordinateGroups(b.groups, replicas, dynamic)
+	coordinateGroups(b.groups, replicas, dynamic, b.o.Clock)
 	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
 	if err != nil {
 		return err
 	}
 	b.joined.Store(b.cluster)
-	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger})
+	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger, Now: b.o.Clock})
 	b.server.Serve(listeners)
 	return nil
 }
@@ -130,7 +106,6 @@ func (b *Broker) offsetsTopic() *cluster.Topic {
 type identity struct {
 	broker    int32
 	cluster   string
-	treePath  string
 	generated bool // the broker's id is to be drawn from the tree, and this is the one it will give
 }
 
@@ -138,9 +113,9 @@ type identity struct {
 // and its tree. It changes nothing on the disk.
 func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 	dirs := cfg.LogDirs()
-	id := identity{broker: cfg.ID(), treePath: filepath.Join(dirs[0], treeFile)}
+	id := identity{broker: cfg.ID()}
 	for _, dir := range dirs {
-		m, err := logstore.ReadMetaProperties(vfs.OS{}, dir)
+		m, err := logstore.ReadMetaProperties(b.o.FS, dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -155,10 +130,10 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 		}
 	}
 	var drawn int32 // how many ids were drawn from the tree
-	nodes, err := local.Peek(id.treePath, znode.ClusterID, znode.BrokerSeqID)
+	nodes, err := b.o.Tree.Peek(znode.ClusterID, znode.BrokerSeqID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := lostTree(dirs); err != nil {
+		if err := lostTree(b.o.FS, dirs); err != nil {
 			return id, err
 		}
 	case err != nil:
@@ -188,7 +163,7 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 // settle opens the tree and writes into it who the broker is.
 func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	var err error
-	if b.tree, err = openTree(id.treePath, b.store.LendReserve); err != nil {
+	if b.tree, err = b.o.Tree.Open(b.store.LendReserve); err != nil {
 		return err
 	}
 	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
@@ -239,6 +214,8 @@ func (b *Broker) adopt(id identity) error {
 func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.StoreOptions {
 	v := dynamic.Current()
 	return logstore.StoreOptions{
+		FS:        b.o.FS,
+		Clock:     b.o.Clock,
 		Dirs:      dynamic.Static().LogDirs(),
 		BrokerID:  id.broker,
 		ClusterID: id.cluster,
@@ -361,6 +338,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		TopicsDeleted: topicsDeleted(b.groups),
 		Room:          b.store.Room,
 		Logger:        b.lines,
+		Clock:         b.o.Clock,
 	}
 	if rack := v.String("broker.rack"); rack != "" {
 		o.Rack = &rack

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"klamm/cluster/meta/local"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
 )
@@ -16,18 +17,18 @@ import (
 // disk is not mounted. Topics would lose their properties, and those of the first
 // directory their records. On directories that only Apache's broker has run on there
 // never was a tree.
-func lostTree(dirs []string) error {
+func lostTree(disk vfs.FS, dirs []string) error {
 	for _, dir := range dirs[1:] {
-		if _, err := (vfs.OS{}).Stat(filepath.Join(dir, treeFile)); err == nil {
+		if _, err := disk.Stat(filepath.Join(dir, local.FileName)); err == nil {
 			return fmt.Errorf("%s: the first log directory has no metadata tree (%s), and %s has one; name that one first (log.dirs)",
-				dirs[0], treeFile, dir)
+				dirs[0], local.FileName, dir)
 		}
 	}
-	if _, err := logstore.ReadMetaProperties(vfs.OS{}, dirs[0]); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := logstore.ReadMetaProperties(disk, dirs[0]); !errors.Is(err, fs.ErrNotExist) {
 		return err // not new, or nobody knows
 	}
 	for _, dir := range dirs[1:] {
-		used, err := logstore.HasReserve(vfs.OS{}, dir)
+		used, err := logstore.HasReserve(disk, dir)
 		if err != nil {
 			return err
 		}

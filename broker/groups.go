@@ -1,9 +1,9 @@
 package broker
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -23,7 +23,7 @@ const maxGroupBytes = 1 << 30
 
 // newGroups makes the coordinator of the groups whose partition of __consumer_offsets this broker leads. topic finds
 // __consumer_offsets, nil while there is none.
-func newGroups(dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slog.Logger) *groupcoord.Coordinator {
+func newGroups(o Options, dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slog.Logger) *groupcoord.Coordinator {
 	v := dynamic.Current()
 	return groupcoord.New(groupcoord.Options{
 		Config: groupcoord.Config{
@@ -39,19 +39,19 @@ func newGroups(dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slo
 			MaxBytes:                maxGroupBytes,
 			Partitions:              offsetsPartitions(v.Int("offsets.topic.num.partitions"), topic),
 		},
-		Now:         time.Now,
+		Now:         o.Clock,
 		After:       func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
-		NewMemberID: newMemberID,
+		NewMemberID: func(prefix string) string { return newMemberID(o.Rand, prefix) },
 		Logger:      logger,
 	})
 }
 
 // coordinateGroups has the coordinator told of the partitions that it is about.
-func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic) {
+func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic, now func() time.Time) {
 	acks := dynamic.Current().Int("offsets.commit.required.acks")
 	replicas.OnLead(func(p *replica.Partition) {
 		if tp := p.TopicPartition(); tp.Topic == cluster.OffsetsTopic {
-			groups.Elected(tp.Partition, p.LeaderEpoch(), &offsetsLog{p, acks})
+			groups.Elected(tp.Partition, p.LeaderEpoch(), &offsetsLog{p, acks, now})
 		}
 	})
 	replicas.OnStop(func(tp protocol.TopicPartition) {
@@ -78,9 +78,9 @@ func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32
 }
 
 // newMemberID makes an id as Apache Kafka does: what it begins with, and a random UUID.
-func newMemberID(prefix string) string {
+func newMemberID(random io.Reader, prefix string) string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // it does not fail
+	_, _ = io.ReadFull(random, b[:]) // it does not fail
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
@@ -89,6 +89,7 @@ func newMemberID(prefix string) string {
 type offsetsLog struct {
 	partition *replica.Partition
 	acks      int // offsets.commit.required.acks
+	now       func() time.Time
 }
 
 // Append implements groupcoord.Log.
@@ -102,7 +103,7 @@ func (l *offsetsLog) Append(records []byte, done func(error)) (base int64, commi
 		return 0, false, fmt.Errorf("%w: %d bytes, when max.message.bytes is %d", groupcoord.ErrRecordsTooLarge, len(records), cfg.MaxMessageBytes)
 	}
 	a := [1]logstore.Append{{Data: records, Header: h, LogAppendTime: cfg.LogAppendTime, Origin: logstore.FromCoordinator}}
-	if err := l.partition.Append(a[:], time.Now().UnixMilli()); err != nil {
+	if err := l.partition.Append(a[:], l.now().UnixMilli()); err != nil {
 		return 0, false, offsetsError(err)
 	}
 	stored := &a[0].Result

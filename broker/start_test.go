@@ -20,7 +20,7 @@ func startIn(t *testing.T, dir string, sets ...string) (*Broker, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Start(context.Background(), cfg, slog.New(slog.DiscardHandler))
+	return Start(context.Background(), Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // contents are the files below dir.

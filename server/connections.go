@@ -16,7 +16,8 @@ const defaultReceiveBytes = 100 << 10
 // Bind opens the sockets of the configured listeners. Nothing is accepted
 // before Serve, so that a port in use is known before a directory is touched.
 // On error what was opened is closed again; the error is a *transport.BindError.
-func Bind(cfg *config.Broker) ([]*transport.Listener, error) {
+// listen opens one socket; nil stands for a TCP socket with the configured options.
+func Bind(cfg *config.Broker, listen func(addr string) (net.Listener, error)) ([]*transport.Listener, error) {
 	v := cfg.Values()
 	o := transport.SocketOptions{ReceiveBytes: v.Int("socket.receive.buffer.bytes"), Backlog: v.Int("socket.listen.backlog.size")}
 	if o.ReceiveBytes == defaultReceiveBytes {
@@ -26,6 +27,7 @@ func Bind(cfg *config.Broker) ([]*transport.Listener, error) {
 	for _, l := range cfg.Listeners() {
 		specs = append(specs, transport.ListenerSpec{Name: l.Name, Addr: l.Address()})
 	}
+	o.Listen = listen
 	return transport.Bind(specs, o)
 }
 

@@ -32,7 +32,7 @@ func startListeners(t testing.TB, settings ...string) (addrs []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := broker.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	b, err := broker.Start(context.Background(), broker.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

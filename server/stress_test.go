@@ -89,7 +89,7 @@ func (s *stress) start() *broker.Broker {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	b, err := broker.Start(s.ctx, cfg, slog.New(slog.DiscardHandler))
+	b, err := broker.Start(s.ctx, broker.Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func Run(t testing.TB, settings ...string) *Broker {
 		t.Fatal(err)
 	}
 	b := &Broker{T: t, Log: &Buffer{}}
-	b.Broker, err = broker.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(b.Log, nil)))
+	b.Broker, err = broker.Start(context.Background(), broker.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(b.Log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func run(ctx context.Context, restore func(), options config.Options, out io.Wri
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := broker.Start(ctx, cfg, logger)
+	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: logger})
 	if err != nil {
 		return err
 	}

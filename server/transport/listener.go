@@ -40,6 +40,8 @@ type ListenerSpec struct{ Name, Addr string }
 type SocketOptions struct {
 	ReceiveBytes int // the size of the receive buffer; -1 leaves it to the system
 	Backlog      int // how many connections wait to be accepted
+	// Listen opens a socket in place of a TCP socket with these options; nil for none.
+	Listen func(addr string) (net.Listener, error)
 }
 
 // Bind opens the sockets of the listeners. Nothing is accepted before Serve, so that a
@@ -47,8 +49,12 @@ type SocketOptions struct {
 // closed again; the error is a *BindError.
 func Bind(specs []ListenerSpec, o SocketOptions) ([]*Listener, error) {
 	var bound []*Listener
+	open := o.Listen
+	if open == nil {
+		open = func(addr string) (net.Listener, error) { return listen(addr, o.ReceiveBytes, o.Backlog) }
+	}
 	for _, spec := range specs {
-		ln, err := listen(spec.Addr, o.ReceiveBytes, o.Backlog)
+		ln, err := open(spec.Addr)
 		if err != nil {
 			CloseAll(bound)
 			return nil, &BindError{Listener: spec.Name, Addr: spec.Addr, Err: err}
