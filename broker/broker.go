@@ -38,6 +38,7 @@ type Broker struct {
 	logger   *slog.Logger
 	lines    *slog.Logger                   // logger, at a bounded rate: for what clients ask for
 	joined   atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
+	offline  cluster.OfflineLogs            // what the store tells of directories that failed
 }
 
 // Start puts a broker together and has it accept clients when it returns. The
@@ -236,11 +237,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		ProducerExpiryCheckMs:     v.Long("producer.id.expiration.check.interval.ms"),
 
 		OnDirFailure: func(_ string, _ error, partitions []protocol.TopicPartition) {
-			// A directory that fails before there is a cluster is seen when its
-			// partitions are to be led.
-			if c := b.joined.Load(); c != nil {
-				c.SetOffline(partitions)
-			}
+			b.offline.Add(partitions)
 			for _, tp := range partitions {
 				if tp.Topic == cluster.OffsetsTopic {
 					b.groups.Resigned(tp.Partition)
@@ -336,6 +333,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 			}
 		},
 		TopicsDeleted: topicsDeleted(b.groups),
+		Offline:       &b.offline,
 		Room:          b.store.Room,
 		Logger:        b.lines,
 		Clock:         b.o.Clock,

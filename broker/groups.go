@@ -69,8 +69,8 @@ func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32
 		if n := known.Load(); n > 0 {
 			return n
 		}
-		if t := topic(); t != nil && len(t.Partitions) > 0 {
-			known.CompareAndSwap(0, int32(len(t.Partitions)))
+		if t := topic(); t != nil && t.Partitions.Len() > 0 {
+			known.CompareAndSwap(0, int32(t.Partitions.Len()))
 			return known.Load()
 		}
 		return int32(configured)
@@ -155,8 +155,8 @@ func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic)
 		list := make([]groupcoord.Partitions, len(topics))
 		for i, t := range topics {
 			list[i].Topic = t.Name
-			for j := range t.Partitions {
-				list[i].Partitions = append(list[i].Partitions, t.Partitions[j].Index)
+			for p := range t.Partitions.All() {
+				list[i].Partitions = append(list[i].Partitions, p.Index)
 			}
 		}
 		groups.DeletedPartitions(list)

@@ -51,7 +51,7 @@ func ValidateTopicName(name string) error { return controller.ValidateTopicName(
 // its partitions are served, when this returns. ErrTimedOut of a topic means that it was made, and a partition of it has no live replica.
 // With validateOnly nothing is made. An error that is about all (the tree cannot be written, the context ended) stands in every result.
 func (b *Broker) CreateTopics(ctx context.Context, topics []NewTopic, validateOnly bool) []TopicResult {
-	e := &controller.CreateTopics{Topics: topics, ValidateOnly: validateOnly}
+	e := &controller.CreateTopics{Topics: topics, ValidateOnly: validateOnly, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {
 		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Name} })
 	}
@@ -60,7 +60,7 @@ func (b *Broker) CreateTopics(ctx context.Context, topics []NewTopic, validateOn
 
 // CreatePartitions gives topics more partitions, as CreateTopics makes topics.
 func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, validateOnly bool) []TopicResult {
-	e := &controller.CreatePartitions{Topics: topics, ValidateOnly: validateOnly}
+	e := &controller.CreatePartitions{Topics: topics, ValidateOnly: validateOnly, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {
 		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Topic} })
 	}
@@ -71,11 +71,23 @@ func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, v
 // Metadata when this returns, and their logs renamed, to go later. What a broker that is not live or a broken disk holds of them keeps them marked for
 // deletion in the tree until it is back; until then the name cannot be used again. A topic asked for twice is deleted once.
 func (b *Broker) DeleteTopics(ctx context.Context, topics []TopicRef) []TopicResult {
-	e := &controller.DeleteTopics{Topics: topics}
+	e := &controller.DeleteTopics{Topics: topics, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {
 		return failed(err, len(topics), func(i int) TopicResult { return TopicResult{Name: topics[i].Name, ID: topics[i].ID} })
 	}
 	return e.Results
+}
+
+type askedByKey struct{}
+
+// AskedBy gives a context that says who asks for what is done with it, for the log.
+func AskedBy(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, askedByKey{}, who)
+}
+
+func askedBy(ctx context.Context) string {
+	who, _ := ctx.Value(askedByKey{}).(string)
+	return who
 }
 
 func failed(err error, n int, result func(int) TopicResult) []TopicResult {

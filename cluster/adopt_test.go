@@ -56,10 +56,10 @@ func TestAdopt(t *testing.T) {
 	defer h.broker.Close()
 	m := h.broker.Metadata()
 	topic := m.Topic("orders")
-	if m.NumTopics() != 3 || topic.ID != a || len(topic.Partitions) != 4 {
+	if m.NumTopics() != 3 || topic.ID != a || topic.Partitions.Len() != 4 {
 		t.Fatalf("topics %v, orders %+v", m.TopicNames(), topic)
 	}
-	if got, want := fmt.Sprintf("%+v", topic.Partitions[0]), "{Index:0 Leader:7 LeaderEpoch:4 Replicas:[7] ISR:[7] Offline:[]}"; got != want {
+	if got, want := fmt.Sprintf("%+v", *topic.Partitions.At(0)), "{Index:0 Leader:7 LeaderEpoch:4 Replicas:[7] ISR:[7] Offline:[]}"; got != want {
 		t.Errorf("partition %s, want %s", got, want)
 	}
 	if m.Topic("old").ID.IsZero() {
@@ -119,7 +119,7 @@ func TestAdoptCatchesUp(t *testing.T) {
 		var topics []string
 		m := broker.Metadata()
 		for _, name := range m.TopicNames() {
-			for _, p := range m.Topic(name).Partitions {
+			for p := range m.Topic(name).Partitions.All() {
 				topics = append(topics, fmt.Sprintf("%s-%d:%d", name, p.Index, p.LeaderEpoch))
 			}
 		}

@@ -23,17 +23,19 @@ type LeaderAndISR = order.LeaderAndISR
 // StopReplica tells a broker to stop serving a partition.
 type StopReplica = order.StopReplica
 
-// Replicas are this broker's partitions. Cluster calls these methods one at a time, from one goroutine,
-// but for Configure, which may come at any moment.
+// Replicas are this broker's partitions. Cluster calls LeaderAndISR and StopReplica one at a time, from one goroutine;
+// Configure may come at any moment.
 type Replicas interface {
 	// LeaderAndISR makes this broker the leader (or follower, where Leader is another) of partitions, with their logs made
 	// where there are none and configured with TopicConfig. The errors are one for each, nil for what went well; nil stands for all.
+	// One that an *order.TransientError wraps passes by itself: the order is given again.
 	LeaderAndISR(orders []LeaderAndISR, config func(topic string) map[string]string) []error
 	// StopReplica stops serving partitions, and deletes their logs where that is asked. One that this broker does not know is
-	// stopped already, and its log, if there is one, is deleted all the same.
+	// stopped already, and its log, if there is one, is deleted all the same. The errors are as those of LeaderAndISR.
 	StopReplica(orders []StopReplica) []error
-	// Configure says that a topic's own properties changed: these are all of them.
-	Configure(topic string, overrides map[string]string)
+	// Configure says that a topic's own properties changed. config gives all of them as they are when it is called: what is
+	// older must not come after what is newer.
+	Configure(topic string, config func(topic string) map[string]string)
 }
 
 // Options are what a Broker needs.
@@ -58,14 +60,18 @@ type Options struct {
 	ValidateBrokerConfig func(config map[string]string, perBroker bool) error
 	// BrokerConfigChanged is told, at the start and after each change, the dynamic properties of this broker and the cluster's defaults.
 	BrokerConfigChanged func(own, defaults map[string]string)
-	// TopicsDeleted is told of topics that are no more, as they were, before who deleted them is answered. Nil: nobody is.
+	// TopicsDeleted is told of topics that are no more, as they were, before whoever deleted them is answered. Nil: nobody is.
 	TopicsDeleted func([]*Topic)
+	// Offline tells of log directories that failed. Nil: none does.
+	Offline *OfflineLogs
 	// Room says why there is no room for new partitions on this broker's disks. Nil: there always is.
 	Room func() error
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 	// Clock defaults to time.Now.
 	Clock func() time.Time
+	// After has f called when some time has passed, and gives what prevents that. Default time.AfterFunc.
+	After func(d time.Duration, f func()) (stop func() bool)
 	// Intn draws where assignments begin. Default rand.IntN.
 	Intn func(n int) int
 }
@@ -82,6 +88,7 @@ type Broker struct {
 	// mu guards what Metadata is made of besides the controller's state, and its replacement.
 	mu      sync.Mutex
 	offline map[protocol.TopicPartition]bool // partitions whose log directory failed here
+	gone    []*Topic                         // topics that are no more, of which TopicsDeleted is not told yet
 }
 
 // Start registers the broker in the tree, becomes the controller, and has all partitions that it leads served. When it returns
@@ -97,7 +104,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b.clusterID = id
-	b.metadata.Store(&Metadata{ClusterID: id, ControllerID: -1, topics: &topicTable{}})
+	b.metadata.Store(&Metadata{ClusterID: id, ControllerID: -1, topics: newTopicTable()})
 	if err := b.configs.load(o.Tree, o.BrokerID); err != nil {
 		return nil, err
 	}
@@ -111,7 +118,8 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b.controller, err = controller.Elect(controller.Options{
-		Tree: o.Tree, BrokerID: o.BrokerID, Sender: (*sender)(b), Logger: o.Logger, Clock: o.Clock, NewID: NewTopicID,
+		Tree: o.Tree, BrokerID: o.BrokerID, Sender: (*sender)(b), ConfigLock: &b.configs.removal,
+		Logger: o.Logger, Clock: o.Clock, After: o.After, NewID: NewTopicID,
 		Rules: controller.Rules{
 			Partitions: o.Partitions, ReplicationFactor: o.ReplicationFactor,
 			ValidateConfig: o.ValidateTopicConfig, Room: o.Room, Intn: o.Intn,
@@ -119,6 +127,9 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if o.Offline != nil {
+		o.Offline.attach(b)
 	}
 	return b, nil
 }
@@ -129,6 +140,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	}
 	if o.Intn == nil {
 		o.Intn = rand.IntN
@@ -179,39 +193,31 @@ func (b *Broker) SetOffline(partitions []protocol.TopicPartition) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := b.metadata.Load()
-	changed := map[string]*Topic{}
+	changed := map[string][]int32{}
 	for _, tp := range partitions {
-		b.offline[tp] = true
-		t := changed[tp.Topic]
-		if t == nil {
-			if t = old.Topic(tp.Topic); t == nil {
-				continue
-			}
-			copied := *t
-			copied.Partitions = append([]Partition(nil), t.Partitions...)
-			t = &copied
-			changed[tp.Topic] = t
-		}
-		if int(tp.Partition) < len(t.Partitions) {
-			b.takeOfflineLocked(tp, &t.Partitions[tp.Partition])
+		if !b.offline[tp] {
+			b.offline[tp] = true
+			changed[tp.Topic] = append(changed[tp.Topic], tp.Partition)
 		}
 	}
 	put := make([]*Topic, 0, len(changed))
-	for _, t := range changed {
-		put = append(put, t)
+	for name, numbers := range changed {
+		if t := old.Topic(name); t != nil {
+			copied := *t
+			copied.Partitions = t.Partitions.with(t.Partitions.Len(), numbers, func(n int, p *Partition) {
+				b.takeOfflineLocked(protocol.TopicPartition{Topic: name, Partition: int32(n)}, p)
+			})
+			put = append(put, &copied)
+		}
 	}
 	next := *old
 	next.topics = old.topics.with(put, nil)
 	b.metadata.Store(&next)
 }
 
-// takeOfflineLocked shows a partition as one that failed here, if it did.
+// takeOfflineLocked shows a partition as one that failed here, if its log directory did.
 func (b *Broker) takeOfflineLocked(tp protocol.TopicPartition, p *Partition) {
-	if !b.offline[tp] {
-		return
-	}
-	p.Offline = append(p.Offline[:len(p.Offline):len(p.Offline)], b.o.BrokerID)
-	if p.Leader == b.o.BrokerID {
-		p.Leader = NoLeader
+	if b.offline[tp] {
+		p.takeOffline(b.o.BrokerID)
 	}
 }

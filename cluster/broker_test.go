@@ -23,13 +23,27 @@ type fakeReplicas struct {
 	deleted    []protocol.TopicPartition
 	failLead   map[protocol.TopicPartition]error
 	failStop   map[protocol.TopicPartition]error
+	asked      map[protocol.TopicPartition]int // how often a partition was to be led
+}
+
+// fail has a partition fail when it is to be led, until err is nil.
+func (f *fakeReplicas) fail(tp protocol.TopicPartition, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failLead[tp] = err
+}
+
+func (f *fakeReplicas) times(tp protocol.TopicPartition) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[tp]
 }
 
 func newFakeReplicas() *fakeReplicas {
 	return &fakeReplicas{
 		led: map[protocol.TopicPartition]LeaderAndISR{}, configs: map[string]map[string]string{},
-		configured: map[string]map[string]string{},
-		failLead:   map[protocol.TopicPartition]error{}, failStop: map[protocol.TopicPartition]error{},
+		configured: map[string]map[string]string{}, asked: map[protocol.TopicPartition]int{},
+		failLead: map[protocol.TopicPartition]error{}, failStop: map[protocol.TopicPartition]error{},
 	}
 }
 
@@ -38,6 +52,7 @@ func (f *fakeReplicas) LeaderAndISR(orders []LeaderAndISR, config func(string) m
 	defer f.mu.Unlock()
 	errs := make([]error, len(orders))
 	for i, o := range orders {
+		f.asked[o.TopicPartition]++
 		if errs[i] = f.failLead[o.TopicPartition]; errs[i] == nil {
 			f.led[o.TopicPartition] = o
 			f.configs[o.Topic] = config(o.Topic)
@@ -59,10 +74,10 @@ func (f *fakeReplicas) StopReplica(orders []StopReplica) []error {
 	return errs
 }
 
-func (f *fakeReplicas) Configure(topic string, overrides map[string]string) {
+func (f *fakeReplicas) Configure(topic string, config func(string) map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.configured[topic] = overrides
+	f.configured[topic] = config(topic)
 }
 
 // house is a broker on a tree in a file, which a test can stop and start again.
@@ -184,10 +199,10 @@ func TestCreateTopicIsVisibleAndServed(t *testing.T) {
 	}
 	m := h.broker.Metadata()
 	topic := m.Topic("orders")
-	if topic == nil || m.TopicByID(res.ID) != topic || len(topic.Partitions) != 3 || m.NumTopics() != 1 {
+	if topic == nil || m.TopicByID(res.ID) != topic || topic.Partitions.Len() != 3 || m.NumTopics() != 1 {
 		t.Fatalf("topic in metadata: %+v", topic)
 	}
-	if got, want := fmt.Sprintf("%+v", topic.Partitions[2]), "{Index:2 Leader:1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[]}"; got != want {
+	if got, want := fmt.Sprintf("%+v", *topic.Partitions.At(2)), "{Index:2 Leader:1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[]}"; got != want {
 		t.Errorf("partition %s, want %s", got, want)
 	}
 	if got, want := fmt.Sprint(h.replicas.configs["orders"]), "map[retention.ms:1000]"; got != want {
@@ -225,7 +240,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("broker epoch %d then %d, cluster %s then %s", epoch, h.broker.Epoch(), id, h.broker.ClusterID())
 	}
 	topic := h.broker.Metadata().Topic("orders")
-	if topic == nil || topic.ID != res.ID || topic.Partitions[1].Leader != 1 {
+	if topic == nil || topic.ID != res.ID || topic.Partitions.At(1).Leader != 1 {
 		t.Fatalf("topic after a restart: %+v", topic)
 	}
 	if o := h.replicas.led[protocol.TopicPartition{Topic: "orders", Partition: 1}]; o.IsNew || o.ControllerEpoch != 2 || o.TopicID != res.ID {
@@ -305,14 +320,14 @@ func TestCreatePartitions(t *testing.T) {
 	if res.Err != nil || res.Partitions != 4 {
 		t.Fatalf("result %+v", res)
 	}
-	if len(before.Topic("orders").Partitions) != 2 {
+	if before.Topic("orders").Partitions.Len() != 2 {
 		t.Error("a snapshot changed")
 	}
 	if p := h.broker.Metadata().Partition(protocol.TopicPartition{Topic: "orders", Partition: 3}); p == nil || p.Leader != 1 {
 		t.Errorf("new partition %+v", p)
 	}
 	h.restart()
-	if n := len(h.broker.Metadata().Topic("orders").Partitions); n != 4 {
+	if n := h.broker.Metadata().Topic("orders").Partitions.Len(); n != 4 {
 		t.Errorf("%d partitions after a restart", n)
 	}
 }
@@ -331,8 +346,8 @@ func TestOfflineLog(t *testing.T) {
 		"{Index:1 Leader:-1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[1]}",
 		"{Index:2 Leader:-1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[1]}",
 	}
-	for i, p := range h.broker.Metadata().Topic("orders").Partitions {
-		if got := fmt.Sprintf("%+v", p); got != want[i] {
+	for i := range want {
+		if got := fmt.Sprintf("%+v", *h.broker.Metadata().Topic("orders").Partitions.At(i)); got != want[i] {
 			t.Errorf("%s, want %s", got, want[i])
 		}
 	}
@@ -470,7 +485,7 @@ func TestTopicThatCannotBeMadeIsTakenBack(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		m := h.broker.Metadata()
-		if m.Topic("orders") != nil || m.Topic("fine") == nil || len(m.Topic("kept").Partitions) != 2 {
+		if m.Topic("orders") != nil || m.Topic("fine") == nil || m.Topic("kept").Partitions.Len() != 2 {
 			t.Errorf("%s: %+v %+v %+v", when, m.Topic("orders"), m.Topic("fine"), m.Topic("kept"))
 		}
 	}
@@ -487,7 +502,7 @@ func TestTopicThatCannotBeMadeIsTakenBack(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	for _, name := range []string{"orders", "kept"} {
-		for _, p := range h.broker.Metadata().Topic(name).Partitions {
+		for p := range h.broker.Metadata().Topic(name).Partitions.All() {
 			if p.Leader != 1 || len(p.Offline) > 0 {
 				t.Errorf("%s: %+v", name, p)
 			}
@@ -508,7 +523,7 @@ func TestNothingIsMadeWithoutRoom(t *testing.T) {
 	if res := h.broker.CreatePartitions(ctx, []NewPartitions{{Topic: "kept", Count: 2}}, false)[0]; !errors.Is(res.Err, full) {
 		t.Errorf("%+v", res)
 	}
-	if m := h.broker.Metadata(); m.Topic("orders") != nil || len(m.Topic("kept").Partitions) != 1 {
+	if m := h.broker.Metadata(); m.Topic("orders") != nil || m.Topic("kept").Partitions.Len() != 1 {
 		t.Error("something was made")
 	}
 }

@@ -19,8 +19,11 @@ const changeExpiry = 15 * time.Minute
 
 // configs are the configurations of topics and brokers that stand in the tree.
 type configs struct {
-	// change is held while one is changed, so that this broker's changes come one after the other.
+	// change is held while one is changed, so that this broker's changes come one after the other. It is taken before removal.
 	change sync.Mutex
+	// removal is held from when a topic's configuration is read until it is written changed, and while the nodes of deleted topics
+	// are removed: what was read of a topic is not written to one of that name that was created since.
+	removal sync.Mutex
 
 	// mu guards the maps; the maps in them are never changed.
 	mu       sync.RWMutex
@@ -126,9 +129,19 @@ type Edit func(current map[string]string) (map[string]string, error)
 // AlterTopicConfig changes a topic's own properties and applies them. The refusals, in the order of 3.9: ErrUnknownTopic, what edit
 // refuses, ErrInvalidConfig with the message of ValidateTopicConfig. With validateOnly nothing is changed.
 func (b *Broker) AlterTopicConfig(_ context.Context, topic string, edit Edit, validateOnly bool) error {
+	if err := b.changeTopicConfig(topic, edit, validateOnly); err != nil || validateOnly {
+		return err
+	}
+	b.o.Replicas.Configure(topic, b.TopicConfig)
+	return nil
+}
+
+// changeTopicConfig is AlterTopicConfig up to what the partitions are told.
+func (b *Broker) changeTopicConfig(topic string, edit Edit, validateOnly bool) error {
 	b.configs.change.Lock()
 	defer b.configs.change.Unlock()
-	path := znode.ConfigPath(znode.EntityTopics, topic)
+	b.configs.removal.Lock()
+	defer b.configs.removal.Unlock()
 	unknown := &Error{Kind: ErrUnknownTopic, Message: fmt.Sprintf("The topic '%s' does not exist.", topic)}
 	if b.Metadata().Topic(topic) == nil {
 		return unknown
@@ -143,8 +156,11 @@ func (b *Broker) AlterTopicConfig(_ context.Context, topic string, edit Edit, va
 	}
 	changed := changedNames(b.TopicConfig(topic), config)
 	b.setTopicConfig(topic, config)
-	b.o.Logger.Info("topic configuration changed", "topic", topic, "properties", changed, "path", path)
-	b.o.Replicas.Configure(topic, config)
+	if b.Metadata().Topic(topic) == nil { // it is being deleted: see Remove
+		b.setTopicConfig(topic, nil)
+	}
+	b.o.Logger.Info("topic configuration changed", "topic", topic, "properties", changed,
+		"path", znode.ConfigPath(znode.EntityTopics, topic))
 	return nil
 }
 

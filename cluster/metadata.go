@@ -5,6 +5,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 
 	"klamm/cluster/znode"
 	"klamm/protocol"
@@ -32,7 +34,12 @@ type topicTable struct {
 	count  int
 	byName [shards]map[string]*Topic
 	byID   [shards]map[protocol.UUID]*Topic
+
+	sort   sync.Once
+	sorted []*Topic // set by sort
 }
+
+func newTopicTable() *topicTable { return &topicTable{} }
 
 // BrokerInfo is a live broker.
 type BrokerInfo struct {
@@ -57,9 +64,8 @@ func (b *BrokerInfo) Endpoint(listener string) (Endpoint, bool) {
 type Topic struct {
 	Name string
 	// ID is zero for a topic made before there were ids.
-	ID protocol.UUID
-	// Partitions are in order: the n-th is partition n.
-	Partitions []Partition
+	ID         protocol.UUID
+	Partitions Partitions
 }
 
 // IsInternal says whether the topic is one of Kafka's own.
@@ -89,6 +95,16 @@ type Partition struct {
 	Offline []int32
 }
 
+// takeOffline shows a broker's replica as offline. It is for a partition that no snapshot has yet.
+func (p *Partition) takeOffline(broker int32) {
+	if !slices.Contains(p.Offline, broker) {
+		p.Offline = append(p.Offline[:len(p.Offline):len(p.Offline)], broker)
+	}
+	if p.Leader == broker {
+		p.Leader = NoLeader
+	}
+}
+
 // NoLeader stands for the leader of a partition that nobody leads.
 const NoLeader = znode.NoLeader
 
@@ -101,10 +117,10 @@ func (m *Metadata) TopicByID(id protocol.UUID) *Topic { return m.topics.byID[sha
 // Partition finds a partition, nil if there is none.
 func (m *Metadata) Partition(tp protocol.TopicPartition) *Partition {
 	t := m.Topic(tp.Topic)
-	if t == nil || tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
+	if t == nil || tp.Partition < 0 || int(tp.Partition) >= t.Partitions.Len() {
 		return nil
 	}
-	return &t.Partitions[tp.Partition]
+	return t.Partitions.At(int(tp.Partition))
 }
 
 // NumTopics counts the topics.
@@ -123,13 +139,20 @@ func (m *Metadata) Topics() iter.Seq[*Topic] {
 	}
 }
 
+// SortedTopics are all topics by name. They are sorted once for a snapshot; the slice must not be changed.
+func (m *Metadata) SortedTopics() []*Topic {
+	m.topics.sort.Do(func() {
+		m.topics.sorted = slices.SortedFunc(m.Topics(), func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+	})
+	return m.topics.sorted
+}
+
 // TopicNames are the names of all topics, sorted.
 func (m *Metadata) TopicNames() []string {
 	names := make([]string, 0, m.topics.count)
-	for t := range m.Topics() {
+	for _, t := range m.SortedTopics() {
 		names = append(names, t.Name)
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -152,7 +175,7 @@ func shardOfID(id protocol.UUID) int { return int(id[15]) % shards }
 
 // with gives a table in which topics were put (or replaced) and others removed.
 func (t *topicTable) with(put []*Topic, remove []string) *topicTable {
-	next := *t
+	next := &topicTable{count: t.count, byName: t.byName, byID: t.byID}
 	var ownName, ownID [shards]bool
 	drop := func(name string) {
 		old := next.byName[shardOfName(name)][name]
@@ -176,7 +199,7 @@ func (t *topicTable) with(put []*Topic, remove []string) *topicTable {
 		}
 		next.count++
 	}
-	return &next
+	return next
 }
 
 // own gives a shard that may be changed: a copy, the first time.

@@ -12,74 +12,30 @@ import (
 type sender Broker
 
 // Send implements controller.Sender for this broker; there is no other yet.
-func (s *sender) Send(broker int32, lead []LeaderAndISR, stop []StopReplica) []controller.Event {
+func (s *sender) Send(broker int32, lead []LeaderAndISR, stop []StopReplica) (leadErrs, stopErrs []error) {
 	b := (*Broker)(s)
-	if broker != b.o.BrokerID {
-		return nil
+	if gone := b.takeGone(); len(gone) > 0 && b.o.TopicsDeleted != nil {
+		b.o.TopicsDeleted(gone)
 	}
-	var follow []controller.Event
+	if broker != b.o.BrokerID {
+		return nil, nil
+	}
 	if len(lead) > 0 {
-		if failed := b.lead(lead); len(failed) > 0 {
-			follow = append(follow, &controller.ReplicasNotMade{Broker: broker, Topics: failed})
-		}
+		leadErrs = b.o.Replicas.LeaderAndISR(lead, b.TopicConfig)
 	}
 	if len(stop) > 0 {
-		follow = append(follow, &controller.ReplicasStopped{Broker: broker, Topics: b.stop(stop)})
+		stopErrs = b.o.Replicas.StopReplica(stop)
 	}
-	return follow
+	return leadErrs, stopErrs
 }
 
-// lead gives the topics of which new partitions could not be made.
-func (b *Broker) lead(orders []LeaderAndISR) []controller.NotMade {
-	errs := b.o.Replicas.LeaderAndISR(orders, b.TopicConfig)
-	var failed []controller.NotMade
-	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		tp := orders[i].TopicPartition
-		b.mu.Lock()
-		b.offline[tp] = true
-		b.mu.Unlock()
-		if orders[i].IsNew {
-			b.o.Logger.Error("partition cannot be made", "partition", tp, "error", err)
-			if n := len(failed); n == 0 || failed[n-1].Name != tp.Topic {
-				failed = append(failed, controller.NotMade{Name: tp.Topic, From: firstNew(orders, tp.Topic), Err: err})
-			}
-		} else {
-			b.o.Logger.Error("partition is offline", "partition", tp, "error", err)
-		}
-	}
-	return failed
-}
-
-// firstNew is the number of the first new partition of a topic.
-func firstNew(orders []LeaderAndISR, topic string) int {
-	first := -1
-	for i := range orders {
-		if o := &orders[i]; o.Topic == topic && o.IsNew && (first < 0 || int(o.Partition) < first) {
-			first = int(o.Partition)
-		}
-	}
-	return first
-}
-
-// stop gives the topics of which nothing is left here. A topic of which something could not be deleted stays marked for
-// deletion, to be tried again at the next start.
-func (b *Broker) stop(orders []StopReplica) []string {
-	errs := b.o.Replicas.StopReplica(orders)
-	kept := map[string]bool{}
-	var topics []string
-	for i, order := range orders {
-		if i < len(errs) && errs[i] != nil {
-			kept[order.Topic] = true
-			b.o.Logger.Error("partition could not be deleted", "partition", order.TopicPartition, "error", errs[i])
-		}
-		if len(topics) == 0 || topics[len(topics)-1] != order.Topic {
-			topics = append(topics, order.Topic)
-		}
-	}
-	return slices.DeleteFunc(topics, func(t string) bool { return kept[t] })
+// takeGone gives the topics that are no more since it was called last.
+func (b *Broker) takeGone() []*Topic {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gone := b.gone
+	b.gone = nil
+	return gone
 }
 
 // Configure implements controller.Sender.
@@ -87,71 +43,96 @@ func (s *sender) Configure(topic string, config map[string]string) {
 	(*Broker)(s).setTopicConfig(topic, config)
 }
 
-// Remove implements controller.Sender.
+// Remove implements controller.Sender. Who is told of deleted topics may have to write, so that happens in Send.
 func (s *sender) Remove(topics []string) {
+	s.replace(nil, nil, topics)
 	for _, topic := range topics {
 		(*Broker)(s).setTopicConfig(topic, nil)
 	}
-	s.replace(nil, nil, topics)
 }
 
 // Publish implements controller.Sender.
-func (s *sender) Publish(state *controller.State, topics []string) {
+func (s *sender) Publish(state *controller.State, changed []controller.Change) {
 	var put []*Topic
 	var remove []string
+	if changed == nil {
+		for name := range state.Topics {
+			changed = append(changed, controller.Change{Topic: name})
+		}
+		for t := range s.metadata.Load().Topics() {
+			if state.Topics[t.Name] == nil {
+				remove = append(remove, t.Name)
+			}
+		}
+	}
 	s.mu.Lock()
-	for _, name := range topics {
-		t := state.Topics[name]
-		if t == nil || state.Deleting[name] != nil {
-			remove = append(remove, name)
+	for _, c := range changed {
+		t := state.Topics[c.Topic]
+		if t == nil || state.Deleting[c.Topic] != nil {
+			remove = append(remove, c.Topic)
 			continue
 		}
-		// Partitions that could not be made and were taken back.
+		// Partitions that could not be created and were removed again.
 		maps.DeleteFunc(s.offline, func(tp protocol.TopicPartition, _ bool) bool {
-			return tp.Topic == name && int(tp.Partition) >= len(t.Partitions)
+			return tp.Topic == c.Topic && int(tp.Partition) >= len(t.Partitions)
 		})
-		put = append(put, (*Broker)(s).topicLocked(state, t))
+		put = append(put, (*Broker)(s).topicLocked(state, t, c.Partitions))
 	}
 	s.mu.Unlock()
 	s.replace(state, put, remove)
 }
 
-// topicLocked makes a topic as clients see it.
-func (b *Broker) topicLocked(state *controller.State, t *controller.Topic) *Topic {
-	topic := &Topic{Name: t.Name, ID: t.ID, Partitions: make([]Partition, len(t.Partitions))}
-	for i := range t.Partitions {
-		from, p := &t.Partitions[i], &topic.Partitions[i]
-		*p = Partition{Index: int32(i), Leader: NoLeader, LeaderEpoch: -1, Replicas: from.Replicas.Replicas}
-		for _, id := range p.Replicas {
-			if state.Live[id] == nil {
-				p.Offline = append(p.Offline, id)
-			}
-		}
-		if from.Version >= 0 {
-			p.LeaderEpoch, p.ISR = from.State.LeaderEpoch, from.State.ISR
-			if state.Live[from.State.Leader] != nil {
-				p.Leader = from.State.Leader
-			}
-		}
-		b.takeOfflineLocked(protocol.TopicPartition{Topic: t.Name, Partition: int32(i)}, p)
+// topicLocked makes a topic as clients see it. changed are the partitions that are not as they were; nil stands for all.
+func (b *Broker) topicLocked(state *controller.State, t *controller.Topic, changed []int32) *Topic {
+	topic := &Topic{Name: t.Name, ID: t.ID}
+	var before Partitions
+	if old := b.metadata.Load().Topic(t.Name); changed != nil && old != nil && old.ID == t.ID {
+		before = old.Partitions
 	}
+	topic.Partitions = before.with(len(t.Partitions), changed, func(n int, p *Partition) {
+		b.fillLocked(p, state, t, n)
+	})
 	return topic
+}
+
+// fillLocked makes a partition as clients see it.
+func (b *Broker) fillLocked(p *Partition, state *controller.State, t *controller.Topic, n int) {
+	from := &t.Partitions[n]
+	*p = Partition{Index: int32(n), Leader: NoLeader, LeaderEpoch: -1, Replicas: from.Replicas.Replicas}
+	for _, id := range p.Replicas {
+		if state.Live[id] == nil {
+			p.Offline = append(p.Offline, id)
+		}
+	}
+	if from.Version >= 0 {
+		p.LeaderEpoch, p.ISR = from.State.LeaderEpoch, from.State.ISR
+		if state.Live[from.State.Leader] != nil {
+			p.Leader = from.State.Leader
+		}
+	}
+	tp := protocol.TopicPartition{Topic: t.Name, Partition: int32(n)}
+	b.takeOfflineLocked(tp, p)
+	if len(state.Failures.Lead) > 0 {
+		showFailed(state, tp, p)
+	}
+}
+
+// showFailed shows the replicas that could not be led as offline.
+func showFailed(state *controller.State, tp protocol.TopicPartition, p *Partition) {
+	for _, id := range p.Replicas {
+		if _, failed := state.Failures.Lead[controller.Replica{Broker: id, TopicPartition: tp}]; failed {
+			p.takeOffline(id)
+		}
+	}
 }
 
 // replace makes the next snapshot; with a state the brokers are new as well.
 func (s *sender) replace(state *controller.State, put []*Topic, remove []string) {
-	if gone := s.swap(state, put, remove); len(gone) > 0 && s.o.TopicsDeleted != nil {
-		s.o.TopicsDeleted(gone)
-	}
-}
-
-// swap does that, and gives the topics that are no more.
-func (s *sender) swap(state *controller.State, put []*Topic, remove []string) (gone []*Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range remove {
 		if t := s.metadata.Load().Topic(name); t != nil {
-			gone = append(gone, t)
+			s.gone = append(s.gone, t)
 		}
 	}
 	if len(remove) > 0 { // offline are few, or none
@@ -168,5 +149,4 @@ func (s *sender) swap(state *controller.State, put []*Topic, remove []string) (g
 		slices.SortFunc(next.Brokers, func(a, b BrokerInfo) int { return int(a.ID) - int(b.ID) })
 	}
 	s.metadata.Store(&next)
-	return gone
 }

@@ -67,7 +67,15 @@ func passes(err error) bool {
 	if errors.As(err, new(*syncError)) {
 		return false // it is not known what is on the disk
 	}
-	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EMLINK)
+	return Transient(err) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EMLINK)
+}
+
+// Transient says whether an error is for want of space, of descriptors or of memory: the same call may go well later.
+func Transient(err error) bool {
+	if errors.As(err, new(*syncError)) {
+		return false // it is not known what is on the disk
+	}
+	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM)
 }
 
 // tooManyFiles says whether an error is for want of file descriptors, which

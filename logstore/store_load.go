@@ -266,6 +266,8 @@ func (s *Store) existing(p *partition, topicID protocol.UUID) (*Log, error) {
 	switch {
 	case dirErr != nil:
 		return nil, dirErr
+	case p.err != nil && Transient(p.err):
+		return s.openAgain(p, topicID)
 	case p.err != nil:
 		return nil, p.err
 	case topicID.IsZero() || topicID == onDisk:
@@ -288,6 +290,26 @@ func (s *Store) existing(p *partition, topicID protocol.UUID) (*Log, error) {
 	p.topicID = topicID
 	s.mu.Unlock()
 	return p.log, nil
+}
+
+// openAgain opens a log once more that could not be opened for want of something, such as file descriptors.
+func (s *Store) openAgain(p *partition, topicID protocol.UUID) (*Log, error) {
+	s.mu.Lock()
+	now := s.logs[p.tp]
+	if s.closed || now != p || p.gone != nil {
+		s.mu.Unlock()
+		return nil, p.err
+	}
+	again := &partition{tp: p.tp, dir: p.dir, path: p.path, wanted: p.wanted, ready: make(chan struct{})}
+	s.logs[p.tp] = again
+	s.loading.Add(1)
+	s.mu.Unlock()
+	s.loadPartition(again)
+	s.loading.Done()
+	if again.err != nil {
+		return nil, again.err
+	}
+	return s.existing(again, topicID)
 }
 
 // openLog opens or makes the partition's log with what the checkpoints know.

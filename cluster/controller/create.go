@@ -64,7 +64,13 @@ func (s *State) bring(d *Decision, t *Topic, from int) {
 	for i := from; i < len(t.Partitions); i++ {
 		s.order(d, t, &t.Partitions[i], true)
 	}
-	d.Changed = append(d.Changed, t.Name)
+	if from == 0 {
+		d.changeTopic(t.Name)
+		return
+	}
+	for i := from; i < len(t.Partitions); i++ {
+		d.change(t.Name, int32(i))
+	}
 }
 
 func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, map[string]string, error) {

@@ -39,6 +39,10 @@ func Decide(s *State, r *Rules, e Event) Decision {
 		s.createPartitions(&d, r, e)
 	case *DeleteTopics:
 		s.deleteTopics(&d, e)
+	case *OrdersAnswered:
+		s.ordersAnswered(&d, e)
+	case *RetryDue:
+		s.retryDue(&d, e.NowMs)
 	case *ReplicasStopped:
 		s.replicasStopped(&d, e.Broker, e.Topics)
 	case *ReplicasNotMade:
@@ -73,7 +77,7 @@ func (s *State) started(d *Decision) {
 			}
 			s.order(d, t, p, false)
 		}
-		d.Changed = append(d.Changed, name)
+		d.changeTopic(name)
 	}
 	// A mark whose topic is gone: the removal came as far as that.
 	for name := range s.Deleting {
@@ -156,14 +160,18 @@ func (s *State) order(d *Decision, t *Topic, p *Partition, isNew bool) {
 		return
 	}
 	for _, id := range p.Replicas.Replicas {
-		if s.Live[id] == nil {
-			continue
+		if s.Live[id] != nil {
+			d.lead(id, s.orderOf(t, p, isNew))
 		}
-		d.lead(id, order.LeaderAndISR{
-			TopicPartition: protocol.TopicPartition{Topic: t.Name, Partition: p.Partition},
-			TopicID:        t.ID, ControllerEpoch: s.Epoch,
-			Leader: p.State.Leader, LeaderEpoch: p.State.LeaderEpoch, ISR: p.State.ISR,
-			Replicas: p.Replicas.Replicas, PartitionEpoch: p.Version, IsNew: isNew,
-		})
+	}
+}
+
+// orderOf is what a replica of a partition is told.
+func (s *State) orderOf(t *Topic, p *Partition, isNew bool) order.LeaderAndISR {
+	return order.LeaderAndISR{
+		TopicPartition: protocol.TopicPartition{Topic: t.Name, Partition: p.Partition},
+		TopicID:        t.ID, ControllerEpoch: s.Epoch,
+		Leader: p.State.Leader, LeaderEpoch: p.State.LeaderEpoch, ISR: p.State.ISR,
+		Replicas: p.Replicas.Replicas, PartitionEpoch: p.Version, IsNew: isNew,
 	}
 }

@@ -34,6 +34,7 @@ func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 		if s.Deleting[t.Name] != nil {
 			continue // asked for twice is as good as once
 		}
+		e.begun = append(e.begun, begunDeletion{t.Name, t.ID, len(t.Partitions)})
 		s.beginDeletion(d, t)
 		if s.Deleting[t.Name] != nil {
 			d.Writes = append(d.Writes, meta.CreateOp(znode.DeleteTopicPath(t.Name), nil, meta.Persistent))
@@ -58,6 +59,7 @@ func (s *State) beginDeletion(d *Decision, t *Topic) {
 		}
 	}
 	s.Deleting[t.Name] = waiting
+	s.Failures.forget(t.Name, 0)
 	d.Removed = append(d.Removed, t.Name)
 	if len(waiting) == 0 {
 		s.remove(d, t.Name)

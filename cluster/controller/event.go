@@ -7,7 +7,8 @@ import (
 )
 
 // Event is something that the controller has to decide about: one of *Started, *CreateTopics,
-// *CreatePartitions, *DeleteTopics, *ReplicasStopped, *ReplicasNotMade. Answers are left in the event itself.
+// *CreatePartitions, *DeleteTopics from outside; *OrdersAnswered, *ReplicasStopped, *ReplicasNotMade, *RetryDue from what was
+// decided before. Answers are left in the event itself.
 type Event interface{ event() }
 
 // Started comes first, when the state was read from the tree: partitions without a leader get one,
@@ -19,6 +20,8 @@ type CreateTopics struct {
 	Topics []NewTopic
 	// ValidateOnly asks what would be answered, and changes nothing.
 	ValidateOnly bool
+	// AskedBy says who asks, for the log; "" if that is not known. So it is in the events below.
+	AskedBy string
 	// Results has one for each topic, in order.
 	Results []TopicResult
 }
@@ -27,29 +30,58 @@ type CreateTopics struct {
 type CreatePartitions struct {
 	Topics       []NewPartitions
 	ValidateOnly bool
+	AskedBy      string
 	Results      []TopicResult
 }
 
 // DeleteTopics asks for topics to be deleted.
 type DeleteTopics struct {
 	Topics  []TopicRef
+	AskedBy string
 	Results []TopicResult
+
+	begun []begunDeletion
 }
 
-// ReplicasStopped says that a broker has let go of its replicas of topics that are being deleted.
+// begunDeletion is a topic that a DeleteTopics was the first to delete.
+type begunDeletion struct {
+	name       string
+	id         protocol.UUID
+	partitions int
+}
+
+// OrdersAnswered says what became of the orders in one message to a broker. The errors are one for each order, nil for what
+// went well; nil stands for all.
+type OrdersAnswered struct {
+	Broker   int32
+	Lead     []order.LeaderAndISR
+	LeadErrs []error
+	Stop     []order.StopReplica
+	StopErrs []error
+	// NowMs is when the answer came, in ms since 1970.
+	NowMs int64
+}
+
+// RetryDue says that it is time to send orders again that failed for a reason that passes.
+type RetryDue struct {
+	// NowMs is the time, in ms since 1970.
+	NowMs int64
+}
+
+// ReplicasStopped says that a broker has deleted its replicas of topics that are being deleted.
 type ReplicasStopped struct {
 	Broker int32
 	Topics []string
 }
 
-// ReplicasNotMade says that a broker could not make logs of new partitions, as on a full disk. What was
-// created is taken back: it was not answered yet, and nobody has seen it.
+// ReplicasNotMade says that a broker could not create the logs of new partitions, as on a full disk. The partitions are
+// removed again: the client has no answer yet, and nobody has seen them.
 type ReplicasNotMade struct {
 	Broker int32
 	Topics []NotMade
 }
 
-// NotMade is a topic of which new partitions, those from number From on, could not be made, and why.
+// NotMade is a topic of which new partitions, those from number From on, could not be created, and why.
 type NotMade struct {
 	Name string
 	From int
@@ -57,6 +89,8 @@ type NotMade struct {
 }
 
 func (*Started) event()          {}
+func (*OrdersAnswered) event()   {}
+func (*RetryDue) event()         {}
 func (*CreateTopics) event()     {}
 func (*CreatePartitions) event() {}
 func (*DeleteTopics) event()     {}
@@ -124,11 +158,36 @@ type Decision struct {
 	// LeaderAndISR and Stop are the orders by broker.
 	LeaderAndISR map[int32][]order.LeaderAndISR
 	Stop         map[int32][]order.StopReplica
-	// Configured are the properties of topics that were just made.
+	// Configured are the properties of topics that were just created.
 	Configured map[string]map[string]string
-	// Changed and Removed are the topics that clients see otherwise than before.
-	Changed, Removed []string
+	// Changed is what clients see otherwise than before, once the brokers have their orders.
+	Changed []Change
+	// Removed are the topics that clients see no more, from now on.
+	Removed []string
+	// Next are the events that follow at once, after the writes.
+	Next []Event
 }
+
+// Change is a topic that clients see otherwise than before.
+type Change struct {
+	Topic string
+	// Partitions are those that changed, in any order and some perhaps twice; nil stands for the whole topic.
+	Partitions []int32
+}
+
+// change notes that one partition changed.
+func (d *Decision) change(topic string, partition int32) {
+	if n := len(d.Changed); n > 0 && d.Changed[n-1].Topic == topic {
+		if last := &d.Changed[n-1]; last.Partitions != nil {
+			last.Partitions = append(last.Partitions, partition)
+		}
+		return
+	}
+	d.Changed = append(d.Changed, Change{topic, []int32{partition}})
+}
+
+// changeTopic notes that a whole topic changed.
+func (d *Decision) changeTopic(topic string) { d.Changed = append(d.Changed, Change{Topic: topic}) }
 
 // Put is a node that may be there already, left over from something that was interrupted.
 type Put struct {

@@ -26,6 +26,8 @@ import (
 //	unreadable NAME                       the body of its znode is broken
 //	draw N                                what drawing a number gives from here on, 0 before
 //	start, create, grow, delete, stopped  events; each prints results, writes and orders
+//	answered BROKER MS, lines "TOPIC P transient|permanent"  the broker answers the orders before, which failed there
+//	retry MS                              it is so late
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := &script{rules: Rules{Partitions: 1, ReplicationFactor: 1, Intn: func(int) int { return 0 }, ValidateConfig: validateConfig}}
@@ -43,6 +45,7 @@ func validateConfig(config map[string]string) error {
 }
 
 type script struct {
+	sent  Decision // the last one
 	state *State
 	rules Rules
 	ids   byte
@@ -98,10 +101,36 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			e.Topics = append(e.Topics, a.Key)
 		}
 		return s.decide(e)
+	case "answered":
+		return s.decide(s.answerOf(t, d))
+	case "retry":
+		return s.decide(&RetryDue{NowMs: int64(number32(t, d.CmdArgs[0].Key))})
 	default:
 		t.Fatalf("unknown command %s", d.Cmd)
 	}
 	return "ok\n"
+}
+
+// answerOf is a broker's answer to the orders sent last. Those that the lines name failed.
+func (s *script) answerOf(t *testing.T, d *datadriven.TestData) *OrdersAnswered {
+	errs := map[protocol.TopicPartition]error{}
+	for line := range strings.Lines(d.Input) {
+		f := strings.Fields(line)
+		err := errors.New("no such device")
+		if f[2] == "transient" {
+			err = &order.TransientError{Err: err}
+		}
+		errs[protocol.TopicPartition{Topic: f[0], Partition: number32(t, f[1])}] = err
+	}
+	broker := number32(t, d.CmdArgs[0].Key)
+	e := &OrdersAnswered{Broker: broker, NowMs: int64(number32(t, d.CmdArgs[1].Key)), Lead: s.sent.LeaderAndISR[broker], Stop: s.sent.Stop[broker]}
+	for i := range e.Lead {
+		e.LeadErrs = append(e.LeadErrs, errs[e.Lead[i].TopicPartition])
+	}
+	for i := range e.Stop {
+		e.StopErrs = append(e.StopErrs, errs[e.Stop[i].TopicPartition])
+	}
+	return e
 }
 
 func (s *script) brokers(t *testing.T, d *datadriven.TestData) {
@@ -120,9 +149,11 @@ func (s *script) brokers(t *testing.T, d *datadriven.TestData) {
 	}
 }
 
-// decide prints what was decided: "w" a write, "r" a removal, "lead" and "stop" orders, "show" and "hide" what clients see.
+// decide prints what was decided: "w" a write, "r" a removal, "lead" and "stop" orders, "show" and "hide" what clients see, "then" an
+// event that follows at once, "due" when orders are sent again.
 func (s *script) decide(e Event) string {
 	d := Decide(s.state, &s.rules, e)
+	s.sent = d
 	var b strings.Builder
 	for _, op := range d.Writes {
 		kind := map[meta.OpKind]string{meta.OpCreate: "create", meta.OpSet: "set", meta.OpDelete: "delete", meta.OpCheck: "check"}[op.Kind]
@@ -153,7 +184,17 @@ func (s *script) decide(e Event) string {
 		fmt.Fprintf(&b, "hide %v\n", d.Removed)
 	}
 	if len(d.Changed) > 0 {
-		fmt.Fprintf(&b, "show %v\n", d.Changed)
+		var topics []string
+		for _, c := range d.Changed {
+			topics = append(topics, c.Topic)
+		}
+		fmt.Fprintf(&b, "show %v\n", topics)
+	}
+	for _, next := range d.Next {
+		fmt.Fprintf(&b, "then %T\n%s", next, s.decide(next))
+	}
+	if due := s.state.Failures.nextMs(); due > 0 && len(d.Next) == 0 {
+		fmt.Fprintf(&b, "due %d\n", due)
 	}
 	return strings.ReplaceAll(b.String(), " \n", "\n")
 }

@@ -19,11 +19,14 @@ type State struct {
 	Live map[int32]*LiveBroker
 	// Topics are those in the tree, also those being deleted.
 	Topics map[string]*Topic
-	// Deleting are the topics marked for deletion, with the brokers that still have to let go of their replicas.
+	// Deleting are the topics marked for deletion, with the brokers that still have to delete their replicas.
 	Deleting map[string]map[int32]bool
 
 	// Unreadable are topics whose znode is broken: nothing is done with them, and their names are taken.
 	Unreadable map[string]bool
+
+	// Failures are the orders that failed.
+	Failures Failures
 
 	byID     map[protocol.UUID]string
 	collides map[string]string // '.' taken for '_' -> a topic so named
@@ -65,6 +68,7 @@ func NewState(brokerID int32) *State {
 		Topics:     map[string]*Topic{},
 		Deleting:   map[string]map[int32]bool{},
 		Unreadable: map[string]bool{},
+		Failures:   newFailures(),
 		byID:       map[protocol.UUID]string{},
 		collides:   map[string]string{},
 	}
@@ -88,6 +92,7 @@ func (s *State) removeTopic(name string) {
 	}
 	delete(s.Topics, name)
 	delete(s.Deleting, name)
+	delete(s.Failures.Stop, name)
 	if s.byID[t.ID] == name {
 		delete(s.byID, t.ID)
 	}

@@ -15,7 +15,7 @@ func (r *Rules) room() error {
 	return r.Room()
 }
 
-// replicasNotMade takes back what was just created: a topic as if it were deleted, new partitions of
+// replicasNotMade removes what was just created: a whole topic as if it were deleted, new partitions of
 // another by their nodes.
 func (s *State) replicasNotMade(d *Decision, e *ReplicasNotMade) {
 	for _, failed := range e.Topics {
@@ -48,7 +48,8 @@ func (s *State) shrink(d *Decision, t *Topic, to int) {
 	t.Partitions = t.Partitions[:to:to]
 	d.Writes = append(d.Writes, meta.SetOp(znode.TopicPath(t.Name), t.encode(), t.Version))
 	t.Version++
-	d.Changed = append(d.Changed, t.Name)
+	s.Failures.forget(t.Name, int32(to))
+	d.changeTopic(t.Name)
 }
 
 // answer puts the failures into the results of the event that asked for the partitions.

@@ -1,6 +1,10 @@
 package order
 
-import "klamm/protocol"
+import (
+	"errors"
+
+	"klamm/protocol"
+)
 
 // LeaderAndISR tells a broker what it is in a partition (the request of that name between brokers).
 type LeaderAndISR struct {
@@ -23,3 +27,16 @@ type StopReplica struct {
 	// Delete asks for the log to be deleted as well.
 	Delete bool
 }
+
+// TransientError says that an order failed for a reason that passes by itself, such as want of file descriptors: sent again, the
+// order may go well.
+type TransientError struct{ Err error }
+
+// Error is the reason.
+func (e *TransientError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *TransientError) Unwrap() error { return e.Err }
+
+// IsTransient says whether an error is, or wraps, a [*TransientError].
+func IsTransient(err error) bool { return errors.As(err, new(*TransientError)) }

@@ -84,7 +84,8 @@ func (m *Manager) Partition(tp protocol.TopicPartition) (*Partition, error) {
 
 // LeaderAndISR makes this broker the leader of partitions, as their only
 // in-sync replica. It opens their logs, or creates those that do not exist. The errors,
-// one for each order, are those of logstore.Store.Create.
+// one for each order, are those of logstore.Store.Create; an *order.TransientError
+// wraps those that pass by themselves.
 func (m *Manager) LeaderAndISR(orders []order.LeaderAndISR, topicConfig func(topic string) map[string]string) []error {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
@@ -99,8 +100,16 @@ func (m *Manager) LeaderAndISR(orders []order.LeaderAndISR, topicConfig func(top
 	}
 	return eachOf(len(orders), func(i int) error {
 		name := orders[i].Topic
-		return m.lead(&orders[i], configs[name], overrides[name])
+		return transient(m.lead(&orders[i], configs[name], overrides[name]))
 	})
+}
+
+// transient marks an error that passes by itself.
+func transient(err error) error {
+	if err != nil && logstore.Transient(err) {
+		return &order.TransientError{Err: err}
+	}
+	return err
 }
 
 // eachOf calls f with 0 to n-1, several at the same time, and gives their errors.
@@ -181,7 +190,7 @@ func (m *Manager) StopReplica(orders []order.StopReplica) []error {
 			return nil
 		}
 		if err := m.store.Delete(tp); err != nil && !errors.Is(err, logstore.ErrNoLog) {
-			return err
+			return transient(err)
 		}
 		return nil
 	})
@@ -204,10 +213,11 @@ func (m *Manager) remove(tp protocol.TopicPartition) *Partition {
 	return p
 }
 
-// Configure gives a topic's partitions its changed properties.
-func (m *Manager) Configure(name string, overrides map[string]string) {
+// Configure gives a topic's partitions its changed properties, which topicConfig gives as they are now.
+func (m *Manager) Configure(name string, topicConfig func(topic string) map[string]string) {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
+	overrides := topicConfig(name)
 	m.mu.Lock()
 	if t := m.topics[name]; t != nil {
 		t.overrides = overrides

@@ -353,7 +353,7 @@ func TestConfigureReachesEveryPartition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.manager.Configure("t", map[string]string{"flush.messages": "1"})
+	f.manager.Configure("t", func(string) map[string]string { return map[string]string{"flush.messages": "1"} })
 	if third.Config().Log.FlushMessages != 1 {
 		t.Error("a partition behind a gap did not get the topic's change")
 	}

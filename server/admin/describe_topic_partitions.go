@@ -115,11 +115,11 @@ func (d *partitionsAnswer) topic(name string, from int32, all bool) bool {
 		return true
 	}
 	out.TopicID = known.ID
-	count := len(known.Partitions)
+	count := known.Partitions.Len()
 	begin := min(int(from), count)
 	end := min(begin+d.remaining, count)
 	for i := begin; i < end; i++ {
-		out.Partitions = append(out.Partitions, d.partition(&known.Partitions[i]))
+		out.Partitions = append(out.Partitions, d.partition(known.Partitions.At(i)))
 	}
 	d.resp.Topics = append(d.resp.Topics, out)
 	if end < count {

@@ -70,8 +70,8 @@ func (s *Service) Metadata(c *request.Call, req *kmsg.MetadataRequest) kmsg.Resp
 	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(), resp: resp}
 	switch {
 	case all:
-		for _, name := range meta.TopicNames() {
-			m.topic(meta.Topic(name))
+		for _, t := range meta.SortedTopics() {
+			m.topic(t)
 		}
 	case asksByID(req):
 		m.byID(req.Topics)
@@ -205,9 +205,9 @@ func (m *metadataAnswer) missing(name string, err error) {
 func (m *metadataAnswer) topic(known *cluster.Topic) {
 	t := kmsg.NewMetadataResponseTopic()
 	t.Topic, t.TopicID, t.IsInternal = &known.Name, known.ID, known.IsInternal()
-	t.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(known.Partitions))
-	for i := range known.Partitions {
-		t.Partitions[i] = m.partition(&known.Partitions[i])
+	t.Partitions = make([]kmsg.MetadataResponseTopicPartition, 0, known.Partitions.Len())
+	for p := range known.Partitions.All() {
+		t.Partitions = append(t.Partitions, m.partition(p))
 	}
 	m.resp.Topics = append(m.resp.Topics, t)
 }

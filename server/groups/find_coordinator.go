@@ -93,9 +93,9 @@ func (s *Service) findCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequ
 		}
 		return nobody, kerr.CoordinatorNotAvailable
 	}
-	if n := s.groups.PartitionOf(key); int(n) < len(topic.Partitions) {
+	if n := s.groups.PartitionOf(key); int(n) < topic.Partitions.Len() {
 		for _, b := range view.Brokers(s.broker, c, meta) {
-			if b.ID == topic.Partitions[n].Leader {
+			if b.ID == topic.Partitions.At(int(n)).Leader {
 				return b, nil
 			}
 		}

@@ -102,7 +102,7 @@ func (c *commitCall) collect(meta *cluster.Metadata) {
 			continue // nothing to say of it
 		}
 		if topic != nil {
-			n := min(len(in.Partitions), len(topic.Partitions)) // no more, unless some are named twice
+			n := min(len(in.Partitions), topic.Partitions.Len()) // no more, unless some are named twice
 			c.offsets, c.places = slices.Grow(c.offsets, n), slices.Grow(c.places, n)
 		}
 		at := len(c.resp.Topics)
@@ -112,7 +112,7 @@ func (c *commitCall) collect(meta *cluster.Metadata) {
 		for j := range in.Partitions {
 			p := &in.Partitions[j]
 			out.Partitions[j].Partition = p.Partition
-			if topic == nil || p.Partition < 0 || int(p.Partition) >= len(topic.Partitions) {
+			if topic == nil || p.Partition < 0 || int(p.Partition) >= topic.Partitions.Len() {
 				out.Partitions[j].ErrorCode = refused
 				continue
 			}
