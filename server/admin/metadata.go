@@ -45,6 +45,7 @@ const (
 	metadataListeners    = 6  // the first version that knows LISTENER_NOT_FOUND
 	metadataTopicIDs     = 12 // the first version that may ask by id
 	metadataClusterOps   = 10 // the last version with the cluster's authorized operations
+	metadataErrorCode    = 13 // the first version with an error for the whole answer
 )
 
 // What a client may do without an authorizer, as the bits of KIP-430.
@@ -67,23 +68,19 @@ func (s *Service) Metadata(c *request.Call, req *kmsg.MetadataRequest) kmsg.Resp
 	if req.IncludeClusterAuthorizedOperations && req.Version <= metadataClusterOps {
 		resp.AuthorizedOperations = everythingOnCluster
 	}
-	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(), resp: resp}
+	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(),
+		operations: req.IncludeTopicAuthorizedOperations, resp: resp}
 	switch {
 	case all:
-		for _, t := range meta.SortedTopics() {
-			m.topic(t)
-		}
+		variant := metadataVariant{req.Version, m.listener, m.operations}
+		return &allTopicsResponse{resp, s.allTopics.topics(meta, variant, m.all)}
 	case asksByID(req):
 		m.byID(req.Topics)
 	default:
 		m.byName(req)
 	}
-	if req.IncludeTopicAuthorizedOperations {
-		for i := range resp.Topics {
-			if resp.Topics[i].Topic != nil {
-				resp.Topics[i].AuthorizedOperations = everythingOnTopics
-			}
-		}
+	if m.operations {
+		m.includeOperations()
 	}
 	return resp
 }
@@ -133,7 +130,32 @@ type metadataAnswer struct {
 	version  int16
 	listener string
 	large    bool // the request has many elements, see request.Places
-	resp     *kmsg.MetadataResponse
+	// operations is include_topic_authorized_operations.
+	operations bool
+	resp       *kmsg.MetadataResponse
+}
+
+// all gives the topics of an answer about all topics.
+func (m *metadataAnswer) all() []kmsg.MetadataResponseTopic {
+	of := *m
+	of.resp = kmsg.NewPtrMetadataResponse()
+	of.resp.Topics = make([]kmsg.MetadataResponseTopic, 0, m.meta.NumTopics())
+	for _, t := range m.meta.SortedTopics() {
+		of.topic(t)
+	}
+	if m.operations {
+		of.includeOperations()
+	}
+	return of.resp.Topics
+}
+
+// includeOperations tells what the client may do with each topic.
+func (m *metadataAnswer) includeOperations() {
+	for i := range m.resp.Topics {
+		if m.resp.Topics[i].Topic != nil {
+			m.resp.Topics[i].AuthorizedOperations = everythingOnTopics
+		}
+	}
 }
 
 // byID answers the topics that are asked for by id, each once.

@@ -39,6 +39,8 @@ type Service struct {
 	limits   *boundedlog.LimitLog
 	cut      context.Context
 
+	allTopics metadataCache
+
 	creating atomic.Bool    // topics are created that nobody waits for, see AutoCreateLater
 	aside    sync.WaitGroup // what is done that nobody waits for
 }
