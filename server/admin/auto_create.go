@@ -7,14 +7,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"klamm/cluster"
-	"klamm/server/request"
 )
 
-// AutoCreate creates topics that a client asked about, and gives what the
+// AutoCreate creates topics that a client, who stands in the log, asked about, and gives what the
 // client is told about each: LEADER_NOT_AVAILABLE when the topic is there now,
 // as the reference does, after which clients ask again.
-func (s *Service) AutoCreate(names []string) []error {
-	ctx, cancel := request.Within(s.cut, int32(s.config.Current().Int("request.timeout.ms")))
+func (s *Service) AutoCreate(who string, names []string) []error {
+	ctx, cancel := s.within(who, int32(s.config.Current().Int("request.timeout.ms")))
 	defer cancel()
 	wanted := make([]cluster.NewTopic, len(names))
 	for i, name := range names {
@@ -32,11 +31,11 @@ func (s *Service) AutoCreate(names []string) []error {
 
 // AutoCreateLater has topics created and does not wait for that; they are told of as by AutoCreate. While the broker
 // creates some for another request it does nothing: clients ask again.
-func (s *Service) AutoCreateLater(names []string) []error {
+func (s *Service) AutoCreateLater(who string, names []string) []error {
 	if s.creating.CompareAndSwap(false, true) {
 		s.aside.Go(func() {
 			defer s.creating.Store(false)
-			s.AutoCreate(names)
+			s.AutoCreate(who, names)
 		})
 	}
 	told := make([]error, len(names))

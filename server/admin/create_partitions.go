@@ -28,7 +28,7 @@ import (
 )
 
 // CreatePartitions serves CreatePartitions: see above.
-func (s *Service) CreatePartitions(_ *request.Call, req *kmsg.CreatePartitionsRequest) kmsg.Response {
+func (s *Service) CreatePartitions(c *request.Call, req *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrCreatePartitionsResponse()
 	times := make(map[string]int, len(req.Topics))
 	for i := range req.Topics {
@@ -56,7 +56,7 @@ func (s *Service) CreatePartitions(_ *request.Call, req *kmsg.CreatePartitionsRe
 	if len(wanted) == 0 {
 		return resp
 	}
-	ctx, cancel := request.Within(s.cut, req.TimeoutMillis)
+	ctx, cancel := s.within(c.Who(), req.TimeoutMillis)
 	defer cancel()
 	for i, res := range s.broker.CreatePartitions(ctx, wanted, req.ValidateOnly) {
 		out := &resp.Topics[places[i]]

@@ -43,7 +43,7 @@ import (
 const clusterMetadataTopic = "__cluster_metadata"
 
 // CreateTopics serves CreateTopics: see above.
-func (s *Service) CreateTopics(_ *request.Call, req *kmsg.CreateTopicsRequest) kmsg.Response {
+func (s *Service) CreateTopics(c *request.Call, req *kmsg.CreateTopicsRequest) kmsg.Response {
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, 0, len(req.Topics))
 	times := make(map[string]int, len(req.Topics))
@@ -71,7 +71,7 @@ func (s *Service) CreateTopics(_ *request.Call, req *kmsg.CreateTopicsRequest) k
 	if len(wanted) == 0 {
 		return resp
 	}
-	ctx, cancel := request.Within(s.cut, req.TimeoutMillis)
+	ctx, cancel := s.within(c.Who(), req.TimeoutMillis)
 	defer cancel()
 	told := createdTopics{server: s}
 	for i, res := range s.broker.CreateTopics(ctx, wanted, req.ValidateOnly) {

@@ -33,7 +33,7 @@ const (
 )
 
 // DeleteTopics serves DeleteTopics: see above.
-func (s *Service) DeleteTopics(_ *request.Call, req *kmsg.DeleteTopicsRequest) kmsg.Response {
+func (s *Service) DeleteTopics(c *request.Call, req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDeleteTopicsResponse()
 	if req.Version < deleteTopicsByID {
 		for i := range req.TopicNames {
@@ -55,7 +55,7 @@ func (s *Service) DeleteTopics(_ *request.Call, req *kmsg.DeleteTopicsRequest) k
 	case !s.config.Current().Bool("delete.topic.enable"):
 		refuseDeletion(resp, kerr.TopicDeletionDisabled)
 	default:
-		s.deleteTopics(req.TimeoutMillis, resp)
+		s.deleteTopics(c.Who(), req.TimeoutMillis, resp)
 	}
 	return resp
 }
@@ -69,7 +69,7 @@ func refuseDeletion(resp *kmsg.DeleteTopicsResponse, why *kerr.Error) {
 
 // deleteTopics deletes the topics of an answer, whose names and ids are those
 // that were asked for, and fills in the rest of it.
-func (s *Service) deleteTopics(timeoutMs int32, resp *kmsg.DeleteTopicsResponse) {
+func (s *Service) deleteTopics(who string, timeoutMs int32, resp *kmsg.DeleteTopicsResponse) {
 	var refs []cluster.TopicRef
 	var places []int
 	for i := range resp.Topics {
@@ -86,7 +86,7 @@ func (s *Service) deleteTopics(timeoutMs int32, resp *kmsg.DeleteTopicsResponse)
 	if len(refs) == 0 {
 		return
 	}
-	ctx, cancel := request.Within(s.cut, timeoutMs)
+	ctx, cancel := s.within(who, timeoutMs)
 	defer cancel()
 	for i, res := range s.broker.DeleteTopics(ctx, refs) {
 		t := &resp.Topics[places[i]]

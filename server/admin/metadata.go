@@ -68,7 +68,7 @@ func (s *Service) Metadata(c *request.Call, req *kmsg.MetadataRequest) kmsg.Resp
 	if req.IncludeClusterAuthorizedOperations && req.Version <= metadataClusterOps {
 		resp.AuthorizedOperations = everythingOnCluster
 	}
-	m := metadataAnswer{server: s, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(),
+	m := metadataAnswer{server: s, call: c, meta: meta, version: req.Version, listener: c.Conn.Listener().Name, large: c.Large(),
 		operations: req.IncludeTopicAuthorizedOperations, resp: resp}
 	switch {
 	case all:
@@ -126,6 +126,7 @@ func asksByID(req *kmsg.MetadataRequest) bool {
 // metadataAnswer collects the topics of one answer.
 type metadataAnswer struct {
 	server   *Service
+	call     *request.Call
 	meta     *cluster.Metadata
 	version  int16
 	listener string
@@ -211,9 +212,9 @@ func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 // others waiting and does not wait itself.
 func (m *metadataAnswer) create(names []string) []error {
 	if m.large {
-		return m.server.AutoCreateLater(names)
+		return m.server.AutoCreateLater(m.call.Who(), names)
 	}
-	return m.server.AutoCreate(names)
+	return m.server.AutoCreate(m.call.Who(), names)
 }
 
 // missing answers a topic that does not exist.

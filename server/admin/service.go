@@ -18,6 +18,7 @@ import (
 	"klamm/logstore"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
+	"klamm/server/request"
 )
 
 // Options are what a Service is made of. All fields are required.
@@ -48,4 +49,10 @@ type Service struct {
 // New makes a service.
 func New(o Options) *Service {
 	return &Service{broker: o.Broker, replicas: o.Replicas, store: o.Store, config: o.Config, limits: o.Limits, cut: o.Cut}
+}
+
+// within is request.Within for a request that changes topics: the log tells who asks for that.
+func (s *Service) within(who string, timeoutMs int32) (context.Context, context.CancelFunc) {
+	ctx, cancel := request.Within(s.cut, timeoutMs)
+	return cluster.AskedBy(ctx, boundedlog.Printable(who)), cancel
 }

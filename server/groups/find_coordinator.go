@@ -87,9 +87,9 @@ func (s *Service) findCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequ
 	topic := meta.Topic(cluster.OffsetsTopic)
 	if topic == nil {
 		if create := []string{cluster.OffsetsTopic}; c.Large() { // it keeps others waiting
-			s.autoCreateLater(create)
+			s.autoCreateLater(c.Who(), create)
 		} else {
-			s.autoCreate(create)
+			s.autoCreate(c.Who(), create)
 		}
 		return nobody, kerr.CoordinatorNotAvailable
 	}

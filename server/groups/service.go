@@ -18,10 +18,10 @@ type Options struct {
 	Broker *cluster.Broker // this broker's place in the cluster
 	Groups *groupcoord.Coordinator
 	Config *config.Dynamic // what the user configured, with what changed since
-	// AutoCreate creates topics that do not exist yet, and says what each is answered with.
-	AutoCreate func(names []string) []error
+	// AutoCreate creates topics that do not exist yet, and says what each is answered with. who asks for them stands in the log.
+	AutoCreate func(who string, names []string) []error
 	// AutoCreateLater does so and does not wait for it.
-	AutoCreateLater func(names []string) []error
+	AutoCreateLater func(who string, names []string) []error
 }
 
 // Service serves the APIs of groups. Its methods are handlers of package request.
@@ -29,8 +29,8 @@ type Service struct {
 	broker          *cluster.Broker
 	groups          *groupcoord.Coordinator
 	config          *config.Dynamic
-	autoCreate      func(names []string) []error
-	autoCreateLater func(names []string) []error
+	autoCreate      func(who string, names []string) []error
+	autoCreateLater func(who string, names []string) []error
 }
 
 // New makes a service.

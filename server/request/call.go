@@ -172,6 +172,19 @@ func (c *Call) ClientID() string {
 	return *c.Header.ClientID
 }
 
+// Who names the client, by its address and client id, if it has one; "" where no client asks. The id is as the client sent
+// it.
+func (c *Call) Who() string {
+	if c == nil {
+		return ""
+	}
+	at := c.Conn.RemoteAddr().String()
+	if id := c.ClientID(); id != "" {
+		return at + " " + id
+	}
+	return at
+}
+
 // ClientHost is where the client came from, as groups have it.
 func (c *Call) ClientHost() string { return "/" + c.Conn.RemoteIP().String() }
 
