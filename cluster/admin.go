@@ -47,9 +47,9 @@ var (
 // ValidateTopicName checks a name against Kafka's rules. The error wraps ErrInvalidTopic.
 func ValidateTopicName(name string) error { return controller.ValidateTopicName(name) }
 
-// CreateTopics makes topics, each for itself: one result for each, in order. A topic without an error is in Metadata, and
-// its partitions are served, when this returns. ErrTimedOut of a topic means that it was made, and a partition of it has no live replica.
-// With validateOnly nothing is made. An error that is about all (the tree cannot be written, the context ended) stands in every result.
+// CreateTopics creates topics, each by itself. The results are one for each, in order. When this returns, a topic without an error is
+// in Metadata and its partitions are served. ErrTimedOut says that the topic was created, and a partition of it has no live replica.
+// With validateOnly nothing is created. An error about the whole request (the tree cannot be written, the context ended) stands in every result.
 func (b *Broker) CreateTopics(ctx context.Context, topics []NewTopic, validateOnly bool) []TopicResult {
 	e := &controller.CreateTopics{Topics: topics, ValidateOnly: validateOnly, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {
@@ -58,7 +58,7 @@ func (b *Broker) CreateTopics(ctx context.Context, topics []NewTopic, validateOn
 	return e.Results
 }
 
-// CreatePartitions gives topics more partitions, as CreateTopics makes topics.
+// CreatePartitions gives topics more partitions. Results and errors are as those of CreateTopics.
 func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, validateOnly bool) []TopicResult {
 	e := &controller.CreatePartitions{Topics: topics, ValidateOnly: validateOnly, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {
@@ -67,9 +67,9 @@ func (b *Broker) CreatePartitions(ctx context.Context, topics []NewPartitions, v
 	return e.Results
 }
 
-// DeleteTopics deletes topics by name or id: one result for each, in order, with both name and id. Those without an error are gone from
-// Metadata when this returns, and their logs renamed, to go later. What a broker that is not live or a broken disk holds of them keeps them marked for
-// deletion in the tree until it is back; until then the name cannot be used again. A topic asked for twice is deleted once.
+// DeleteTopics deletes topics by name or id. The results are one for each, in order, with both name and id. When this returns, a topic
+// without an error is gone from Metadata, and its logs are renamed, to be deleted later. While a broker that is not live, or a broken disk, holds
+// a replica of it, the topic stays marked for deletion in the tree and its name cannot be used again. A topic named twice is deleted once.
 func (b *Broker) DeleteTopics(ctx context.Context, topics []TopicRef) []TopicResult {
 	e := &controller.DeleteTopics{Topics: topics, AskedBy: askedBy(ctx)}
 	if err := b.controller.Do(ctx, e); err != nil {

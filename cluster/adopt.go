@@ -88,7 +88,7 @@ func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 	return done, nil
 }
 
-// sort gives the logs of each topic, and sets aside those whose name is no topic's.
+// sort groups the logs by topic. Those whose name cannot be a topic's become Strays.
 func (done *Adoption) sort(logs []LocalLog) map[string][]LocalLog {
 	byTopic := map[string][]LocalLog{}
 	for _, log := range logs {
@@ -115,7 +115,7 @@ func errTooManyToAdopt(topic string, last int32) error {
 	return fmt.Errorf("topic %s seems to have %d partitions, by its directories: that is more than can be adopted", topic, last+1)
 }
 
-// maxAdoptedPartitions bounds what the number of one directory can make of a topic.
+// maxAdoptedPartitions bounds the partitions of an adopted topic: the name of one directory would be enough to make them many.
 const maxAdoptedPartitions = 100_000
 
 func (done *Adoption) adopt(brokerID int32, topic string, logs []LocalLog) ([]meta.Op, error) {
@@ -161,7 +161,7 @@ func (done *Adoption) adopt(brokerID int32, topic string, logs []LocalLog) ([]me
 	}, states...), nil
 }
 
-// commonID is the id that most of a topic's logs have; of two as frequent the smaller, so that it is the same each time.
+// commonID is the id that most of a topic's logs have. Of two that are as frequent it is the smaller, so that it is the same each time.
 func commonID(logs []LocalLog) protocol.UUID {
 	count := map[protocol.UUID]int{}
 	var best protocol.UUID
@@ -199,7 +199,7 @@ func (done *Adoption) noteCompacted(topic string, id protocol.UUID, logs []Local
 	}
 }
 
-// Strays are the logs that belong to no partition of the tree. Like Apache's broker on ZooKeeper, this one leaves them alone.
+// Strays gives the logs that belong to no partition of the tree. This broker leaves them alone, as Apache's broker on ZooKeeper does.
 func (m *Metadata) Strays(logs []LocalLog) []protocol.TopicPartition {
 	var strays []protocol.TopicPartition
 	for _, log := range logs {

@@ -181,10 +181,10 @@ func (b *Broker) Epoch() int64 { return b.epoch }
 // ClusterID is the cluster's id.
 func (b *Broker) ClusterID() string { return b.clusterID }
 
-// IsController says whether this broker decides.
+// IsController says whether this broker is the controller.
 func (b *Broker) IsController() bool { return b.Metadata().ControllerID == b.o.BrokerID }
 
-// Metadata is the cluster as clients see it now. It costs nothing and is never changed: take it once for a request.
+// Metadata is the cluster as clients see it now. The call is cheap and the snapshot never changes: a request takes it once.
 func (b *Broker) Metadata() *Metadata { return b.metadata.Load() }
 
 // SetOffline says that the logs of partitions cannot be used any more, because their directory failed: clients

@@ -63,7 +63,7 @@ func (c *catchUp) topic(topic string, logs []LocalLog) error {
 	}
 	body, err := znode.DecodeTopic(topic, data)
 	if err != nil {
-		return nil // whoever loads the topics says so
+		return nil // the controller logs it when it loads the topics
 	}
 	changed := false
 	if isOf := func(l LocalLog) bool { return l.TopicID.IsZero() || l.TopicID == body.ID }; !slices.ContainsFunc(logs, isOf) {
@@ -82,7 +82,7 @@ func (c *catchUp) topic(topic string, logs []LocalLog) error {
 	return nil
 }
 
-// partitions raises the epochs of those that are known and adds those that are not.
+// partitions raises the leader epochs of the partitions that the tree has, and adds those that it does not have.
 func (c *catchUp) partitions(topic string, body *znode.Topic, logs []LocalLog) (grown bool, err error) {
 	known := int32(len(body.Partitions))
 	epochs := map[int32]int32{}
@@ -128,7 +128,7 @@ func (c *catchUp) partitions(topic string, body *znode.Topic, logs []LocalLog) (
 	return grown, nil
 }
 
-// producerIDs makes sure that the next block is one that nobody in the logs has an id of.
+// producerIDs makes sure that the next block has no id of a producer that stands in the logs.
 func (c *catchUp) producerIDs(logs []LocalLog) error {
 	used := usedProducerIDs(logs)
 	data, stat, err := c.tree.Get(znode.LatestProducerIDBlock)
@@ -151,8 +151,8 @@ func (c *catchUp) producerIDs(logs []LocalLog) error {
 // ZooKeeper counts up from 0 by thousands, and does not come so far.
 const producerIDRange = 1 << 32
 
-// ownProducerIDs is a block after which come ids that nobody else has, or will have soon, used being
-// those in the logs. A new producer with another's id would have its first batches taken for the other's, which are stored already.
+// ownProducerIDs is a block after which the ids begin that no other broker has given out, or will soon. used is above all ids
+// in the logs. A new producer that got the id of another would have its first batches taken for duplicates of the other's.
 func ownProducerIDs(brokerID int32, used int64) znode.ProducerIDBlock {
 	next := (used/producerIDRange + 1) * producerIDRange
 	return znode.ProducerIDBlock{Broker: brokerID, Start: next - producerIDBlock, End: next - 1}

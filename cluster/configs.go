@@ -110,20 +110,20 @@ func readConfig(path string, node meta.Node) (map[string]string, error) {
 	return znode.DecodeConfig(path, node.Data)
 }
 
-// TopicConfig are a topic's own properties; empty if it has none or is not there. The map must not be changed.
+// TopicConfig gives a topic's own properties: none if it has none, or does not exist. The map must not be changed.
 func (b *Broker) TopicConfig(topic string) map[string]string {
 	b.configs.mu.RLock()
 	defer b.configs.mu.RUnlock()
 	return b.configs.topics[topic]
 }
 
-// BrokerConfig are this broker's dynamic properties and the cluster's defaults. The maps must not be changed.
+// BrokerConfig gives this broker's dynamic properties and the cluster's defaults. The maps must not be changed.
 func (b *Broker) BrokerConfig() (own, defaults map[string]string) {
 	return b.configs.brokers(b.o.BrokerID)
 }
 
-// Edit makes from an entity's properties what they shall be. It gets a copy that it may change and return. Its error
-// goes to the caller as it is.
+// Edit gives the properties that an entity shall have, from a copy of those that it has. It may change and return the copy. Its
+// error goes to the caller as it is.
 type Edit func(current map[string]string) (map[string]string, error)
 
 // AlterTopicConfig changes a topic's own properties and applies them. The refusals, in the order of 3.9: ErrUnknownTopic, what edit
@@ -259,7 +259,8 @@ func (b *Broker) alter(entity, name string, edit Edit, validate func(map[string]
 	}
 }
 
-// expiredChanges deletes notifications that every broker has seen by now. Failing to read them is no reason not to go on.
+// expiredChanges gives the deletions of notifications that every broker has seen by now. A notification that cannot be read
+// is left for the next time.
 func (b *Broker) expiredChanges() []meta.Op {
 	names, _, err := b.o.Tree.Children(znode.ConfigChanges)
 	if err != nil {

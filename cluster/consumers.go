@@ -22,7 +22,8 @@ func (b *Broker) ConsumerOffset(group string, tp protocol.TopicPartition) (offse
 	return offset, err == nil, err
 }
 
-// SetConsumerOffset writes one (KafkaZkClient.setOrCreateConsumerOffset), with the nodes above it where they are missing.
+// SetConsumerOffset writes an offset of a group of consumers before 0.9 (KafkaZkClient.setOrCreateConsumerOffset), with the
+// nodes above it where they are missing.
 func (b *Broker) SetConsumerOffset(group string, tp protocol.TopicPartition, offset int64) error {
 	path, data := znode.ConsumerOffsetPath(group, tp), znode.EncodeConsumerOffset(offset)
 	for {

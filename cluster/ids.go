@@ -35,11 +35,11 @@ func EnsurePaths(tree meta.Tree) error {
 
 // ClusterIDError is a directory that belongs to another cluster than the tree.
 type ClusterIDError struct {
-	// Tree and Directory are the two ids.
+	// Tree is the cluster's id in the metadata tree, Directory that in the meta.properties of the log directories.
 	Tree, Directory string
 }
 
-// Error says which is which.
+// Error tells both ids.
 func (e *ClusterIDError) Error() string {
 	return fmt.Sprintf("the log directories belong to cluster %s (meta.properties), the metadata to cluster %s", e.Directory, e.Tree)
 }

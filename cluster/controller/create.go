@@ -58,7 +58,7 @@ func (s *State) create(d *Decision, n *NewTopic, replicas []znode.Replicas, conf
 	return t
 }
 
-// bring makes new partitions, from an index on, known to the tree and the brokers.
+// bring writes the states of new partitions, from a number on, and orders the brokers.
 func (s *State) bring(d *Decision, t *Topic, from int) {
 	s.initialize(d, t, from)
 	for i := from; i < len(t.Partitions); i++ {
@@ -123,8 +123,8 @@ func configMap(entries []ConfigEntry) (map[string]string, error) {
 	return configs, nil
 }
 
-// resolveAssignment takes the client's assignment or makes one. That the brokers it names exist is
-// not asked for, as it is not in 3.9.
+// resolveAssignment takes the client's assignment or makes one. It does not check that the brokers in it exist, and
+// neither does 3.9.
 func (s *State) resolveAssignment(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, error) {
 	if len(n.Assignment) > 0 {
 		if n.Partitions != -1 || n.ReplicationFactor != -1 {
@@ -174,7 +174,7 @@ func number(assignment [][]int32, from int) []znode.Replicas {
 	return replicas
 }
 
-// checkAssignment wants as many replicas for each partition, no broker twice, and partitions 0, 1, 2, ...
+// checkAssignment checks that all partitions have the same number of replicas, no broker twice, and the numbers 0, 1, 2, ...
 func checkAssignment(replicas []znode.Replicas) error {
 	for i := range replicas {
 		if len(replicas[i].Replicas) != len(replicas[0].Replicas) || len(replicas[i].Replicas) == 0 {

@@ -79,7 +79,7 @@ func (s *State) started(d *Decision) {
 		}
 		d.changeTopic(name)
 	}
-	// A mark whose topic is gone: the removal came as far as that.
+	// The topic of such a mark is gone: the removal was interrupted before the mark was deleted.
 	for name := range s.Deleting {
 		if s.Topics[name] == nil {
 			d.Remove = append(d.Remove, znode.DeleteTopicPath(name))
@@ -88,7 +88,7 @@ func (s *State) started(d *Decision) {
 	}
 }
 
-// firstWithoutState is the index of the first partition that never had a leader, or -1.
+// firstWithoutState is the number of the first partition that never had a leader, or -1.
 func (s *State) firstWithoutState(t *Topic) int {
 	for i := range t.Partitions {
 		if t.Partitions[i].Version < 0 {
@@ -98,8 +98,8 @@ func (s *State) firstWithoutState(t *Topic) int {
 	return -1
 }
 
-// initialize gives partitions from an index on their first leader: the first live replica, with all live ones in the ISR. One
-// without a live replica is left without a state until a replica comes.
+// initialize gives the partitions from a number on their first leader: the first live replica, with all live ones in the ISR. A
+// partition without a live replica is left without a state until a replica comes.
 func (s *State) initialize(d *Decision, t *Topic, from int) {
 	for i := from; i < len(t.Partitions); i++ {
 		p := &t.Partitions[i]

@@ -10,8 +10,8 @@ import (
 	"klamm/protocol"
 )
 
-// deleteTopics marks topics for deletion and tells the brokers to let go of their replicas. What
-// stands in the tree goes when they have (replicasStopped), so that a deletion goes on after any stop in between.
+// deleteTopics marks topics for deletion and orders the brokers to delete their replicas. The topics' nodes are removed
+// when the brokers have done so (replicasStopped), so that a deletion goes on after any stop in between.
 func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 	e.Results = make([]TopicResult, len(e.Topics))
 	for i, ref := range e.Topics {
@@ -32,7 +32,7 @@ func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 		}
 		res.ID = t.ID
 		if s.Deleting[t.Name] != nil {
-			continue // asked for twice is as good as once
+			continue // it is being deleted already
 		}
 		e.begun = append(e.begun, begunDeletion{t.Name, t.ID, len(t.Partitions)})
 		s.beginDeletion(d, t)
@@ -42,13 +42,13 @@ func (s *State) deleteTopics(d *Decision, e *DeleteTopics) {
 	}
 }
 
-// beginDeletion orders the replicas of a topic that is marked to be deleted.
+// beginDeletion orders the brokers to delete the replicas of a topic that is marked for deletion.
 func (s *State) beginDeletion(d *Decision, t *Topic) {
 	waiting := map[int32]bool{}
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
 		if p.Version < 0 {
-			continue // never led: nobody has anything of it
+			continue // it never had a leader, so that no broker has a log of it
 		}
 		for _, id := range p.Replicas.Replicas {
 			waiting[id] = true

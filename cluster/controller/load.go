@@ -11,8 +11,8 @@ import (
 	"klamm/protocol"
 )
 
-// Load reads the whole state from the tree: a few waits, however many topics there are. A topic whose body cannot
-// be read is logged and left out; it takes no other down with it.
+// Load reads the whole state from the tree in a few round trips, however many topics there are. A topic whose body cannot
+// be read is logged and left out, and the others are read.
 func Load(tree meta.Tree, s *State, logger *slog.Logger) error {
 	if err := loadBrokers(tree, s); err != nil {
 		return err
@@ -90,7 +90,7 @@ func loadTopics(tree meta.Tree, s *State, names []string, logger *slog.Logger) (
 			err = wellFormed(body)
 		}
 		if err != nil {
-			logger.Error("topic left out", "topic", name, "error", err)
+			logger.Error("topic is left out: its znode cannot be read", "topic", name, "error", err)
 			s.Unreadable[name] = true
 			continue
 		}
@@ -106,7 +106,7 @@ func loadTopics(tree meta.Tree, s *State, names []string, logger *slog.Logger) (
 	return topics, nil
 }
 
-// wellFormed wants partitions 0, 1, 2, ..., as every creation gives them: a partition's place is its number.
+// wellFormed checks that the partitions are 0, 1, 2, ..., as every creation numbers them: a State finds a partition by its number.
 func wellFormed(body *znode.Topic) error {
 	for i := range body.Partitions {
 		if int(body.Partitions[i].Partition) != i {
@@ -147,8 +147,8 @@ func loadStates(tree meta.Tree, topics []*Topic, logger *slog.Logger) error {
 			}
 			p.HasNode, p.Version = true, node.Stat.Version
 			if p.State, err = znode.DecodePartitionState(tp, node.Data); err != nil {
-				// The partition is left without a leader; whoever mends the node starts the broker again.
-				logger.Error("partition left without a leader", "partition", tp, "error", err)
+				// The partition has no leader until somebody mends the node and starts the broker again.
+				logger.Error("partition has no leader: its state cannot be read", "partition", tp, "error", err)
 				p.State = znode.PartitionState{Leader: znode.NoLeader}
 			}
 		}

@@ -22,7 +22,7 @@ type State struct {
 	// Deleting are the topics marked for deletion, with the brokers that still have to delete their replicas.
 	Deleting map[string]map[int32]bool
 
-	// Unreadable are topics whose znode is broken: nothing is done with them, and their names are taken.
+	// Unreadable are topics whose znode cannot be read: nothing is done with them, and their names stay taken.
 	Unreadable map[string]bool
 
 	// Failures are the orders that failed.
@@ -74,7 +74,7 @@ func NewState(brokerID int32) *State {
 	}
 }
 
-// PutTopic adds a topic as it is in the tree.
+// PutTopic adds a topic, or replaces the one of that name.
 func (s *State) PutTopic(t *Topic) {
 	s.Topics[t.Name] = t
 	if !t.ID.IsZero() {
@@ -115,5 +115,5 @@ func (s *State) names() []string { return slices.Sorted(maps.Keys(s.Topics)) }
 
 func hasCollisionChars(topic string) bool { return strings.ContainsAny(topic, "._") }
 
-// unified is what two names must not share: metrics know no difference between '.' and '_'.
+// unified is the name that a topic has in metrics, where '.' and '_' are the same: two topics must not share it.
 func unified(topic string) string { return strings.ReplaceAll(topic, ".", "_") }

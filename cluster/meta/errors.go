@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What a tree refuses. They come wrapped in an [*Error]; ask with errors.Is.
+// Why a tree refuses an operation. Each comes wrapped in an [*Error]; ask with errors.Is.
 var (
 	ErrNoNode                  = errors.New("no such node")
 	ErrNodeExists              = errors.New("node exists")

@@ -2,7 +2,7 @@ package meta
 
 import "strings"
 
-// CheckPath tells whether a path names a node: absolute, no empty, "." or ".." part, no slash at the end
+// CheckPath checks that a path is well formed: absolute, no empty, "." or ".." part, no slash at the end
 // (but "/" itself), no NUL. The error is ErrInvalidPath.
 func CheckPath(path string) error {
 	if path == "/" {

@@ -77,8 +77,8 @@ type Watch <-chan Event
 // Every error is an [*Error] that names operation and path and wraps one of this package's
 // ErrXxx values or the store's own.
 //
-// Reads with a watch and the events they lead to are ordered as the writes are: who has
-// seen an event also sees, in any later read through the same session, what caused it.
+// Reads with a watch and the events they lead to are ordered as the writes are: a caller that has
+// seen an event sees the change behind it in every later read through the same session.
 type Tree interface {
 	// Get reads a node. ErrNoNode.
 	Get(path string) ([]byte, Stat, error)
@@ -95,7 +95,7 @@ type Tree interface {
 	Children(path string) ([]string, Stat, error)
 	// ChildrenW is Children with a watch for a child coming or going, or the node's deletion.
 	ChildrenW(path string) ([]string, Stat, Watch, error)
-	// Create makes a node and returns its path, which a sequential mode has added to.
+	// Create makes a node and returns its path, to which a sequential mode has appended the number.
 	// ErrNodeExists; ErrNoNode for a parent that is not there; ErrNoChildrenForEphemerals.
 	Create(path string, data []byte, mode Mode) (string, Stat, error)
 	// Set replaces a node's data if it is at that version. ErrNoNode, ErrBadVersion.

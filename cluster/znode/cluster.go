@@ -13,7 +13,7 @@ func EncodeClusterID(id string) []byte {
 	}{"1", id})
 }
 
-// DecodeClusterID reads it.
+// DecodeClusterID reads the body of /cluster/id.
 func DecodeClusterID(data []byte) (string, error) {
 	var body struct {
 		ID string `json:"id"`
@@ -44,7 +44,8 @@ func (b ProducerIDBlock) Encode() []byte {
 	}{1, b.Broker, strconv.FormatInt(b.Start, 10), strconv.FormatInt(b.End, 10)})
 }
 
-// DecodeProducerIDBlock reads it. Null data, before the first block, is not a block: ask before.
+// DecodeProducerIDBlock reads the body of /latest_producer_id_block. Before the first block the data is null, which the caller
+// has to look for: it is refused here.
 func DecodeProducerIDBlock(data []byte) (ProducerIDBlock, error) {
 	var body struct {
 		Broker int32  `json:"broker"`

@@ -17,7 +17,7 @@ func EncodeConfig(config map[string]string) []byte {
 	}{1, config})
 }
 
-// DecodeConfig reads it; a null or empty body is no configuration. Numbers and booleans that a tool wrote without quotes
+// DecodeConfig reads the body of /config/TYPE/NAME; a null or empty body is no configuration. Numbers and booleans that a tool wrote without quotes
 // are taken as their text.
 func DecodeConfig(path string, data []byte) (map[string]string, error) {
 	config := map[string]string{}
@@ -49,7 +49,7 @@ func EncodeConfigChange(entityType, name string) []byte {
 	}{2, entityType + "/" + name})
 }
 
-// DecodeConfigChange reads versions 1 (a type and a name) and 2 (a path).
+// DecodeConfigChange reads the body of a change's notification: versions 1 (a type and a name) and 2 (a path).
 func DecodeConfigChange(path string, data []byte) (entityType, name string, err error) {
 	var body struct {
 		Version int    `json:"version"`

@@ -7,15 +7,15 @@ import (
 	"klamm/protocol"
 )
 
-// ConsumerOffsetPath is where a group of consumers before 0.9 keeps how far it has got in a partition.
+// ConsumerOffsetPath is the node in which a group of consumers before 0.9 keeps its offset in a partition.
 func ConsumerOffsetPath(group string, tp protocol.TopicPartition) string {
 	return Consumers + "/" + group + "/offsets/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
 }
 
-// EncodeConsumerOffset gives the body of such a node: the offset as decimal digits.
+// EncodeConsumerOffset writes the body of a consumer's offset: decimal digits.
 func EncodeConsumerOffset(offset int64) []byte { return strconv.AppendInt(nil, offset, 10) }
 
-// DecodeConsumerOffset reads one.
+// DecodeConsumerOffset reads the body of a consumer's offset.
 func DecodeConsumerOffset(data []byte) (int64, error) {
 	offset, err := strconv.ParseInt(string(data), 10, 64)
 	if err != nil {

@@ -29,13 +29,13 @@ func DecodeController(data []byte) (brokerID int32, err error) {
 	return *body.BrokerID, nil
 }
 
-// InitialControllerEpoch is what /controller_epoch is made with, before the first election adds one.
+// InitialControllerEpoch is the epoch that /controller_epoch is created with, before the first election adds one.
 const InitialControllerEpoch int32 = initialControllerEpoch
 
 // EncodeControllerEpoch writes the body of /controller_epoch: the number as text.
 func EncodeControllerEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
 
-// DecodeControllerEpoch reads it.
+// DecodeControllerEpoch reads the body of /controller_epoch.
 func DecodeControllerEpoch(data []byte) (int32, error) {
 	n, err := strconv.ParseInt(string(data), 10, 32)
 	if err != nil {

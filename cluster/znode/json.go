@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// encode gives a body's JSON without the HTML escapes and the newline that Go adds and Jackson
-// does not. The types of this package always encode.
+// encode gives a body's JSON without the HTML escapes and the newline, which Go adds and Jackson
+// does not. A type of this package that cannot be encoded is a bug.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -18,7 +18,7 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// decode reads a body and says which node it was if it cannot.
+// decode reads a body. Its error is a *DecodeError.
 func decode(path string, data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return &DecodeError{Path: path, Data: data, Err: err}
@@ -26,11 +26,14 @@ func decode(path string, data []byte, v any) error {
 	return nil
 }
 
-// DecodeError is a body that is not what its path asks for.
+// DecodeError says that the body of a node cannot be read.
 type DecodeError struct {
+	// Path is the node's.
 	Path string
+	// Data is the whole body.
 	Data []byte
-	Err  error
+	// Err is the cause.
+	Err error
 }
 
 // Error tells the path, the cause and how the body begins.

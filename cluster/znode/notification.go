@@ -26,7 +26,7 @@ func EncodePartitionList(partitions []protocol.TopicPartition) []byte {
 	return encode(partitionList{1, partitionsJSON(partitions)})
 }
 
-// DecodePartitionList reads it.
+// DecodePartitionList reads the body of an ISR change notification or of /admin/preferred_replica_election.
 func DecodePartitionList(path string, data []byte) ([]protocol.TopicPartition, error) {
 	var body partitionList
 	if err := decode(path, data, &body); err != nil {
@@ -39,8 +39,8 @@ func DecodePartitionList(path string, data []byte) ([]protocol.TopicPartition, e
 	return partitions, nil
 }
 
-// EncodeLogDirEvent writes the body of /log_dir_event_notification/log_dir_event_N (version 1): a
-// broker lost a log directory.
+// EncodeLogDirEvent writes the body of /log_dir_event_notification/log_dir_event_N (version 1): a log
+// directory of a broker failed.
 func EncodeLogDirEvent(brokerID int32) []byte {
 	return encode(struct {
 		Version int   `json:"version"`
@@ -49,7 +49,7 @@ func EncodeLogDirEvent(brokerID int32) []byte {
 	}{1, brokerID, 1})
 }
 
-// DecodeLogDirEvent reads which broker it was.
+// DecodeLogDirEvent reads which broker's log directory failed.
 func DecodeLogDirEvent(path string, data []byte) (brokerID int32, err error) {
 	var body struct {
 		Broker int32 `json:"broker"`
@@ -73,7 +73,7 @@ func EncodeReassignments(list []Reassignment) []byte {
 	}{1, list})
 }
 
-// DecodeReassignments reads it.
+// DecodeReassignments reads the body of /admin/reassign_partitions.
 func DecodeReassignments(data []byte) ([]Reassignment, error) {
 	var body struct {
 		Partitions []Reassignment `json:"partitions"`

@@ -71,7 +71,7 @@ func appendReplicas(b []byte, partitions []Replicas, list func(*Replicas) []int3
 	return append(b, '}')
 }
 
-// DecodeTopic reads versions 1 (partitions), 2 (adding and removing replicas) and 3 (the id).
+// DecodeTopic reads the body of /brokers/topics/T: versions 1 (partitions), 2 (adding and removing replicas) and 3 (the id).
 func DecodeTopic(topic string, data []byte) (*Topic, error) {
 	path := TopicPath(topic)
 	var body struct {
@@ -102,8 +102,8 @@ func DecodeTopic(topic string, data []byte) (*Topic, error) {
 	return t, nil
 }
 
-// NoLeader stands for a partition that nobody leads; LeaderDuringDelete, in what brokers tell each
-// other and never in the tree, for one that is being deleted.
+// NoLeader is the leader of a partition that has none. LeaderDuringDelete is the leader of a partition that is being
+// deleted, in requests between brokers and never in the tree.
 const (
 	NoLeader           int32 = -1
 	LeaderDuringDelete int32 = -2
@@ -142,7 +142,7 @@ func (s *PartitionState) Encode() []byte {
 	return append(b, ']', '}')
 }
 
-// DecodePartitionState reads the body.
+// DecodePartitionState reads the body of a partition's state.
 func DecodePartitionState(tp protocol.TopicPartition, data []byte) (PartitionState, error) {
 	path := PartitionStatePath(tp)
 	var body struct {

@@ -9,8 +9,8 @@ import (
 )
 
 // Peek reads nodes of a tree that nobody has open, without a session and
-// without changing the file: for who has to know whose tree it is before it may
-// touch anything. A node that is not there has meta.ErrNoNode in its answer. The
+// without changing the file: a broker that starts has to know whose tree it is
+// before it may change anything. A node that is not there has meta.ErrNoNode in its answer. The
 // error wraps fs.ErrNotExist if there is no file, and ErrHeld if another process
 // has it.
 func Peek(path string, nodes ...string) ([]meta.Node, error) {
@@ -22,7 +22,7 @@ func Peek(path string, nodes ...string) ([]meta.Node, error) {
 	err = db.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(nodesBucket)
 		for i, node := range nodes {
-			if bucket == nil { // a file that was made and not laid out
+			if bucket == nil { // the file was created and has no buckets yet
 				out[i].Err = &meta.Error{Op: "get", Path: node, Err: meta.ErrNoNode}
 				continue
 			}

@@ -37,19 +37,19 @@ var (
 // ErrHeld says that another process has the file open.
 var ErrHeld = errors.New("held by another process")
 
-// Options say where the tree is and what it asks for the time.
+// Options are what a Store needs.
 type Options struct {
-	// Path is the file; it is made if it is not there, its directory is not.
+	// Path is the file. Open creates it if it is not there, but not its directory.
 	Path string
 	// Clock gives the time for Ctime and Mtime. Default time.Now.
 	Clock func() time.Time
-	// Lend does a write that found no room once more, with room that was kept for it. Nil: there is none.
+	// Lend runs a write that found no room on the disk once more, with space that was reserved for it. Nil: none is reserved.
 	Lend func(write func() error) error
 	// SyncDir makes the names in a directory durable. Default: the operating system's fsync of it.
 	SyncDir func(dir string) error
 	// OpenFile opens the file. Default os.OpenFile.
 	OpenFile func(path string, flag int, mode os.FileMode) (*os.File, error)
-	// LockTimeout is how long to wait for another process to let go of the file. Default 200 ms.
+	// LockTimeout is how long to wait for another process to close the file. Default 200 ms.
 	LockTimeout time.Duration
 }
 
@@ -69,7 +69,7 @@ type Store struct {
 	closed   bool
 }
 
-// Open opens the file or makes it, and removes the ephemerals of sessions past.
+// Open opens the file or creates it, and deletes the ephemeral nodes of earlier sessions.
 // The error wraps ErrHeld if another process has it.
 func Open(o Options) (*Store, error) {
 	if o.Clock == nil {
@@ -108,15 +108,16 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// broken makes an error of a panic over pages that are not what they should be, or that lie past the end
-// of the file: bbolt trusts what it maps, and a file cut short would end the process. It is deferred, after protect.
+// broken turns a panic over a broken page into an error. bbolt trusts the file that it maps: without this, a file that was
+// cut short would end the process. It is deferred after protect.
 func broken(err *error, path string) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("metadata file %s is broken: %v", path, p)
 	}
 }
 
-// protect has this goroutine panic over a page that is not there, until the function that it returns is called.
+// protect makes an access to a page past the end of the file a panic of this goroutine, which broken catches, and not a
+// signal that ends the process. It holds until end is called.
 func protect() (end func()) {
 	before := debug.SetPanicOnFault(true)
 	return func() { debug.SetPanicOnFault(before) }
@@ -191,11 +192,11 @@ func create(tx *bbolt.Tx, nowMs int64) error {
 	return tx.Bucket(nodesBucket).Put(nodeKey("/"), (&record{ctime: nowMs, mtime: nowMs}).encode())
 }
 
-// update does f in a transaction that is on the disk when it returns, or not done at all. What f
-// answers is given back as it is. f may be called twice.
+// update runs f in a transaction that is on the disk when update returns, or that has changed nothing. An error of f
+// is returned as it is. f may be called twice.
 //
-// A write that finds no room has changed nothing. After any other error of the disk it is not known what is on
-// it, and asking it again would not tell: everything that follows gets that error, until the file is opened again.
+// A write that finds no room has changed nothing. After any other error of the disk nobody knows what is on it, and a
+// second try would not show: every later write gets that error, until the file is opened again.
 func (s *Store) update(f func(*bbolt.Tx) error) error {
 	if err := s.failed.Load(); err != nil {
 		return *err
@@ -229,16 +230,20 @@ func (s *Store) try(f func(*bbolt.Tx) error) error {
 
 // DiskError is an error of the disk under the tree's file. The tree can still be read.
 type DiskError struct {
+	// Path is the tree's file.
 	Path string
-	Err  error
+	// Err is the operating system's error.
+	Err error
 }
 
+// Error tells the file and the cause.
 func (e *DiskError) Error() string { return "write metadata to " + e.Path + ": " + e.Err.Error() }
 
 // Unwrap gives the operating system's error.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// noRoom says whether a write found no room. A bare number is a sync's, which is another matter.
+// noRoom says whether a write found no room. An errno outside of an fs.PathError comes from a sync, after which nobody
+// knows what is on the disk.
 func noRoom(err error) bool {
 	var write *fs.PathError
 	return errors.As(err, &write) && (errors.Is(write, syscall.ENOSPC) || errors.Is(write, syscall.EDQUOT))
@@ -265,7 +270,7 @@ func (s *Store) Session() (*Session, error) {
 	return ses, nil
 }
 
-// Close ends all sessions and lets go of the file.
+// Close ends all sessions and closes the file.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	var open []*Session

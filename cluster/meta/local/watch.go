@@ -19,7 +19,7 @@ func (s *Session) watchLocked(table map[string][]watcher, path string) meta.Watc
 	return ch
 }
 
-// fireLocked reports events to who waits for them. Each channel has room for its one event, so nobody is waited for.
+// fireLocked sends events to their watchers. Each channel has room for its one event, so that sending waits for nobody.
 func (s *Store) fireLocked(events []fired) {
 	for _, f := range events {
 		table := s.data

@@ -83,7 +83,7 @@ func (w *write) do(op meta.Op) (meta.Result, error) {
 	return meta.Result{}, fmt.Errorf("unknown operation %d", op.Kind)
 }
 
-// get reads a node. ErrNoNode.
+// get reads a node. The error is ErrNoNode if it is not there.
 func (w *write) get(path string) (record, error) {
 	b := w.nodes.Get(nodeKey(path))
 	if b == nil {
@@ -92,7 +92,7 @@ func (w *write) get(path string) (record, error) {
 	return decodeRecord(b)
 }
 
-// at reads a node that must be at a version.
+// at reads a node that must be at a version. The error is ErrNoNode or ErrBadVersion.
 func (w *write) at(path string, version int32) (record, error) {
 	r, err := w.get(path)
 	if err == nil && version != meta.AnyVersion && version != r.version {
@@ -192,7 +192,7 @@ func (w *write) delete(path string, version int32) error {
 	return nil
 }
 
-// removeEphemerals deletes the ephemerals whose key begins so: of one session, or all.
+// removeEphemerals deletes the ephemeral nodes of the session that prefix is, or all with an empty prefix.
 func (w *write) removeEphemerals(prefix []byte) error {
 	var paths []string
 	c := w.ephemerals.Cursor()
