@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,9 @@ func main() {
 	err := command(stop).ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "klamm: "+err.Error())
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintln(os.Stderr, "klamm: "+line)
+		}
 		os.Exit(1)
 	}
 }
@@ -41,7 +44,12 @@ the file, and --set over both.`,
 		Example: `  klamm
   klamm --config server.properties
   klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm`,
-		Args:          cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unexpected argument %q; --config names a configuration file", args[0])
+			}
+			return nil
+		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -25,11 +25,11 @@ const stopTimeout = 8 * time.Second
 func run(ctx context.Context, restore func(), options config.Options, out io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	cfg, warnings, err := config.Load(options)
-	if err != nil {
-		return err
-	}
 	for _, w := range config.Lines(warnings) {
 		logger.Warn(w)
+	}
+	if err != nil {
+		return err
 	}
 	keepMemorySmall()
 	begun := time.Now()

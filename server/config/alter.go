@@ -56,9 +56,9 @@ func invalidRequest(format string, args ...any) error {
 
 func unknownTopicName(name string) error { return invalidConfig("Unknown topic config name: %s", name) }
 
-// CheckOps refuses what no resource may be asked: a name twice, a null value, an operation that there is
-// not. The other functions of this file check it too; a handler calls it before it looks for the
-// resource, which is the order of Apache Kafka's refusals.
+// CheckOps refuses operations that are wrong for every resource: a name that comes twice, a null value, an
+// unknown kind of operation. AlterTopic and AlterBroker check the same. A handler calls CheckOps before it
+// looks for the resource, since Apache Kafka refuses in this order.
 func CheckOps(ops []Op) error {
 	seen := map[string]bool{}
 	var nulls []string
@@ -82,8 +82,8 @@ func CheckOps(ops []Op) error {
 	return nil
 }
 
-// apply does the operations on what is set now and gives what is set afterwards
-// (ConfigAdminManager.prepareIncrementalConfigs). A list that is not set begins with its default.
+// apply applies the operations to the current settings and gives the new ones
+// (ConfigAdminManager.prepareIncrementalConfigs). A list that is not set starts from its default.
 func apply(current map[string]string, ops []Op, lookup func(string) (*Property, bool)) (map[string]string, error) {
 	next := maps.Clone(current)
 	if next == nil {
@@ -115,14 +115,15 @@ func apply(current map[string]string, ops []Op, lookup func(string) (*Property, 
 	return next, nil
 }
 
-// CheckTopicLists refuses the operations on lists of what is no list of a topic. AlterTopic checks it too; a
-// handler calls it before it looks for the topic, which is the order of Apache Kafka's refusals.
+// CheckTopicLists refuses Append and Subtract for properties of a topic that are not lists. AlterTopic checks
+// the same. A handler calls CheckTopicLists before it looks for the topic, since Apache Kafka refuses in this
+// order.
 func CheckTopicLists(ops []Op) error {
 	_, err := apply(nil, ops, LookupTopic)
 	return err
 }
 
-// mergeList appends what is not there yet, or takes away what is there, each time it is named.
+// mergeList appends the elements that the list lacks, or removes those that it has.
 func mergeList(old, change string, kind OpKind) string {
 	var list []string
 	if old != "" {
@@ -140,9 +141,8 @@ func mergeList(old, change string, kind OpKind) string {
 	return strings.Join(list, ",")
 }
 
-// AlterTopic gives the overrides that a topic has after IncrementalAlterConfigs, given those that it has
-// now. The error is an *AlterError, as everywhere in this file. That the topic exists is for the
-// caller to check.
+// AlterTopic gives the overrides that a topic has after IncrementalAlterConfigs; current are those that it
+// has now. The error is an *AlterError, as everywhere in this file. The caller checks that the topic exists.
 func (d *Dynamic) AlterTopic(topic string, current map[string]string, ops []Op) (map[string]string, error) {
 	if err := CheckOps(ops); err != nil {
 		return nil, err
@@ -269,8 +269,8 @@ func (d *Dynamic) ReplaceBroker(resource string, ops []Op) (map[string]string, e
 	return d.AlterBroker(resource, nil, ops)
 }
 
-// checkBrokerChange checks a level of dynamic configuration: what it holds may be changed, parses, and
-// makes with the other levels a configuration that the broker could start with.
+// checkBrokerChange checks one level of dynamic configuration: its properties may be changed, their values
+// parse, and together with the other levels they are a configuration that the broker could start with.
 func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) error {
 	if err := checkDynamic(next, perBroker); err != nil {
 		return invalidRequest("%s", err.Error())
@@ -288,7 +288,7 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 	if err := checkBroker(values); err != nil {
 		var cross *crossError
 		if errors.As(err, &cross) {
-			return invalidRequest("requirement failed: %s", cross.text)
+			return invalidRequest("requirement failed: %s", cross)
 		}
 		return invalidRequest("%s", err.Error())
 	}
@@ -304,8 +304,8 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 	return checkNotYet(s.given, given)
 }
 
-// checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool, LogCleaner). But for
-// the cleaner klamm has no such pools; a script that steps through the sizes finds the same steps.
+// checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool, LogCleaner). Of these
+// pools klamm has only the cleaner's. It checks all of them, so that scripts meet the same limits.
 func checkPools(old, next *Values) error {
 	for _, name := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads", "log.cleaner.threads"} {
 		was, is := old.Int(name), next.Int(name)
@@ -327,8 +327,8 @@ func checkPools(old, next *Values) error {
 	return nil
 }
 
-// checkNotYet refuses changes that Apache Kafka makes while it runs and klamm cannot: those of
-// listeners, TLS and SASL. To accept and not do them would be a lie.
+// checkNotYet refuses changes of listeners, TLS and SASL, which Apache Kafka makes while it runs and klamm
+// cannot make yet.
 func checkNotYet(old, next map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		base := name

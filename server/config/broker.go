@@ -5,8 +5,10 @@ import "maps"
 // Broker is the configuration that a broker starts with. It does not change and is safe for
 // concurrent use; what changes while the broker runs is in Dynamic.
 type Broker struct {
-	given            map[string]string
+	given            map[string]string // with the variables of config providers replaced
 	sources          map[string]Source
+	written          map[string]string     // values as they were written, of those in which variables were replaced
+	replaced         map[string][]replaced // those variables
 	values           *Values
 	listeners        []Listener
 	advertised       []Listener
@@ -17,8 +19,8 @@ type Broker struct {
 // Values gives the settings as they were at start, defaults filled in.
 func (b *Broker) Values() *Values { return b.values }
 
-// Given gives what was set for a property, as it was written, and where. ok is false where the
-// default stands.
+// Given gives what was set for a property, the variables of config providers replaced, and where. ok is
+// false where the default stands.
 func (b *Broker) Given(name string) (value string, source Source, ok bool) {
 	value, ok = b.given[name]
 	return value, b.sources[name], ok

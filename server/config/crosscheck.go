@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"strings"
 )
@@ -12,83 +13,119 @@ var (
 	retentionMs  = []Fallback{{Name: "log.retention.ms"}, {Name: "log.retention.minutes", Factor: msPerMinute}, {Name: "log.retention.hours", Factor: msPerHour}}
 )
 
+// crossError is a setting that does not fit another one, or whose parts are wrong.
+type crossError struct {
+	name, text string
+	with       []string // the other properties that the check looks at
+}
+
+// Error gives the text, with the property before it unless the text names it.
+func (e *crossError) Error() string {
+	if strings.Contains(e.text, e.name) {
+		return e.text
+	}
+	return e.name + ": " + e.text
+}
+
+func crossf(name, format string, args ...any) *crossError {
+	return &crossError{name: name, text: fmt.Sprintf(format, args...)}
+}
+
 // requirement is one sentence that settings must fulfil together. The sentences are Apache
 // Kafka's (KafkaConfig.validateValues): a client sees them when it alters the configuration.
 type requirement struct {
-	name string // the property to blame
+	name string   // the property to blame
+	with []string // the other properties that ok reads
 	text string
 	ok   func(v *Values) bool
 }
 
 var requirements = []requirement{
-	{"broker.id", "broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id", func(v *Values) bool {
+	{"broker.id", []string{"broker.id.generation.enable", "reserved.broker.max.id"}, "broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id", func(v *Values) bool {
 		return !v.Bool("broker.id.generation.enable") || v.Int("broker.id") >= -1 && v.Int("broker.id") <= v.Int("reserved.broker.max.id")
 	}},
-	{"broker.id", "broker.id must be greater than or equal to 0", func(v *Values) bool {
+	{"broker.id", []string{"broker.id.generation.enable"}, "broker.id must be greater than or equal to 0", func(v *Values) bool {
 		return v.Bool("broker.id.generation.enable") || v.Int("broker.id") >= 0
 	}},
-	{"log.roll.ms", "log.roll.ms must be greater than or equal to 1", func(v *Values) bool { return v.first(rollMs...) >= 1 }},
-	{"log.roll.jitter.ms", "log.roll.jitter.ms must be greater than or equal to 0", func(v *Values) bool { return v.first(rollJitterMs...) >= 0 }},
-	{"log.retention.ms", "log.retention.ms must be unlimited (-1) or, greater than or equal to 1", func(v *Values) bool {
+	{"log.roll.ms", []string{"log.roll.hours"}, "log.roll.ms must be greater than or equal to 1", func(v *Values) bool { return v.first(rollMs...) >= 1 }},
+	{"log.roll.jitter.ms", []string{"log.roll.jitter.hours"}, "log.roll.jitter.ms must be greater than or equal to 0", func(v *Values) bool { return v.first(rollJitterMs...) >= 0 }},
+	{"log.retention.ms", []string{"log.retention.minutes", "log.retention.hours"}, "log.retention.ms must be unlimited (-1) or, greater than or equal to 1", func(v *Values) bool {
 		return v.first(retentionMs...) != 0
 	}},
-	{"log.dirs", "At least one log directory must be defined via log.dirs or log.dir.", func(v *Values) bool {
+	{"log.dirs", []string{"log.dir"}, "At least one log directory must be defined via log.dirs or log.dir.", func(v *Values) bool {
 		return len(splitCSV(v.String("log.dirs"))) > 0 || v.Null("log.dirs") && len(splitCSV(v.String("log.dir"))) > 0
 	}},
-	{"log.cleaner.dedupe.buffer.size", "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.", func(v *Values) bool {
+	{"log.cleaner.dedupe.buffer.size", []string{"log.cleaner.threads"}, "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.", func(v *Values) bool {
 		threads := v.Long("log.cleaner.threads")
 		return threads == 0 || v.Long("log.cleaner.dedupe.buffer.size")/threads > 1024*1024
 	}},
-	{"replica.socket.timeout.ms", "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts", func(v *Values) bool {
+	{"replica.socket.timeout.ms", []string{"replica.fetch.wait.max.ms"}, "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts", func(v *Values) bool {
 		return v.Int("replica.fetch.wait.max.ms") <= v.Int("replica.socket.timeout.ms")
 	}},
-	{"replica.fetch.wait.max.ms", "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR", func(v *Values) bool {
+	{"replica.fetch.wait.max.ms", []string{"replica.lag.time.max.ms"}, "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR", func(v *Values) bool {
 		return v.Long("replica.fetch.wait.max.ms") <= v.Long("replica.lag.time.max.ms")
 	}},
-	{"queued.max.request.bytes", "queued.max.request.bytes must be larger or equal to socket.request.max.bytes", func(v *Values) bool {
+	{"queued.max.request.bytes", []string{"socket.request.max.bytes"}, "queued.max.request.bytes must be larger or equal to socket.request.max.bytes", func(v *Values) bool {
 		n := v.Long("queued.max.request.bytes")
 		return n <= 0 || n >= v.Long("socket.request.max.bytes")
 	}},
-	{"max.connections.per.ip", "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.", func(v *Values) bool {
+	{"max.connections.per.ip", []string{"max.connections.per.ip.overrides"}, "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.", func(v *Values) bool {
 		return v.Int("max.connections.per.ip") != 0 || v.String("max.connections.per.ip.overrides") != ""
 	}},
-	{"connection.failed.authentication.delay.ms", "connection.failed.authentication.delay.ms must be less than connections.max.idle.ms", func(v *Values) bool {
+	{"connection.failed.authentication.delay.ms", []string{"connections.max.idle.ms"}, "connection.failed.authentication.delay.ms must be less than connections.max.idle.ms", func(v *Values) bool {
 		idle := v.Long("connections.max.idle.ms")
 		return idle < 0 || v.Long("connection.failed.authentication.delay.ms") < idle
 	}},
 }
 
-// checkBroker checks settings against each other. The error is a *crossError.
+// checkBroker checks settings against each other. The error is that of the first check that fails, a
+// *crossError.
 func checkBroker(v *Values) error {
+	if errs := checkEach(v); len(errs) > 0 {
+		return errs[0]
+	}
+	return nil
+}
+
+// checkEach is checkBroker with the errors of all checks.
+func checkEach(v *Values) (errs []*crossError) {
 	if v.Int("broker.id") != v.Int("node.id") {
-		return &crossError{"node.id", "You must set `node.id` to the same value as `broker.id`."}
+		errs = append(errs, &crossError{"node.id", "You must set `node.id` to the same value as `broker.id`.", []string{"broker.id"}})
 	}
 	for _, r := range requirements {
 		if !r.ok(v) {
-			return &crossError{r.name, r.text}
+			errs = append(errs, &crossError{r.name, r.text, r.with})
 		}
 	}
-	_, err := ConnectionOverrides(v)
-	return err
+	_, bad := connectionOverrides(v)
+	return append(errs, bad...)
 }
 
-// ConnectionOverrides gives max.connections.per.ip.overrides by address or host name.
+// ConnectionOverrides gives max.connections.per.ip.overrides by address or host name. The error is that of
+// the first entry that is not of the form host:count, which Load refuses.
 func ConnectionOverrides(v *Values) (map[string]int, error) {
+	out, errs := connectionOverrides(v)
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return out, nil
+}
+
+func connectionOverrides(v *Values) (map[string]int, []*crossError) {
 	const property = "max.connections.per.ip.overrides"
 	out := map[string]int{}
+	var errs []*crossError
 	for _, pair := range splitCSV(v.String(property)) {
 		at := strings.LastIndex(pair, ":")
-		if at < 0 {
-			return nil, crossf(property, "%s: %q is not of the form host:count", property, pair)
-		}
 		count := strings.TrimSpace(pair[at+1:])
 		n, err := (&Property{Name: property, Type: Int}).parse(&count)
-		if err != nil {
-			return nil, crossf(property, "%s: %q is not of the form host:count", property, pair)
+		if at < 0 || err != nil {
+			errs = append(errs, crossf(property, "%q is not of the form host:count", pair))
+			continue
 		}
 		out[strings.Trim(strings.TrimSpace(pair[:at]), "[]")] = int(n.(int64))
 	}
-	return out, nil
+	return out, errs
 }
 
 // retention gives how long segments are kept, in ms; every negative number is -1, for ever.

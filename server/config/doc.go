@@ -10,8 +10,9 @@
 // [Dynamic.DescribeTopic], the two alter requests by [Dynamic.AlterBroker], [Dynamic.AlterTopic] and
 // their Replace siblings.
 //
-// The package opens one file, the configuration file, and nothing else: no socket, no clock, no
-// environment of its own (it is handed in). It does not know where dynamic configuration is kept.
+// The package opens the configuration file and the files that its config providers name
+// (config_provider.go), and nothing else: no socket, no clock, no environment of its own (it is handed in).
+// It does not know where dynamic configuration is kept.
 //
 // Begin reading at property.go, then load.go and dynamic.go.
 package config

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// Dynamic is the configuration of a running broker: what it started with, and over that what the
-// metadata tree holds for all brokers, and over that what it holds for this one (KIP-226).
+// Dynamic is the configuration of a running broker (KIP-226). What the metadata tree holds for this broker
+// overrides what it holds for all brokers, and that overrides what the broker started with.
 //
 // All methods are safe for concurrent use. Current takes no lock.
 type Dynamic struct {
@@ -26,17 +26,17 @@ type Dynamic struct {
 	nextID    int
 }
 
-// dynamicState is one consistent view. Nothing in it changes.
+// dynamicState is one consistent view. It is immutable.
 type dynamicState struct {
-	broker, all map[string]string // what the tree holds, of it what is valid
-	given       map[string]string // everything given, the strongest of each
+	broker, all map[string]string // the valid entries that the tree holds for this broker and for all brokers
+	given       map[string]string // for each property the strongest value given
 	values      *Values
 }
 
 // Change is a change of the effective settings.
 type Change struct {
 	Old, New *Values
-	Names    []string // sorted; whose value is another now, those with a listener's prefix among them
+	Names    []string // the properties whose value changed, those with a listener's prefix included, sorted
 }
 
 // Has reports whether one of the names changed, for the broker or for a listener.
@@ -57,8 +57,8 @@ func NewDynamic(b *Broker, brokerID int32) *Dynamic {
 	return d
 }
 
-// addThrottles resolves the throttles, which no file gives, from the dynamic levels, the
-// weakest first.
+// addThrottles resolves the throttles, which only the dynamic levels can set. The levels come in order,
+// the weakest first.
 func (v *Values) addThrottles(levels ...map[string]string) error {
 	given := map[string]string{}
 	for _, level := range levels {
@@ -92,12 +92,12 @@ func (d *Dynamic) OnChange(f func(Change)) (cancel func()) {
 	}
 }
 
-// SetBroker takes what the tree holds for this broker (/config/brokers/<id>). Entries that are
-// not valid are left out, as Apache Kafka leaves them out, and reported; the rest counts. If the rest
-// contradicts itself nothing changes.
+// SetBroker takes what the tree holds for this broker (/config/brokers/<id>). It ignores and reports entries
+// that are not valid, as Apache Kafka does, and applies the others. If those contradict each other, nothing
+// changes.
 func (d *Dynamic) SetBroker(props map[string]string) []error { return d.update(props, true) }
 
-// SetDefault takes what the tree holds for all brokers (/config/brokers/<default>); otherwise as
+// SetDefault takes what the tree holds for all brokers (/config/brokers/<default>), in the same way as
 // SetBroker.
 func (d *Dynamic) SetDefault(props map[string]string) []error { return d.update(props, false) }
 
@@ -197,6 +197,11 @@ func checkDynamic(props map[string]string, perBroker bool) error {
 	if bad := pick(staticOnly); len(bad) > 0 {
 		return refusal("Cannot update these configs dynamically: " + scalaSet("Set", bad))
 	}
+	if bad := pick(isProviderProperty); len(bad) > 0 {
+		// Apache Kafka takes them, and then replaces variables in what is set with them. It would let
+		// whoever may change the configuration read the broker's files and environment.
+		return refusal("klamm takes " + strings.Join(bad, ", ") + " from its configuration file, environment and command line only")
+	}
 	if bad := pick(func(n string) bool { return reconfigurableTLS[n] }); len(bad) > 0 {
 		return refusal("These security configs can be dynamically updated only per-listener using the listener prefix: " + scalaSet("HashSet", bad))
 	}
@@ -212,9 +217,10 @@ func checkDynamic(props map[string]string, perBroker bool) error {
 	return nil
 }
 
-// refusal is a sentence of Apache Kafka's, as it goes to a client.
+// refusal is the reason for refusing a change, as the client reads it.
 type refusal string
 
+// Error gives the reason.
 func (r refusal) Error() string { return string(r) }
 
 // staticOnly: known, and fixed at start.

@@ -205,3 +205,15 @@ func TestThrottlesAreDynamicOnly(t *testing.T) {
 		t.Errorf("told %d times", told)
 	}
 }
+
+// TestConfigProvidersAreNotChangedWhileRunning: they used to be taken as any name, and had no effect.
+func TestConfigProvidersAreNotChangedWhileRunning(t *testing.T) {
+	b, _ := mustLoad(t, Options{})
+	d := NewDynamic(b, 1)
+	for _, name := range []string{"config.providers", "config.providers.env.class"} {
+		value := "x"
+		if _, err := d.AlterBroker("1", nil, []Op{{Name: name, Value: &value}}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

@@ -1,17 +1,14 @@
 package config
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/magiconair/properties"
 	"github.com/spf13/viper"
 )
 
@@ -21,160 +18,115 @@ type setting struct {
 	source      Source
 }
 
-// viperDelimiter joins the keys of nested tables inside viper. It must not occur in names, and a dot
-// would not do: log.dir and log.dir.failure.timeout.ms could not both be set.
-const viperDelimiter = "\x00"
-
 // readFile reads a configuration file. Its format goes by the ending: .yaml, .yml and .toml are
 // what they say, everything else is Java properties.
-func readFile(path string) ([]setting, []Warning, error) {
+func readFile(path string) ([]setting, []Warning, LoadErrors) {
 	source := Source{Origin: FromFile, Where: path}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, nil, &LoadError{Source: source, Reason: "cannot be read: " + err.Error()}
+		return nil, nil, LoadErrors{{Source: source, Reason: "cannot be read: " + reasonOf(err).Error()}}
 	}
-	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	codec := &javaProperties{}
-	registry := viper.NewCodecRegistry()
-	if err := registry.RegisterCodec("properties", codec); err != nil {
-		return nil, nil, &LoadError{Source: source, Reason: err.Error()}
+	switch format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), "."); format {
+	case "yaml", "yml", "toml":
+		return readTree(source, data, format)
+	default:
+		return readProperties(source, data)
 	}
-	if format != "yaml" && format != "yml" && format != "toml" {
-		format = "properties"
-	}
-	v := viper.NewWithOptions(viper.KeyDelimiter(viperDelimiter), viper.WithCodecRegistry(registry))
-	v.SetConfigType(format)
-	if err := v.ReadConfig(bytes.NewReader(data)); err != nil {
-		reason := strings.Join(strings.Fields(err.Error()), " ")
-		return nil, nil, &LoadError{Source: source, Reason: "cannot be parsed as " + format + ": " + reason}
-	}
-	if format == "properties" {
-		// viper folds names to lower case, Java's properties do not: take them from the codec.
-		out, warnings := codec.located(path)
-		return out, warnings, nil
-	}
-	out, err := flatten("", v.AllSettings())
-	if err != nil {
-		return nil, nil, &LoadError{Source: source, Reason: err.Error()}
-	}
-	for i := range out {
-		out[i].name = unfold(out[i].name)
-	}
-	locate(out, path, data)
-	return out, nil, nil
 }
 
-// unfold gives the table's spelling of a name that viper has folded to lower case.
-func unfold(name string) string {
-	if p, ok := byEnv[foldEnv(name)]; ok && strings.EqualFold(p, name) {
-		return p
+// readProperties reads the file as kafka.Kafka does (Properties.load): in ISO 8859-1. Of a name given twice
+// the last one counts, and the user hears of it.
+func readProperties(source Source, data []byte) (out []setting, warnings []Warning, errs LoadErrors) {
+	found, bad := parseProperties(latin1(data))
+	for _, line := range bad {
+		source.Line = line.line
+		errs = append(errs, &LoadError{Source: source, Reason: line.err.Error()})
 	}
-	return name
-}
-
-// javaProperties is viper's codec for the format of java.util.Properties: ISO 8859-1, escapes,
-// continued lines, no expansion of ${}. It remembers the line of each name.
-type javaProperties struct {
-	found []setting
-}
-
-// Encode is not needed: klamm writes no configuration files.
-func (c *javaProperties) Encode(map[string]any) ([]byte, error) {
-	return nil, errors.New("properties files are only read")
-}
-
-// Decode reads one logical line after the other, so that each name has its line.
-func (c *javaProperties) Decode(b []byte, into map[string]any) error {
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	lines := strings.SplitAfter(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(b)), "\n")
-	for i := 0; i < len(lines); i++ {
-		first, logical := i+1, lines[i]
-		if t := strings.TrimLeft(logical, " \t\f"); t == "" || t[0] == '#' || t[0] == '!' {
-			continue
-		}
-		for continued(logical) {
-			// Joined here: the library leaves the line's end in a name that goes on below, and
-			// wants a line after the last backslash.
-			logical = strings.TrimSuffix(strings.TrimSuffix(logical, "\n"), `\`)
-			if i+1 < len(lines) {
-				i++
-				logical += strings.TrimLeft(lines[i], " \t\f")
-			}
-		}
-		p, err := loader.LoadBytes([]byte(logical))
-		if err != nil {
-			return fmt.Errorf("line %d: %w", first, err)
-		}
-		for _, k := range p.Keys() {
-			value, _ := p.Get(k)
-			into[k] = value
-			c.found = append(c.found, setting{k, value, Source{Line: first}})
-		}
-	}
-	return nil
-}
-
-// continued reports whether the line goes on below: it ends in an odd number of backslashes.
-func continued(line string) bool {
-	line = strings.TrimSuffix(line, "\n")
-	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
-}
-
-// located gives what was found, with the path put in. Of a name given twice the last one counts, as
-// in Java, and the user hears of it.
-func (c *javaProperties) located(path string) ([]setting, []Warning) {
-	var warnings []Warning
 	lines := map[string]int{}
-	for i := range c.found {
-		s := &c.found[i]
-		s.source = Source{Origin: FromFile, Where: path, Line: s.source.Line}
-		if before, ok := lines[s.name]; ok {
-			warnings = append(warnings, Warning{Advice, s.source, s.name,
-				fmt.Sprintf("given before in line %d; this one counts", before)})
+	for _, p := range found {
+		source.Line = p.line
+		if before, ok := lines[p.name]; ok {
+			warnings = append(warnings, Warning{Advice, source, p.name, fmt.Sprintf("given before in line %d; this one counts", before)})
 		}
-		lines[s.name] = s.source.Line
+		lines[p.name] = p.line
+		out = append(out, setting{p.name, p.value, source})
 	}
-	return c.found, warnings
+	return out, warnings, errs
 }
 
-// flatten turns nested tables into names with dots, sorted.
-func flatten(prefix string, m map[string]any) ([]setting, error) {
-	var out []setting
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// readTree reads YAML or TOML with the codecs of viper. viper itself would fold names to small letters, and
+// those of config providers have capitals.
+func readTree(source Source, data []byte, format string) ([]setting, []Warning, LoadErrors) {
+	fail := func(reason string) ([]setting, []Warning, LoadErrors) {
+		return nil, nil, LoadErrors{{Source: source, Reason: reason}}
 	}
-	sort.Strings(keys)
-	for _, k := range keys {
+	decoder, err := viper.NewCodecRegistry().Decoder(format)
+	if err != nil {
+		return fail(err.Error())
+	}
+	tree := map[string]any{}
+	if err := decoder.Decode(data, tree); err != nil {
+		return fail("cannot be parsed as " + format + ": " + strings.Join(strings.Fields(err.Error()), " "))
+	}
+	if format != "toml" {
+		if line := secondDocument(data); line > 0 {
+			source.Line = line
+			return fail("a second YAML document begins here; only one is read")
+		}
+	}
+	out, errs := flatten("", tree)
+	for i := 1; i < len(out); i++ {
+		if slices.ContainsFunc(out[:i], func(s setting) bool { return s.name == out[i].name }) {
+			errs = append(errs, &LoadError{Name: out[i].name, Reason: "is given twice, once nested and once with dots"})
+		}
+	}
+	locate(out, source.Where, data)
+	located := make([]setting, len(errs))
+	for i, e := range errs {
+		located[i].name = e.Name
+	}
+	locate(located, source.Where, data)
+	for i, e := range errs {
+		e.Source = located[i].source
+	}
+	return out, nil, errs
+}
+
+// secondDocument gives the line of a mark that begins a second document of a YAML file, or 0.
+func secondDocument(data []byte) int {
+	content := false
+	for i, line := range strings.Split(string(data), "\n") {
+		line = strings.TrimRight(line, " \t\r")
+		switch {
+		case line == "---" || strings.HasPrefix(line, "--- "):
+			if content {
+				return i + 1
+			}
+			content = line != "---"
+		case line != "" && line[0] != '#' && line[0] != '%':
+			content = true
+		}
+	}
+	return 0
+}
+
+// flatten turns nested tables into names with dots, sorted. The errors have no source yet.
+func flatten(prefix string, m map[string]any) (out []setting, errs LoadErrors) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		name := prefix + k
 		if nested, ok := m[k].(map[string]any); ok {
-			inner, err := flatten(name+".", nested)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, inner...)
+			inner, bad := flatten(name+".", nested)
+			out, errs = append(out, inner...), append(errs, bad...)
 			continue
 		}
 		value, ok, err := scalar(m[k])
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if ok {
+			errs = append(errs, &LoadError{Name: name, Reason: err.Error()})
+		} else if ok {
 			out = append(out, setting{name: name, value: value})
 		}
 	}
-	for i := 1; i < len(out); i++ {
-		for j := range i {
-			if out[i].name == out[j].name {
-				return nil, fmt.Errorf("%s is given twice, once nested and once with dots", out[i].name)
-			}
-		}
-	}
-	return out, nil
+	return out, errs
 }
 
 // scalar gives a value of YAML or TOML as the text that a properties file would have; ok is false

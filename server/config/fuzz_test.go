@@ -1,48 +1,51 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/magiconair/properties"
+	"unicode/utf16"
 )
 
-// FuzzJavaProperties holds the reading by logical lines, which knows the line of each name, to a
-// reading of the whole at once.
+// FuzzJavaProperties: whatever a file is, its lines are numbered right, and what was read can be written and
+// read again.
 func FuzzJavaProperties(f *testing.F) {
-	for _, s := range []string{"a=b\n", "# x\\\na=b\\\n  c\nd: e f\n", "a\\ b = c\\\\\nd\n", "a=\\u00e9\\t\n!z\n\n  k", "a=b\\", "=x\n:\n", "a=1\na=2\r\nb=\xe9"} {
+	for _, s := range []string{"a=b\n", "# x\\\na=b\\\n  c\nd: e f\n", "a\\ b = c\\\\\nd\n", "a=\\u00e9\\t\n!z\n\n  k", "a=b\\", "=x\n:\n", "a=1\na=2\r\nb=\xe9", "a=\\u00\nb=\\ud83d"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		codec, into := &javaProperties{}, map[string]any{}
-		err := codec.Decode(data, into)
-		text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
-		loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-		if strings.Contains(text, "\\\n") || strings.HasSuffix(text, "\\") {
-			return // continued lines are joined as Java does it, not as the library does
-		}
-		whole, wholeErr := loader.LoadBytes([]byte(text))
-		if (err == nil) != (wholeErr == nil) {
-			t.Fatalf("by lines: %v, at once: %v", err, wholeErr)
-		}
-		if err != nil {
-			return
-		}
-		lines := strings.Count(text, "\n") + 1
-		for _, s := range codec.found {
-			if s.source.Line < 1 || s.source.Line > lines {
-				t.Errorf("%q is in line %d of %d", s.name, s.source.Line, lines)
+		found, bad := parseProperties(latin1(data))
+		lines, last := strings.Count(string(data), "\n")+strings.Count(string(data), "\r")+1, 0
+		var again strings.Builder
+		for _, p := range found {
+			if p.line <= last || p.line > lines {
+				t.Errorf("%q is in line %d of %d, after line %d", p.name, p.line, lines, last)
 			}
+			last = p.line
+			again.WriteString(escaped(p.name) + "=" + escaped(p.value) + "\n")
 		}
-		if len(into) != whole.Len() {
-			t.Errorf("%d names by lines, %d at once: %v, %v", len(into), whole.Len(), into, whole.Map())
+		if len(found)+len(bad) > lines {
+			t.Errorf("%d properties and %d bad lines in %d lines", len(found), len(bad), lines)
 		}
-		for k, v := range whole.Map() {
-			if into[k] != v {
-				t.Errorf("%q is %q by lines, %q at once", k, into[k], v)
+		second, bad := parseProperties(latin1([]byte(again.String())))
+		if len(second) != len(found) || len(bad) > 0 {
+			t.Fatalf("%q: read again %v, bad %v", again.String(), second, bad)
+		}
+		for i := range found {
+			if found[i].name != second[i].name || found[i].value != second[i].value {
+				t.Errorf("%v is read again as %v", found[i], second[i])
 			}
 		}
 	})
+}
+
+// escaped writes every character as \uXXXX.
+func escaped(s string) string {
+	var out strings.Builder
+	for _, c := range utf16.Encode([]rune(s)) {
+		fmt.Fprintf(&out, `\u%04x`, c)
+	}
+	return out.String()
 }
 
 // FuzzLoad: whatever a setting is, loading ends with an answer in one line, and what was accepted can be

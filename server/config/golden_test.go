@@ -268,32 +268,3 @@ func TestAlterIsThatOfKafka(t *testing.T) {
 	compareEntries(t, "describeconfigs-3.9.2-topic-altered.json", d.DescribeTopic(held["TOPIC golden"], all))
 	compareEntries(t, "describeconfigs-3.9.2-plaintopic-altered.json", d.DescribeTopic(nil, all))
 }
-
-func TestPropertiesAreReadAsJavaReadsThem(t *testing.T) {
-	var cases []struct {
-		Text string
-		Read map[string]string
-	}
-	readGolden(t, "java-properties.json", &cases)
-	for _, c := range cases {
-		var latin1 []byte
-		for _, r := range c.Text {
-			latin1 = append(latin1, byte(r))
-		}
-		got := map[string]any{}
-		if c.Text == "=b" {
-			// Java has a property without a name here. To us it is a line that was meant otherwise.
-			if err := (&javaProperties{}).Decode(latin1, got); err == nil {
-				t.Errorf("%q is read as %v, want an error", c.Text, got)
-			}
-			continue
-		}
-		if err := (&javaProperties{}).Decode(latin1, got); err != nil {
-			t.Errorf("%q: %v", c.Text, err)
-			continue
-		}
-		if a, b := asJSON(t, got), asJSON(t, c.Read); a != b {
-			t.Errorf("%q is read as %s, by Java as %s", c.Text, a, b)
-		}
-	}
-}

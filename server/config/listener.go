@@ -1,10 +1,10 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,69 +32,67 @@ func everywhere(host string) bool {
 	return err == nil && addr.IsUnspecified()
 }
 
-// crossError is a setting that contradicts another one.
-type crossError struct {
-	name, text string
-}
-
-func (e *crossError) Error() string { return e.text }
-
-func crossf(name, format string, args ...any) error {
-	return &crossError{name, fmt.Sprintf(format, args...)}
-}
-
 var listenerForm = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
 
-// parseListeners reads a list of listeners and finds each one's protocol.
-func parseListeners(property, value string, protocols map[string]string) ([]Listener, error) {
-	var out []Listener
+// parseListeners reads a list of listeners and finds each one's protocol. Those that are wrong are left
+// out. protocols is nil where listener.security.protocol.map itself is wrong, and then nobody has one.
+func parseListeners(property, value string, protocols map[string]string) (out []Listener, errs []*crossError) {
 	for _, entry := range splitCSV(value) {
-		m := listenerForm.FindStringSubmatch(entry)
-		if m == nil {
-			return nil, crossf(property, "%s: %q is not of the form NAME://host:port", property, entry)
-		}
-		l := Listener{Name: strings.ToUpper(m[1]), Host: m[2]}
-		var err error
-		if l.Port, err = strconv.Atoi(m[3]); err != nil || l.Port < 0 || l.Port > 65535 {
-			return nil, crossf(property, "%s: %s is not a port", property, m[3])
+		l, err := parseListener(property, entry)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		var ok bool
-		if l.Protocol, ok = protocols[l.Name]; !ok {
-			return nil, crossf(property, "%s: the listener %s has no security protocol; listener.security.protocol.map must name one, as in %s:PLAINTEXT",
-				property, l.Name, l.Name)
+		if l.Protocol, ok = protocols[l.Name]; !ok && protocols != nil {
+			errs = append(errs, crossf(property, "the listener %s has no security protocol; listener.security.protocol.map must name one, as in %s:PLAINTEXT", l.Name, l.Name))
+			continue
 		}
-		for _, other := range out {
-			if other.Name == l.Name {
-				return nil, crossf(property, "%s: each listener must have a different name; %s comes twice", property, l.Name)
-			}
+		if slices.ContainsFunc(out, func(other Listener) bool { return other.Name == l.Name }) {
+			errs = append(errs, crossf(property, "each listener must have a different name; %s comes twice", l.Name))
+			continue
 		}
 		out = append(out, l)
 	}
-	return out, nil
+	return out, errs
+}
+
+// parseListener reads NAME://host:port.
+func parseListener(property, entry string) (l Listener, _ *crossError) {
+	m := listenerForm.FindStringSubmatch(entry)
+	if m == nil {
+		return l, crossf(property, "%q is not of the form NAME://host:port", entry)
+	}
+	port, err := strconv.Atoi(m[3])
+	if err != nil || port < 0 || port > 65535 {
+		return l, crossf(property, "%s is not a port", m[3])
+	}
+	return Listener{Name: strings.ToUpper(m[1]), Host: m[2], Port: port}, nil
 }
 
 // protocolMap reads listener.security.protocol.map.
-func protocolMap(value string) (map[string]string, error) {
+func protocolMap(value string) (m map[string]string, errs []*crossError) {
 	const property = "listener.security.protocol.map"
-	m := map[string]string{}
+	m = map[string]string{}
 	for _, pair := range splitCSV(value) {
 		at := strings.LastIndex(pair, ":")
 		if at < 0 {
-			return nil, crossf(property, "%s: %q is not of the form NAME:PROTOCOL", property, pair)
+			errs = append(errs, crossf(property, "%q is not of the form NAME:PROTOCOL", pair))
+			continue
 		}
 		protocol := strings.ToUpper(strings.TrimSpace(pair[at+1:]))
 		switch protocol {
 		case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
 			m[strings.ToUpper(strings.TrimSpace(pair[:at]))] = protocol
 		default:
-			return nil, crossf(property, "%s: %s is no security protocol; there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL", property, protocol)
+			errs = append(errs, crossf(property, "%s is no security protocol; there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL", protocol))
 		}
 	}
-	return m, nil
+	return m, errs
 }
 
 // distinctPorts allows one port twice only for an IPv4 and an IPv6 address, as Apache Kafka does.
-func distinctPorts(ls []Listener) error {
+func distinctPorts(ls []Listener) (errs []*crossError) {
 	for i, a := range ls {
 		for _, b := range ls[:i] {
 			if a.Port == 0 || a.Port != b.Port {
@@ -103,45 +101,45 @@ func distinctPorts(ls []Listener) error {
 			x, errX := netip.ParseAddr(a.Host)
 			y, errY := netip.ParseAddr(b.Host)
 			if errX != nil || errY != nil || x.Is4() == y.Is4() {
-				return crossf("listeners", "listeners: %s and %s have the same port; that is possible only for an IPv4 and an IPv6 address", b, a)
+				errs = append(errs, crossf("listeners", "%s and %s have the same port; that is possible only for an IPv4 and an IPv6 address", b, a))
 			}
 		}
 	}
-	return nil
+	return errs
 }
 
-// settleListeners parses everything about listeners. Those that belong to a KRaft controller are
-// left out, with a warning: a server.properties written for KRaft then starts a broker alone.
-func (b *Broker) settleListeners() error {
-	protocols, err := protocolMap(b.values.String("listener.security.protocol.map"))
-	if err != nil {
-		return err
+// settleListeners parses everything about listeners. It leaves out those that belong to a KRaft
+// controller, with a warning: a server.properties written for KRaft then starts a broker alone.
+func (b *Broker) settleListeners() []*crossError {
+	protocols, errs := protocolMap(b.values.String("listener.security.protocol.map"))
+	if len(errs) > 0 {
+		protocols = nil
 	}
-	all, err := parseListeners("listeners", b.values.String("listeners"), protocols)
-	if err != nil {
-		return err
-	}
+	all, bad := parseListeners("listeners", b.values.String("listeners"), protocols)
+	errs = append(errs, bad...)
 	var closed []Listener
 	b.listeners, closed = b.withoutControllers(all)
 	for _, l := range closed {
 		b.listenerWarnings = append(b.listenerWarnings, Warning{Advice, b.sources["listeners"], "listeners",
 			l.String() + " is a KRaft controller's; klamm does not open it"})
 	}
-	if len(b.listeners) == 0 {
-		return crossf("listeners", "listeners: there must be at least one, as in PLAINTEXT://:9092")
+	if len(b.listeners) == 0 && len(bad) == 0 {
+		errs = append(errs, crossf("listeners", "there must be at least one, as in PLAINTEXT://:9092"))
 	}
-	if err := distinctPorts(b.listeners); err != nil {
-		return err
-	}
+	errs = append(errs, distinctPorts(b.listeners)...)
 	for _, l := range b.listeners {
-		if l.Protocol != "PLAINTEXT" {
-			return crossf("listeners", "listeners: %s speaks %s, which klamm does not serve yet; only PLAINTEXT works", l, l.Protocol)
+		if l.Protocol != "PLAINTEXT" && l.Protocol != "" {
+			errs = append(errs, crossf("listeners", "%s speaks %s, which klamm does not serve yet; only PLAINTEXT works", l, l.Protocol))
 		}
 	}
-	if err := b.settleAdvertised(protocols); err != nil {
-		return err
+	errs = append(errs, b.settleAdvertised(protocols, len(bad) == 0)...)
+	if len(errs) > 0 { // the listeners that are left would have it look wrong, too
+		return errs
 	}
-	return b.settleInterBroker(protocols)
+	if err := b.settleInterBroker(protocols); err != nil {
+		return []*crossError{err}
+	}
+	return nil
 }
 
 // withoutControllers parts the listeners from those that controller.listener.names lists.
@@ -160,7 +158,8 @@ func (b *Broker) withoutControllers(all []Listener) (brokers, controllers []List
 	return brokers, controllers
 }
 
-func (b *Broker) settleAdvertised(protocols map[string]string) error {
+// settleAdvertised parses advertised.listeners. allKnown says that every entry of listeners was read.
+func (b *Broker) settleAdvertised(protocols map[string]string, allKnown bool) (errs []*crossError) {
 	const property = "advertised.listeners"
 	if b.values.Null(property) {
 		for _, l := range b.listeners {
@@ -171,31 +170,27 @@ func (b *Broker) settleAdvertised(protocols map[string]string) error {
 		}
 		return nil
 	}
-	all, err := parseListeners(property, b.values.String(property), protocols)
-	if err != nil {
-		return err
-	}
-	names := map[string]bool{}
-	for _, l := range b.listeners {
-		names[l.Name] = true
-	}
+	all, errs := parseListeners(property, b.values.String(property), protocols)
 	brokers, _ := b.withoutControllers(all)
 	for _, l := range brokers {
-		if !names[l.Name] {
-			return crossf(property, "%s: %s is not among listeners", property, l.Name)
+		listens := slices.ContainsFunc(b.listeners, func(other Listener) bool { return other.Name == l.Name })
+		switch {
+		case !listens && allKnown:
+			errs = append(errs, crossf(property, "%s is not among listeners", l.Name))
+		case l.Host != "" && everywhere(l.Host):
+			errs = append(errs, crossf(property, "clients cannot connect to %s; name an address or host that they reach", l.Host))
+		default:
+			b.advertised = append(b.advertised, l)
 		}
-		if l.Host != "" && everywhere(l.Host) {
-			return crossf(property, "%s: clients cannot connect to %s; name an address or host that they reach", property, l.Host)
-		}
-		b.advertised = append(b.advertised, l)
 	}
-	if len(b.advertised) == 0 {
-		return crossf(property, "%s: there must be at least one", property)
+	if len(b.advertised) == 0 && len(errs) == 0 {
+		errs = append(errs, crossf(property, "there must be at least one"))
 	}
-	return nil
+	return errs
 }
 
-func (b *Broker) settleInterBroker(protocols map[string]string) error {
+// settleInterBroker finds the listener that brokers use among themselves.
+func (b *Broker) settleInterBroker(protocols map[string]string) *crossError {
 	const byName, byProtocol = "inter.broker.listener.name", "security.inter.broker.protocol"
 	property := byProtocol
 	b.interBroker = b.values.String(byProtocol)
@@ -205,7 +200,7 @@ func (b *Broker) settleInterBroker(protocols map[string]string) error {
 		}
 		property, b.interBroker = byName, strings.ToUpper(b.values.String(byName))
 		if _, ok := protocols[b.interBroker]; !ok {
-			return crossf(byName, "%s: %s is not in listener.security.protocol.map", byName, b.interBroker)
+			return crossf(byName, "%s is not in listener.security.protocol.map", b.interBroker)
 		}
 	}
 	names := make([]string, 0, len(b.advertised))
@@ -215,6 +210,6 @@ func (b *Broker) settleInterBroker(protocols map[string]string) error {
 		}
 		names = append(names, l.Name)
 	}
-	return crossf(property, "%s: brokers would speak over %s, which is not among the advertised listeners (%s); set %s to one of them",
-		property, b.interBroker, strings.Join(names, ", "), byName)
+	return crossf(property, "brokers would speak over %s, which is not among the advertised listeners (%s); set %s to one of them",
+		b.interBroker, strings.Join(names, ", "), byName)
 }

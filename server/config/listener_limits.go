@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Properties that a listener may have of its own, with its prefix, and that are
 // served. What a listener does not have, it takes from the broker.
@@ -28,22 +32,41 @@ func isServedListener(name string) bool {
 	return ok && servedListener[base]
 }
 
+// listenerWarning says why a listener's own property does nothing.
+func (b *Broker) listenerWarning(name string) (w Warning, ok bool) {
+	for _, l := range b.listeners {
+		base, ok := strings.CutPrefix(name, listenerPrefix(l.Name))
+		switch {
+		case !ok:
+		case servedListener[base]:
+			return w, false
+		case typeOf(name) != Unknown:
+			return Warning{Kind: NotServed, Text: notServedText}, true
+		default:
+			return Warning{Kind: UnknownName, Text: base + " is no property of Apache Kafka 3.9; it has no effect"}, true
+		}
+	}
+	return Warning{Kind: Advice, Text: "klamm opens no listener whose name, in small letters, stands behind listener.name.; it has no effect"}, len(b.listeners) > 0
+}
+
 // resolveListeners parses what listeners have of their own.
-func (v *Values) resolveListeners(given map[string]string) error {
-	for name, value := range given {
+func (v *Values) resolveListeners(given map[string]string) (errs []error) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !isServedListener(name) {
 			continue
 		}
 		base, _ := listenerBase(name)
 		p := *brokerByName[base]
 		p.Name = name
+		value := given[name]
 		x, err := p.resolve(&value)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		v.byKey[name] = x
 	}
-	return nil
+	return errs
 }
 
 // checkListenerLimits refuses limits that would shut everybody out, which only

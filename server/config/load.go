@@ -1,10 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -15,19 +16,17 @@ type Options struct {
 	File string
 	// Sets are name=value arguments of the command line, the later ones stronger.
 	Sets []string
-	// Env is the environment as os.Environ gives it; variables that begin with KLAMM_ are settings.
+	// Env is the environment as os.Environ gives it. Variables that begin with KLAMM_ are settings, and
+	// EnvVarConfigProvider gives all of them.
 	Env []string
 }
-
-// EnvPrefix begins the environment variables that are settings: KLAMM_LOG_DIRS is log.dirs.
-const EnvPrefix = "KLAMM_"
 
 // klammDefaults stand in for the file when none is given: a broker for one's own machine, reachable
 // from there only, with its data where it was started.
 var klammDefaults = []setting{
-	{name: "listeners", value: "PLAINTEXT://127.0.0.1:9092"},
-	{name: "log.dirs", value: "./klamm-data"},
-	{name: "offsets.topic.replication.factor", value: "1"},
+	{"listeners", "PLAINTEXT://127.0.0.1:9092", Source{Where: "klamm's own default"}},
+	{"log.dirs", "./klamm-data", Source{Where: "klamm's own default"}},
+	{"offsets.topic.replication.factor", "1", Source{Where: "klamm's own default"}},
 }
 
 // Load reads the configuration of a broker. The command line is stronger than the environment, that
@@ -39,83 +38,60 @@ var klammDefaults = []setting{
 // log.retention.*) stand in for each other across places: log.retention.hours on the command line
 // is stronger than log.retention.ms in the file.
 //
-// The error is a *LoadError: the file cannot be read, a value does not parse or is not allowed, or
-// two of them contradict each other.
+// Then the variables of config providers are replaced in all values.
+//
+// The error is a LoadErrors with everything that is wrong: the file cannot be read, a value does not parse
+// or is not allowed, settings contradict each other, a config provider fails. The warnings come with an
+// error, too.
 func Load(o Options) (*Broker, []Warning, error) {
-	layers := [][]setting{klammDefaults}
+	file := klammDefaults
 	var warnings []Warning
+	var errs, fileErrs LoadErrors
 	if o.File != "" {
-		fromFile, ws, err := readFile(o.File)
-		if err != nil {
-			return nil, nil, err
-		}
-		layers[0], warnings = fromFile, ws
+		file, warnings, fileErrs = readFile(o.File)
 	}
-	fromEnv, ws := readEnv(o.Env)
+	sets, setErrs := readSets(o.Sets)
+	fromEnv, ws := readEnv(o.Env, file, sets)
 	warnings = append(warnings, ws...)
-	fromSets, err := readSets(o.Sets)
-	if err != nil {
-		return nil, nil, err
-	}
-	layers = append(layers, fromEnv, fromSets)
+	errs = append(fileErrs, setErrs...)
 
-	b := &Broker{given: map[string]string{}, sources: map[string]Source{}}
-	for _, layer := range layers {
+	b := &Broker{given: map[string]string{}, sources: map[string]Source{}, written: map[string]string{}, replaced: map[string][]replaced{}}
+	for _, layer := range [][]setting{file, fromEnv, sets} {
 		b.overlay(layer)
 	}
-	warnings = append(warnings, b.warnings()...)
-	if err := b.settle(); err != nil {
-		return nil, nil, err
+	ws, providerErrs := b.resolveVariables(o.Env)
+	warnings = append(warnings, ws...)
+	errs = append(errs, providerErrs...)
+	errs = append(errs, b.settle(errs.names(), len(fileErrs) == 0)...)
+	warnings = append(append(warnings, b.warnings()...), b.listenerWarnings...)
+	sortWarnings(warnings)
+	if len(errs) > 0 {
+		return nil, warnings, errs.sorted()
 	}
-	return b, append(warnings, b.listenerWarnings...), nil
+	return b, warnings, nil
 }
 
-// readEnv picks the settings out of an environment. Dots, dashes and underscores are one in the
-// name of a variable, so names are found by folding those of the table.
-func readEnv(env []string) ([]setting, []Warning) {
-	var out []setting
-	var warnings []Warning
-	for _, kv := range slices.Sorted(slices.Values(env)) {
-		name, value, _ := strings.Cut(kv, "=")
-		folded, ok := strings.CutPrefix(name, EnvPrefix)
-		if !ok {
-			continue
-		}
-		source := Source{Origin: FromEnv, Where: name}
-		property, ok := byEnv[folded]
-		if !ok {
-			warnings = append(warnings, Warning{UnknownName, source, name,
-				"stands for no property of Apache Kafka 3.9; it has no effect"})
-			continue
-		}
-		out = append(out, setting{property, value, source})
+// names gives the properties that the errors are about.
+func (es LoadErrors) names() map[string]bool {
+	names := map[string]bool{}
+	for _, e := range es {
+		names[e.Name] = true
 	}
-	return out, warnings
+	return names
 }
 
-var byEnv = func() map[string]string {
-	m := map[string]string{}
-	for _, p := range brokerSorted {
-		m[foldEnv(p.Name)] = p.Name
-	}
-	return m
-}()
-
-func foldEnv(name string) string {
-	return strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))
-}
-
-func readSets(sets []string) ([]setting, error) {
-	var out []setting
+// readSets reads the name=value arguments of the command line.
+func readSets(sets []string) (out []setting, errs LoadErrors) {
 	for _, s := range sets {
 		name, value, ok := strings.Cut(s, "=")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, &LoadError{Source: Source{Origin: FromSet, Where: s}, Reason: "must be of the form name=value"}
+			errs = append(errs, &LoadError{Source: Source{Origin: FromSet, Where: s}, Reason: "must be of the form name=value"})
+			continue
 		}
 		out = append(out, setting{name, value, Source{Origin: FromSet, Where: name}})
 	}
-	return out, nil
+	return out, errs
 }
 
 // sameThing lists properties that stand in for each other when one place overrides another.
@@ -151,55 +127,82 @@ func (b *Broker) overlay(layer []setting) {
 func (b *Broker) warnings() []Warning {
 	var out []Warning
 	for name, source := range b.sources {
-		p, known := brokerByName[name]
-		switch {
-		case known && p.Served(), isServedListener(name):
-		case name == "zookeeper.connect":
-			out = append(out, Warning{NotServed, source, name,
-				notServedText + ": this broker stands alone and keeps its metadata in its first log directory"})
-		case name == "process.roles":
-			out = append(out, Warning{NotServed, source, name,
-				"klamm has no KRaft quorum: this broker stands alone and keeps its metadata itself"})
-		case known:
-			out = append(out, Warning{NotServed, source, name, notServedText})
-		case typeOf(name) != Unknown:
-			out = append(out, Warning{NotServed, source, name, notServedText})
-		default:
-			text := "is no property of Apache Kafka 3.9; it has no effect"
-			if near := nearest(name); near != "" {
-				text += " (did you mean " + near + "?)"
-			}
-			out = append(out, Warning{UnknownName, source, name, text})
+		if w, ok := b.warning(name); ok {
+			w.Source, w.Name = source, name
+			out = append(out, w)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i], out[j]
-		if a.Source.Origin != b.Source.Origin {
-			return a.Source.Origin < b.Source.Origin
-		}
-		if a.Source.Line != b.Source.Line {
-			return a.Source.Line < b.Source.Line
-		}
-		return a.Name < b.Name
-	})
 	return out
 }
 
-// settle resolves what is given and checks it as a whole.
-func (b *Broker) settle() error {
+// warning says why a property that was given does nothing; ok is false if it does something.
+func (b *Broker) warning(name string) (w Warning, ok bool) {
+	p, known := brokerByName[name]
+	switch {
+	case known && p.Served(), isProviderProperty(name):
+		return w, false
+	case consequences[name] != "" && b.given[name] != "":
+		return Warning{Kind: NotServed, Text: notServedText + ": " + consequences[name]}, true
+	case known:
+		return Warning{Kind: NotServed, Text: notServedText}, true
+	case strings.HasPrefix(name, "listener.name."):
+		return b.listenerWarning(name)
+	case typeOf(name) != Unknown:
+		return Warning{Kind: NotServed, Text: notServedText}, true
+	case name == "super.users", name == "allow.everyone.if.no.acl.found", strings.HasPrefix(name, "authorizer."):
+		return Warning{Kind: Advice, Text: "is for the class in authorizer.class.name, and klamm has no authorizer yet; it has no effect"}, true
+	case name == "":
+		return Warning{Kind: UnknownName, Text: "the line has a separator and no name before it; it has no effect"}, true
+	}
+	text := "is no property of Apache Kafka 3.9; it has no effect"
+	if near := nearest(name); near != "" {
+		text += " (did you mean " + near + "?)"
+	}
+	return Warning{Kind: UnknownName, Text: text}, true
+}
+
+// consequences says what follows from not serving a property, where that changes what the broker is or who
+// may do what.
+var consequences = map[string]string{
+	"zookeeper.connect":              "this broker stands alone and keeps its metadata in its first log directory",
+	"process.roles":                  "klamm has no KRaft quorum; this broker stands alone and keeps its metadata itself",
+	"authorizer.class.name":          "klamm has no authorizer; every client may do everything",
+	"create.topic.policy.class.name": "klamm runs no Java class; every topic that is valid may be created",
+	"alter.config.policy.class.name": "klamm runs no Java class; every configuration that is valid may be set",
+}
+
+// sortWarnings puts warnings in the order of their sources, lines and names.
+func sortWarnings(ws []Warning) {
+	slices.SortStableFunc(ws, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Source.Origin, b.Source.Origin), cmp.Compare(a.Source.Line, b.Source.Line), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// settle resolves what is given and checks it as a whole. Properties that are bad already have their
+// default. whole says that all of the file was read; if not, settings are not checked against each other.
+func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 	b.tieIDs()
-	values, err := resolveAll(brokerSorted, b.given)
-	if err != nil {
-		return b.loadError(err)
-	}
+	given := maps.Clone(b.given)
+	maps.DeleteFunc(given, func(name, _ string) bool { return bad[name] })
+	values, invalid := resolveEach(brokerSorted, given)
 	b.values = values
-	if err := b.settleListeners(); err != nil {
-		return b.loadError(err)
+	for _, err := range invalid {
+		var e *InvalidValueError
+		if errors.As(err, &e) && b.sources[e.Name] != (Source{}) {
+			bad[e.Name] = true
+			errs = append(errs, b.invalidValue(e))
+		}
 	}
-	if err := checkBroker(values); err != nil {
-		return b.loadError(err)
+	if !whole {
+		return errs
 	}
-	return nil
+	for _, e := range append(b.settleListeners(), checkEach(values)...) {
+		// A default stands in for a bad value: what contradicts that may fit what the user meant.
+		if !bad[e.name] && !slices.ContainsFunc(e.with, func(name string) bool { return bad[name] }) {
+			errs = append(errs, b.crossed(e))
+		}
+	}
+	return errs
 }
 
 // tieIDs lets broker.id and node.id stand in for each other (KafkaConfig.populateSynonyms).
@@ -213,33 +216,51 @@ func (b *Broker) tieIDs() {
 	}
 }
 
-// loadError says where the property of an error was given and what is allowed.
-func (b *Broker) loadError(err error) error {
-	name, reason := "", err.Error()
-	var invalid *InvalidValueError
-	var cross *crossError
-	switch {
-	case errors.As(err, &invalid):
-		name = invalid.Name
-		if p, ok := brokerByName[name]; ok {
-			reason += fmt.Sprintf(" (allowed: %s)", p.allowed())
-		}
-	case errors.As(err, &cross):
-		name = cross.name
+// invalidValue says where a value was given, what is wrong with it and what is allowed. A value in which
+// variables were replaced is shown as it was written, since what a provider gave may be a secret.
+func (b *Broker) invalidValue(e *InvalidValueError) *LoadError {
+	value := e.Value
+	if written, ok := b.written[e.Name]; ok {
+		value = written
 	}
-	source, ok := b.sources[name]
-	if !ok {
-		for _, same := range sameThing {
-			if slices.Contains(same, name) {
-				for _, n := range same {
-					if s, given := b.sources[n]; given {
-						source = s
-					}
-				}
+	reason := "Invalid value " + value + ": " + b.hide(e.Name, e.Reason)
+	if p, ok := brokerByName[e.Name]; ok {
+		reason += fmt.Sprintf(" (allowed: %s)", p.allowed())
+	}
+	return &LoadError{Source: b.sources[e.Name], Name: e.Name, Reason: reason}
+}
+
+// crossed says where one of the properties of an error was given, that of its name if it was.
+func (b *Broker) crossed(e *crossError) *LoadError {
+	for _, name := range append([]string{e.name}, e.with...) {
+		for _, same := range append([]string{name}, synonymsOf(name)...) {
+			if source, ok := b.sources[same]; ok {
+				return &LoadError{Source: source, Name: e.name, Reason: b.hide(same, e.text)}
 			}
 		}
 	}
-	return &LoadError{Source: source, Name: name, Reason: reason}
+	return &LoadError{Name: e.name, Reason: e.text}
+}
+
+// synonymsOf lists the properties that stand in for one.
+func synonymsOf(name string) []string {
+	for _, same := range sameThing {
+		if slices.Contains(same, name) {
+			return same
+		}
+	}
+	return nil
+}
+
+// hide puts the variables of a property back into a text that may quote its value.
+func (b *Broker) hide(name, text string) string {
+	for _, r := range b.replaced[name] {
+		// What is shorter is no secret, and would be found in the middle of words.
+		if secret := javaTrim(r.value); len(secret) >= 4 {
+			text = strings.NewReplacer(secret, r.variable, strings.ToUpper(secret), r.variable).Replace(text)
+		}
+	}
+	return text
 }
 
 // allowed says in a few words what a value may be.

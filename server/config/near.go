@@ -1,8 +1,11 @@
 package config
 
+import "strings"
+
 // nearest finds the property that a mistyped name was probably meant to be: at most two letters
-// off, or "" if there is none or the name is too short to tell.
+// off, capitals aside, or "" if there is none or the name is too short to tell.
 func nearest(name string) string {
+	name = strings.ToLower(name)
 	best, bestAt := "", 3
 	if len(name) < 5 {
 		return ""

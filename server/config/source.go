@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -29,7 +31,7 @@ type Source struct {
 	Line int
 }
 
-// String gives the source as an error message names it.
+// String gives the source as an error message names it; "" for what nobody gave.
 func (s Source) String() string {
 	switch s.Origin {
 	case FromFile:
@@ -42,24 +44,56 @@ func (s Source) String() string {
 	case FromSet:
 		return "--set " + s.Where
 	default:
-		return "klamm's own default"
+		return s.Where
 	}
 }
 
-// LoadError is a setting that cannot be started with. Its text is one line: where, which
-// property, what is wrong and what is allowed.
+// message makes one line: where, which property, and what about it. A source or a text that already begins
+// with the property does not have it named twice.
+func message(s Source, name, text string) string {
+	if rest, ok := strings.CutPrefix(text, name+":"); ok && name != "" {
+		text = strings.TrimSpace(rest)
+	} else if rest, ok := strings.CutPrefix(text, name+" "); ok && name != "" {
+		text = rest
+	}
+	line := text
+	if name != "" && name != s.Where {
+		line = name + ": " + line
+	}
+	if where := s.String(); where != "" {
+		line = where + ": " + line
+	}
+	return line
+}
+
+// LoadError is a setting that the broker cannot start with.
 type LoadError struct {
 	Source Source
 	Name   string // "" when it is about the source as a whole
 	Reason string
 }
 
-// Error gives the line.
-func (e *LoadError) Error() string {
-	if e.Name == "" || strings.Contains(e.Reason, e.Name) {
-		return e.Source.String() + ": " + e.Reason
+// Error gives one line: where, which property, what is wrong and what is allowed.
+func (e *LoadError) Error() string { return message(e.Source, e.Name, e.Reason) }
+
+// LoadErrors are all the settings that the broker cannot start with, the weakest source first.
+type LoadErrors []*LoadError
+
+// Error gives one line for each.
+func (es LoadErrors) Error() string {
+	var lines []string
+	for _, e := range es {
+		lines = append(lines, e.Error())
 	}
-	return e.Source.String() + ": " + e.Name + ": " + e.Reason
+	return strings.Join(lines, "\n")
+}
+
+// sorted gives the errors in the order of their sources, lines and names.
+func (es LoadErrors) sorted() LoadErrors {
+	slices.SortStableFunc(es, func(a, b *LoadError) int {
+		return cmp.Or(cmp.Compare(a.Source.Origin, b.Source.Origin), cmp.Compare(a.Source.Line, b.Source.Line), cmp.Compare(a.Name, b.Name))
+	})
+	return es
 }
 
 // WarningKind sorts warnings.
@@ -83,7 +117,7 @@ type Warning struct {
 }
 
 // String gives the warning as one line.
-func (w Warning) String() string { return w.Source.String() + ": " + w.Name + ": " + w.Text }
+func (w Warning) String() string { return message(w.Source, w.Name, w.Text) }
 
 // Lines gives warnings as lines for a person: those about properties that are not served yet are
 // gathered into one line for each place.

@@ -94,7 +94,7 @@ func (p *Property) resolve(raw *string) (any, error) {
 		return nil, nil
 	}
 	if bad, why := p.Valid.Reject(p.Name, v); why != "" {
-		return nil, &InvalidValueError{p.Name, bad, why}
+		return nil, &InvalidValueError{p.Name, p.shown(bad), why}
 	}
 	return v, nil
 }

@@ -55,10 +55,20 @@ func (v *Values) text(name string) *string {
 	return &s
 }
 
-// resolveAll parses these properties out of given, the defaults standing in for what is not
-// there. The first bad one in order is the error.
+// resolveAll parses these properties out of given, the defaults standing in for what is not there. The
+// error is that of the first bad one in order.
 func resolveAll(order []*Property, given map[string]string) (*Values, error) {
+	v, errs := resolveEach(order, given)
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return v, nil
+}
+
+// resolveEach is resolveAll with all errors, each an *InvalidValueError. A bad property has its default.
+func resolveEach(order []*Property, given map[string]string) (*Values, []error) {
 	v := &Values{byKey: make(map[string]any, len(order))}
+	var errs []error
 	for _, p := range order {
 		raw := p.Default
 		if s, ok := given[p.Name]; ok {
@@ -66,11 +76,12 @@ func resolveAll(order []*Property, given map[string]string) (*Values, error) {
 		}
 		x, err := p.resolve(raw)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			x, _ = p.resolve(p.Default)
 		}
 		v.byKey[p.Name] = x
 	}
-	return v, v.resolveListeners(given)
+	return v, append(errs, v.resolveListeners(given)...)
 }
 
 // first gives the first of the chain that is not null, times its factor, and -1 for a chain of nulls.

@@ -44,7 +44,7 @@ func render() []byte {
 		}
 	}
 	fmt.Fprintf(&page, "\n## All %d properties\n\n", all)
-	fmt.Fprintf(&page, "%d of them are served today. An asterisk stands before those; every other one is known, checked, described, and does nothing yet, or, where that is said, never will on a broker alone.\n", served)
+	fmt.Fprintf(&page, "klamm serves %d of them today; they have an asterisk. klamm checks and describes the others, and they have no effect yet. Where the table says \"without effect\", they never have one on a broker alone.\n", served)
 	for _, area := range config.Areas() {
 		fmt.Fprintf(&page, "\n### %s\n\n| | Property | Type | Default | Allowed | Changes | What it is |\n|-|-|-|-|-|-|-|\n", area.Title)
 		for _, p := range area.Properties {

@@ -9,5 +9,9 @@ java -Xmx256m -cp "$jars" org.apache.zookeeper.server.quorum.QuorumPeerMain "$wo
 java -Xmx512m -cp "$jars" kafka.Kafka "$here/server.properties" >"$work/broker.log" 2>&1 & broker=$!
 trap 'kill $broker; wait $broker || true; kill $zk; wait $zk || true; rm -rf "$work"' EXIT
 java -Xmx256m -cp "$jars" "$here/Facts.java" >"$here/properties-3.9.2.json"
-java -Xmx256m -cp "$jars" "$here/Properties.java" >"$here/java-properties.json"
+# Properties.java takes a seed and how many files to make at random. For more of them than are kept here:
+# java ... Properties.java 2 60000 >FILE; go test ./server/config -run JavaReads -args -java-properties FILE
+java -Xmx256m -cp "$jars" "$here/Properties.java" 1 240 >"$here/java-properties.json"
+KT_A=alpha KT_B=beta KT_N=3 KT_EMPTY= KT_NAME=KT_A KT_VAR='${env:KT_A}' KT_CLASS=org.apache.kafka.common.config.provider.EnvVarConfigProvider \
+  java -Xmx256m -cp "$jars" "$here/Providers.java" >"$here/providers-3.9.2.json"
 java -Xmx256m -cp "$jars" "$here/Golden.java" 127.0.0.1:33092 "$here"
