@@ -31,7 +31,7 @@ type Entry struct {
 	Documentation *string // nil unless asked for
 }
 
-// Synonym is a place that a value could come from.
+// Synonym is one of the places that a property takes its value from.
 type Synonym struct {
 	Name   string
 	Value  *string
@@ -40,7 +40,7 @@ type Synonym struct {
 
 // DescribeOptions say how much to tell.
 type DescribeOptions struct {
-	// Names are the properties asked for; none means all. Those that there are not are left out.
+	// Names are the properties asked for; none means all. Unknown names are left out of the answer.
 	Names                   []string
 	Synonyms, Documentation bool
 }

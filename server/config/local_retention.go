@@ -1,7 +1,7 @@
 package config
 
-// checkLocalRetention refuses a retention on the local disk above the whole one, which a broker may be
-// started with and a running one of Apache Kafka not be given (DynamicLogConfig).
+// checkLocalRetention refuses a local retention above the total one. Apache Kafka refuses it while the broker
+// runs (DynamicLogConfig) and not at start.
 func checkLocalRetention(old, next *Values) error {
 	for _, r := range []struct {
 		local, all string

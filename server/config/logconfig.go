@@ -48,8 +48,8 @@ func (t Topic) Compression() batch.Compression {
 	return c
 }
 
-// MoveBytesPerSecond gives what logs that move between directories may take together,
-// 0 for as much as there is. Nothing at all is next to nothing.
+// MoveBytesPerSecond gives the bytes per second that all logs that move between directories may copy
+// together, 0 for no limit. A limit of 0 in the configuration counts as 1 byte per second.
 func MoveBytesPerSecond(v *Values) float64 {
 	rate := v.Long("replica.alter.log.dirs.io.max.bytes.per.second")
 	if rate == math.MaxInt64 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Topic is what a topic's settings come to: its own where it has them, the broker's otherwise.
+// Topic has the effective settings of a topic: its own overrides, and the broker's settings for the rest.
 // Sizes are in bytes, times in ms, as their properties are.
 type Topic struct {
 	SegmentBytes, IndexBytes, IndexIntervalBytes, MaxMessageBytes int32
@@ -29,8 +29,8 @@ type Topic struct {
 }
 
 // Topic resolves a topic's overrides over the broker's settings as they are now. An override that
-// is unknown, does not parse or is not allowed is left out and reported: it can only have come into
-// the tree past the broker.
+// is unknown, does not parse or is not allowed is ignored and reported: somebody else than this broker wrote
+// it into the tree.
 func (d *Dynamic) Topic(overrides map[string]string) (Topic, []error) {
 	base := topicDefaults(d.Current())
 	given := maps.Clone(base)
