@@ -86,7 +86,9 @@ func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req
 		defer done()
 		c.replied = true
 		c.Conn.HoldNext()
-		var left atomic.Bool // by the handler, or by the answer: whoever comes second
+		// left is by the handler, or by the answer: whoever comes second has the next request served. An answer that comes first may
+		// still be completed when the handler has returned: see transport.Conn.Complete.
+		var left atomic.Bool
 		serve(c, req, func(resp kmsg.Response) {
 			if !left.Swap(true) {
 				c.Reply(resp)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,19 +14,6 @@ import (
 
 	"klamm/protocol"
 )
-
-// maxPending bounds the answers that a connection may owe at a time. A client
-// that pipelines further is not read from until answers have gone out.
-const maxPending = 512
-
-// flushBytes is how much of ready answers may be held back while more
-// requests of the same connection are already here.
-const flushBytes = 64 << 10
-
-// maxHeld is how many bytes of answers that cannot be sent yet a connection may
-// collect, because the client does not read or an earlier answer is awaited.
-// Then it is not read from until that changes.
-const maxHeld = 256 << 10
 
 // readBuffer is the size of a connection's read buffer: enough for a small
 // request and the head of a large one. Bodies are read past it, straight into
@@ -40,12 +26,9 @@ const readBuffer = 8 << 10
 // called by any goroutine unless they say otherwise.
 //
 // One goroutine reads requests and calls their handlers, in the order of the
-// wire. An answer that is ready when its handler returns is held until the
-// goroutine would wait for the next bytes or calls a handler that may wait, so
-// that produce requests which came together are answered together. An answer
-// that has to wait (acks=all) keeps its place in the queue, and the goroutine
-// goes on; whoever completes it sends what has become ready. Answers leave in
-// the order of their requests, always.
+// wire. An answer that has to wait (acks=all) keeps its place in the queue, and the
+// goroutine goes on. Answers leave in the order of their requests, always; who sends
+// them is told at order.
 //
 // A fetch that waits for records is answered by whoever appends them. The goroutine meanwhile
 // waits for the client's next request, or for its end, and handles none before the fetch is answered.
@@ -63,10 +46,10 @@ type Conn struct {
 	turn     chan pass              // told when it may go in
 	arrived  func(want int) int     // waitForBytes; made once
 	receiver receiver
-	reader   smallReader   // used by the connection's goroutine
-	sender   sender        // only used by who holds writing
-	active   atomic.Int64  // when bytes last moved, see Server.ticks
-	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
+	reader   smallReader  // used by the connection's goroutine
+	sender   sender       // only used by who holds writing
+	active   atomic.Int64 // when bytes last moved, see SocketServer.ticks
+	order                 // of the answers
 
 	left  atomic.Bool // the client is gone: no request of its waits any more
 	later atomic.Bool // a request is answered later, and the next one handled after that: see HoldNext
@@ -76,25 +59,13 @@ type Conn struct {
 	parkMu   sync.Mutex
 	parked   bool          // guarded by parkMu
 	answered chan struct{} // guarded by parkMu; closed when no fetch waits any more; nil where nobody asks
-
-	mu       sync.Mutex
-	waiting  Waiter    // guarded by mu; the request that waits, nil for none
-	changed  sync.Cond // signalled when pending shrinks or writing ends
-	pending  []*Answer // guarded by mu; answers owed, oldest first
-	held     int       // guarded by mu; bytes ready and not yet taken to be written
-	writing  bool      // guarded by mu; somebody is sending
-	broken   bool      // guarded by mu; the socket failed or was aborted: nothing is sent any more
-	stopping bool      // guarded by mu; no further request is read
-	busy     bool      // guarded by mu; the connection's goroutine reads a request or handles it
-	sealed   bool      // guarded by mu; no further request is handled
-	ended    bool      // guarded by mu; quit is closed
 }
 
 func newConn(s *SocketServer, l *Listener, nc net.Conn) *Conn {
-	c := &Conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc), quit: make(chan struct{})}
-	c.changed.L = &c.mu
+	c := &Conn{server: s, listener: l, nc: nc, remote: remoteAddr(nc)}
+	c.order.open(socket{c})
 	c.arrived = c.waitForBytes
-	c.receiver.open(nc, c.flush)
+	c.receiver.open(nc, c.rest)
 	c.reader.open(nc)
 	c.sender.open(nc, &s.buffers, c.touch)
 	c.touch()
@@ -118,7 +89,7 @@ func (c *Conn) touch() { c.active.Store(c.server.ticks()) }
 type flushingReader struct{ c *Conn }
 
 func (r flushingReader) Read(p []byte) (int, error) {
-	r.c.flush()
+	r.c.rest()
 	n, err := r.c.reader.Read(p)
 	if n > 0 {
 		r.c.touch()
@@ -204,6 +175,31 @@ func (c *Conn) next() (*protocol.Buffer, error) {
 	return c.read()
 }
 
+// idle reports that nothing has happened on the connection since a tick: no
+// byte moved, and no answer is being worked on, as that of a fetch that waits.
+func (c *Conn) idle(since int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	working := len(c.pending) > 0 && !c.writing
+	return !working && c.active.Load() <= since
+}
+
+// socket is the connection as the order of its answers has it.
+type socket struct{ c *Conn }
+
+func (s socket) write(batch []*Answer) error { return s.c.sender.send(batch) }
+
+func (s socket) takes(bytes int) bool { return bytes <= s.c.sender.atOnce && s.c.sender.drained() }
+
+func (s socket) spawn(f func()) { go f() }
+
+// A park that sets its own deadline later looks at stopping again.
+func (s socket) interrupt() { _ = s.c.nc.SetReadDeadline(longAgo) }
+
+func (s socket) cut() { _ = s.c.nc.Close() }
+
+func (s socket) release(a *Answer) { a.release(&s.c.server.buffers) }
+
 // waits says that a request is not answered yet that others are not to overtake.
 func (c *Conn) waits() bool { return c.later.Load() || c.delayed() != nil }
 
@@ -212,13 +208,6 @@ func (c *Conn) delayed() Waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiting
-}
-
-// owesNothing says that all requests so far have their answers.
-func (c *Conn) owesNothing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.broken && (len(c.pending) == 0 || c.pending[len(c.pending)-1].ready)
 }
 
 // nothingWaits is closed when no request waits that others are not to overtake.
@@ -365,7 +354,7 @@ func (c *Conn) read() (*protocol.Buffer, error) {
 func (c *Conn) waitForBytes(want int) int {
 	n := c.receiver.await(want)
 	if c.large && n >= want {
-		c.flush() // a client that does not read is waited for outside
+		c.rest() // a client that does not read is waited for outside
 		if c.turn == nil {
 			c.turn = make(chan pass, 1)
 		}
@@ -419,243 +408,6 @@ func isDisconnect(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// room waits until the connection owes few enough answers to read on. It
-// reports false when no further request is to be read.
-func (c *Conn) room() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.restLocked()
-	for !c.broken && !c.stopping {
-		full := len(c.pending) >= maxPending || c.held >= maxHeld
-		switch {
-		case (full || c.held >= flushBytes) && c.pending[0].ready && !c.writing:
-			c.flushLocked()
-		case full:
-			c.changed.Wait()
-		default:
-			c.busy = true
-			return true
-		}
-	}
-	return false
-}
-
-// restLocked notes that the connection's goroutine neither reads a request nor handles one.
-func (c *Conn) restLocked() {
-	c.busy = false
-	c.toldIfStoppingLocked()
-}
-
-// toldIfStoppingLocked wakes settle, which waits for such changes only while the server stops.
-func (c *Conn) toldIfStoppingLocked() {
-	if c.stopping {
-		c.changed.Broadcast()
-	}
-}
-
-// settle waits until every request that the connection has read is handled, and has no further one handled. A client
-// that does not read its answers is not waited for: the request behind those is never handled. seal ends the wait.
-func (c *Conn) settle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !c.sealed && (c.busy && !c.writing || c.handlesLocked()) {
-		c.changed.Wait()
-	}
-	c.sealed = true
-}
-
-// handlesLocked says that a request has no answer yet.
-func (c *Conn) handlesLocked() bool {
-	return slices.ContainsFunc(c.pending, func(a *Answer) bool { return !a.ready })
-}
-
-// seal has no further request handled.
-func (c *Conn) seal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sealed = true
-	c.changed.Broadcast()
-}
-
-// drain sends what is owed and waits for what is not ready yet.
-func (c *Conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.restLocked()
-	for len(c.pending) > 0 && !c.broken {
-		if c.pending[0].ready && !c.writing {
-			c.flushLocked()
-			continue
-		}
-		c.changed.Wait()
-	}
-	for c.writing || c.waiting != nil {
-		c.changed.Wait()
-	}
-	c.dropLocked()
-}
-
-func (c *Conn) isStopping() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopping || c.broken
-}
-
-func (c *Conn) isBroken() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.broken
-}
-
-// Stop asks the connection to end once it has answered what it has read.
-func (c *Conn) Stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stopping = true
-	c.endLocked()
-	// A park that sets its own deadline later looks at stopping again.
-	_ = c.nc.SetReadDeadline(longAgo)
-}
-
-// Abort cuts the connection; answers owed are dropped.
-func (c *Conn) Abort() {
-	c.mu.Lock()
-	c.breakLocked()
-	c.mu.Unlock()
-}
-
-// breakLocked ends all sending, and closes the socket, which wakes the reader.
-func (c *Conn) breakLocked() {
-	c.broken = true
-	c.endLocked()
-	_ = c.nc.Close()
-}
-
-func (c *Conn) endLocked() {
-	if !c.ended {
-		c.ended = true
-		close(c.quit)
-	}
-	c.changed.Broadcast()
-}
-
-// idle reports that nothing has happened on the connection since a tick: no
-// byte moved, and no answer is being worked on, as that of a fetch that waits.
-func (c *Conn) idle(since int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	working := len(c.pending) > 0 && !c.writing
-	return !working && c.active.Load() <= since
-}
-
-// Expect takes the next place in the order of answers. Only the connection's goroutine
-// calls it, once for each request, before the request is served. It reports false when the
-// request is not to be served, because the server has stopped.
-func (c *Conn) Expect(a *Answer) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sealed {
-		return false
-	}
-	c.pending = append(c.pending, a)
-	return true
-}
-
-// Completer says who completes an answer, and with that when it is sent.
-type Completer int
-
-const (
-	// Own is the connection's goroutine: it sends later, when it would wait for the next request.
-	Own Completer = iota
-	// Aside is anybody else: the sending is left to a goroutine, since a client that does not
-	// read must not hold up who appends to a partition.
-	Aside
-	// Here is anybody else too, but what the socket takes at once is sent at once: another
-	// goroutine costs as much as the sending.
-	Here
-)
-
-// Complete marks an answer ready: what was set by Fill or SetParts is sent in its turn,
-// and nothing where neither was called. It is called once for each answer.
-func (c *Conn) Complete(a *Answer, by Completer) {
-	c.mu.Lock()
-	if c.broken {
-		a.release(&c.server.buffers)
-	}
-	a.ready = true
-	c.held += a.size
-	c.toldIfStoppingLocked()
-	send := by != Own && !c.writing && c.pending[0] == a
-	atOnce := send && by == Here && a.size <= c.sender.atOnce && c.sender.drained()
-	c.mu.Unlock()
-	switch {
-	case atOnce:
-		c.flush()
-	case send:
-		go c.flush()
-	}
-}
-
-// flush sends what is ready, in order.
-func (c *Conn) flush() {
-	c.mu.Lock()
-	c.flushLocked()
-	c.mu.Unlock()
-}
-
-// flushLocked sends the ready answers at the front of the queue. It gives up mu
-// while it writes; writing keeps everybody else from doing the same, and is
-// looked at again under mu, so that no answer that became ready meanwhile is
-// left behind.
-func (c *Conn) flushLocked() {
-	if c.writing {
-		return
-	}
-	for !c.broken {
-		n, size := 0, 0
-		for n < len(c.pending) && c.pending[n].ready {
-			size += c.pending[n].size
-			n++
-		}
-		if n == 0 {
-			return
-		}
-		batch := c.sender.take(c.pending[:n])
-		left := copy(c.pending, c.pending[n:])
-		clear(c.pending[left:])
-		c.pending = c.pending[:left]
-		c.held -= size
-		c.writing = true
-		c.toldIfStoppingLocked()
-		c.mu.Unlock()
-		err := c.sender.send(batch)
-		for _, a := range batch {
-			a.release(&c.server.buffers)
-		}
-		clear(batch)
-		c.mu.Lock()
-		c.writing = false
-		if err != nil {
-			c.breakLocked()
-		}
-		c.changed.Broadcast()
-	}
-	c.dropLocked()
-}
-
-// dropLocked gives back what answers that will not be sent hold. Those not
-// ready yet are given back by complete.
-func (c *Conn) dropLocked() {
-	if !c.broken {
-		return
-	}
-	for _, a := range c.pending {
-		if a.ready {
-			a.release(&c.server.buffers)
-		}
-	}
-}
-
 var longAgo = time.Unix(1, 0)
 
 // Park waits until woken is closed, the deadline passes, the client leaves or
@@ -666,7 +418,7 @@ var longAgo = time.Unix(1, 0)
 // that waits goes to the read buffer; once that is full, nobody looks at the
 // socket until the wait is over.
 func (c *Conn) Park(deadline time.Time, woken <-chan struct{}) error {
-	c.flush()
+	c.rest()
 	c.uncharge()
 	c.parkMu.Lock()
 	select {

@@ -7,6 +7,6 @@
 // and knows of a request its header and its bytes, and of an answer its parts. It
 // imports package protocol for frames and headers, and no other room.
 //
-// Begin reading at conn.go, the life of a connection, then socket_server.go, which
-// accepts them.
+// Begin reading at conn.go, the life of a connection, then order.go, the order of its
+// answers, and socket_server.go, which accepts connections.
 package transport

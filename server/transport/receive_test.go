@@ -2,10 +2,12 @@ package transport
 
 import (
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
 	"klamm/internal/await"
+	"klamm/protocol"
 )
 
 // A large request that comes in pieces is answered when it is there, also where the socket has no room
@@ -68,4 +70,34 @@ func TestSilentConnectionsHaveNoBuffers(t *testing.T) {
 		t.Errorf("%d connections are without a buffer", without)
 	}
 	echo(silent)
+}
+
+// An answer that its handler left to another goroutine is sent, also where that goroutine takes the handler
+// for one that has not returned: it stayed unsent until the client sent again.
+func TestAnswerCompletedAsItsHandlerReturnsIsSent(t *testing.T) {
+	s := startEcho(t, func(o *Options) {
+		o.Serve = func(c *Conn, _ protocol.RequestHeader, _ []byte) error {
+			a := new(Answer)
+			if !c.Expect(a) {
+				return net.ErrClosed
+			}
+			c.HoldNext()
+			go func() {
+				for c.mu.Lock(); !c.resting; c.mu.Lock() { // until the connection waits for its client
+					c.mu.Unlock()
+					runtime.Gosched()
+				}
+				c.mu.Unlock()
+				a.Fill(append(c.Buffer(7), 0, 0, 0, 3, 0, 0, 0))
+				c.Complete(a, Own)
+			}()
+			c.ServeNext()
+			return nil
+		}
+	})
+	nc := s.dial(t)
+	if _, err := nc.Write(ask(10, 3)); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, nc, 3)
 }

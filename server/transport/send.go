@@ -90,12 +90,6 @@ func (s *sender) look(socket uintptr) {
 	}
 }
 
-// take copies the answers that are about to be sent.
-func (s *sender) take(ready []*Answer) []*Answer {
-	s.batch = append(s.batch[:0], ready...)
-	return s.batch
-}
-
 // A region of up to smallRegion bytes is read and sent with what is before it: one call for
 // sendfile, and its pages, cost more than the copy. smallRegions of it are held at a time.
 const (
