@@ -73,9 +73,11 @@ func (g *group) deleteGroup(out *effects) error {
 	return ErrNotEmpty
 }
 
-// expire forgets the offsets that nobody has committed for too long (GroupMetadata.removeExpiredOffsets): of a group
-// that has been empty for so long, of topics that its consumers read no more, and of who only keeps offsets. An offset
-// that was committed with a time of its own expires by that.
+// expire removes the offsets that nobody has committed for too long: of a group without members, of topics that its consumers
+// do not read any more, and of a group that only ever kept offsets. What a group that was used has left ages from the time when
+// its last member left, or from its commit if that came later: a consumer that is no member may use it since. (In
+// Apache Kafka's GroupMetadata.removeExpiredOffsets such commits do not count.) An offset that was committed with a retention of
+// its own expires by that.
 func (g *group) expire(out *effects) {
 	if g.state == Dead {
 		return
@@ -86,10 +88,7 @@ func (g *group) expire(out *effects) {
 		since = func(c *commit) int64 { return c.timeMs }
 	case g.state == Empty:
 		since = func(c *commit) int64 {
-			if g.sinceMs >= 0 {
-				return g.sinceMs
-			}
-			return c.timeMs
+			return max(g.sinceMs, c.timeMs)
 		}
 	case g.isConsumers() && g.state == Stable && g.subscriptionKnown:
 		since = func(c *commit) int64 { return c.timeMs }
