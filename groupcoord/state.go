@@ -4,16 +4,15 @@ package groupcoord
 type State int8
 
 const (
-	// Empty is a group without members: one that nobody has joined yet, that all have left, or that is only used for
-	// its offsets.
+	// Empty is a group without members: nobody has joined it yet, all have left it, or it is only used to commit offsets.
 	Empty State = iota
-	// PreparingRebalance is a group whose members are asked to join anew.
+	// PreparingRebalance is a group that waits until its members have joined again.
 	PreparingRebalance
 	// CompletingRebalance is a group in a new generation that waits for its leader's assignment.
 	CompletingRebalance
 	// Stable is a group whose members have their assignments.
 	Stable
-	// Dead is a group that is no more, or is coordinated elsewhere.
+	// Dead is a group that was deleted or does not exist, or whose coordinator is another broker now.
 	Dead
 )
 

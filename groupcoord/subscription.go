@@ -2,8 +2,8 @@ package groupcoord
 
 import "encoding/binary"
 
-// subscribe finds out what the members of a consumer group read, when a generation begins. Of other groups, and where
-// a member says it in a way that cannot be read, that is not known.
+// subscribe finds the topics that the members of a consumer group are subscribed to, when a generation begins. They are not known
+// for other groups, and when a member's subscription cannot be read.
 func (g *group) subscribe() {
 	g.bytes -= subscribedSize(g.subscribed)
 	g.subscribed, g.subscriptionKnown = nil, false
@@ -20,7 +20,7 @@ func (g *group) subscribe() {
 	g.bytes += subscribedSize(topics)
 }
 
-// subscribedSize is about how much memory a set of topics takes.
+// subscribedSize is about how many bytes of memory a set of topics takes.
 func subscribedSize(topics map[string]bool) (n int64) {
 	const entry = 64
 	for name := range topics {
@@ -29,11 +29,11 @@ func subscribedSize(topics map[string]bool) (n int64) {
 	return n
 }
 
-// reads says whether consumers of the group read a topic, or may.
+// reads reports whether a consumer of the group is subscribed to a topic, or may be.
 func (g *group) reads(topic string) bool { return !g.subscriptionKnown || g.subscribed[topic] }
 
-// subscription reads the topics out of what a consumer says of itself (ConsumerProtocolSubscription), and reports false
-// where it cannot be read: a version, an array of names, bytes for the assignor, and what newer versions have behind.
+// subscription adds the topics of a consumer's metadata (ConsumerProtocolSubscription) to a set. It reports false if the bytes cannot
+// be read. They are a version, an array of names, bytes for the assignor, and fields that newer versions added behind.
 func subscription(b []byte, topics map[string]bool) bool {
 	if len(b) < 6 {
 		return false

@@ -2,11 +2,11 @@ package groupcoord
 
 import "iter"
 
-// topicOffsets are a group's offsets in a topic. Most commits come without metadata, and hold no pointer then: the
-// garbage collector does not look at them, of which there may be millions.
+// topicOffsets are a group's offsets in a topic. They are kept without pointers, so that the garbage collector need not scan them: there
+// may be millions. Metadata, which most commits do not have, is kept apart.
 type topicOffsets struct {
 	commits  map[int32]bareCommit
-	metadata map[int32]string // of those that have some
+	metadata map[int32]string // of the commits that have some
 }
 
 // bareCommit is a commit without its metadata.
@@ -44,7 +44,7 @@ func (t *topicOffsets) delete(partition int32) {
 	delete(t.metadata, partition)
 }
 
-// all gives each partition's, in no order.
+// all gives the commit of each partition, in no order.
 func (t *topicOffsets) all() iter.Seq2[int32, commit] {
 	return func(yield func(int32, commit) bool) {
 		for partition, b := range t.commits {
