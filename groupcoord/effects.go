@@ -1,11 +1,25 @@
 package groupcoord
 
+import (
+	"context"
+	"log/slog"
+	"strings"
+)
+
 // effects gathers what comes of an event: who is answered what, and what is written before.
 type effects struct {
 	nowMs   int64    // the time, as it stands in records
 	tickMs  int64    // the time for timers, which no clock that is set changes; above 0
 	answers []func() // called when the group is unlocked
 	writes  []write  // appended, in order, before it is
+	logs    []logLine
+}
+
+// logLine is a line for the broker's log.
+type logLine struct {
+	warns   bool
+	message string
+	args    []any
 }
 
 // write is records that a group wants in its partition.
@@ -27,4 +41,21 @@ func (out *effects) answerJoin(to func(JoinAnswer), a JoinAnswer) {
 
 func (out *effects) answerSync(to func(SyncAnswer), a SyncAnswer) {
 	out.answers = append(out.answers, func() { to(a) })
+}
+
+func (l *logLine) write(to *slog.Logger) {
+	level := slog.LevelInfo
+	if l.warns {
+		level = slog.LevelWarn
+	}
+	to.Log(context.Background(), level, l.message, l.args...)
+}
+
+// shorten cuts a name that a client chose to what a line of the log has room for.
+func shorten(name string) string {
+	const most = 200
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "..."
 }

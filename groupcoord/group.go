@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// group is one group as a state machine (GroupMetadata and GroupCoordinator of Apache Kafka): its methods take what
-// is asked and the time, change it, and put what comes of that into effects. Whoever calls them has it locked.
+// group is one group as a state machine (GroupMetadata and GroupCoordinator of Apache Kafka). Its methods take a request and the time,
+// change the group, and add the consequences to effects. The caller holds the group's lock.
 type group struct {
 	config *Config
 	id     string
 
 	state      State
-	sinceMs    int64   // when it came into its state, -1 where its record does not say
+	sinceMs    int64   // when it entered its state (currentStateTimestamp), -1 if its record does not say
 	generation int32   // grows with each rebalance that ends
 	kind       *string // its protocol type: "consumer" for consumers; nil for a group that only commits
 	protocol   *string // the one that all members use; nil while there is none
@@ -21,40 +21,41 @@ type group struct {
 	byID    map[string]*member // the same
 	static  map[string]*member // those with an instance id, by that
 	leader  string             // the member that assigns; empty for none
-	pending map[string]int64   // ids that were given to members that have not come with them yet, and until when they may
-	known   map[string]int     // how many members know a protocol
-	joining int                // how many members wait for the others to join
+	pending map[string]int64   // member ids that nobody has joined with yet, and the tick at which each expires (KIP-394)
+	known   map[string]int     // how many members support a protocol
+	joining int                // how many members have joined and wait for the others
 
+	why        string // it rebalances, or did last; for the log
 	join       joinWait
-	syncAtMs   int64 // when members are removed that have not asked what to do; 0 for never
-	unsynced   int   // how many have not
-	subscribed map[string]bool
-	// subscriptionKnown says that subscribed is what the members of a consumer group read.
+	syncAtMs   int64           // when members that sent no SyncGroup are removed; 0 for never
+	unsynced   int             // how many members have not sent SyncGroup
+	subscribed map[string]bool // topics that the members of a consumer group are subscribed to
+	// subscriptionKnown says whether subscribed is complete.
 	subscriptionKnown bool
 
 	offsets
 	bytes  int64 // about how much memory it takes
-	wakeMs int64 // it is to be woken at this tick, or before
+	wakeMs int64 // the latest tick at which it has to be woken
 }
 
-// joinWait is how long a rebalance waits for members to join. Like all times of timers it is in ticks.
+// joinWait is how long a rebalance waits for members to join, in ticks.
 type joinWait struct {
-	untilMs int64 // 0 while none waits
-	// A group that was empty waits in steps, as long as members come: initial says so, remainingMs is for
-	// how much longer it may, and added that a member came during this step.
+	untilMs int64 // 0 while no rebalance waits
+	// A group that was empty waits in steps of group.initial.rebalance.delay.ms as long as new members join. initial says that it does,
+	// remainingMs is how much longer it may, and added says that a member joined during this step.
 	initial     bool
 	remainingMs int64
 	added       bool
 }
 
-// never is a time that does not come.
+// never is a tick that is not reached.
 const never = math.MaxInt64
 
 func newGroup(config *Config, id string, nowMs int64) *group {
 	return &group{config: config, id: id, state: Empty, sinceMs: nowMs, wakeMs: never, bytes: int64(groupBytes + len(id))}
 }
 
-// isConsumers says that the members are consumers, whose subscriptions the coordinator understands.
+// isConsumers reports whether the members are consumers, whose subscriptions the coordinator can read.
 func (g *group) isConsumers() bool { return g.kind != nil && *g.kind == consumerProtocol }
 
 const consumerProtocol = "consumer"
@@ -68,7 +69,7 @@ func (g *group) transition(to State, out *effects) {
 // size is about how many bytes of memory the group takes.
 func (g *group) size() int64 { return g.bytes + g.weight }
 
-// add takes a member in. The first one says what type of group it is, and leads.
+// add adds a member. The first one becomes the leader.
 func (g *group) add(m *member) {
 	if len(g.members) == 0 {
 		g.byID, g.known = map[string]*member{}, map[string]int{}
@@ -92,7 +93,7 @@ func (g *group) add(m *member) {
 	g.unpend(m.id)
 }
 
-// pend keeps an id that was given to a member until a tick.
+// pend keeps a member id that was given out, until a tick.
 func (g *group) pend(id string, untilMs int64) {
 	if g.pending == nil {
 		g.pending = map[string]int64{}
@@ -109,7 +110,7 @@ func (g *group) unpend(id string) {
 	}
 }
 
-// What is taken by what a group is made of, besides what clients say in bytes; rounded up.
+// How many bytes of memory the parts of a group take besides the strings and bytes of clients; rounded up.
 const (
 	groupBytes   = 700
 	memberBytes  = 700
@@ -118,14 +119,14 @@ const (
 	offsetBytes  = 150
 )
 
-// weigh counts how much memory a member takes now.
+// weigh updates how much memory a member takes.
 func (g *group) weigh(m *member) {
 	n := int64(memberBytes+len(m.id)+len(m.clientID)+len(m.clientHost)+len(m.assignment)) + protocolsSize(m.protocols)
 	g.bytes += n - m.bytes
 	m.bytes = n
 }
 
-// joinGrows says whether the group takes more memory when a join is taken.
+// joinGrows reports whether a join would make the group take more memory.
 func (g *group) joinGrows(r *JoinRequest) bool {
 	m := g.byID[r.MemberID]
 	if r.InstanceID != nil {
@@ -134,7 +135,8 @@ func (g *group) joinGrows(r *JoinRequest) bool {
 	return m == nil || protocolsSize(r.Protocols) > protocolsSize(m.protocols)
 }
 
-// syncGrows says whether members are given much more to do than they had: some is left for what those did that are gone.
+// syncGrows reports whether the new assignments are much larger than the present ones. Some growth is allowed, since the assignments of
+// members that have left are shared out among the others.
 func (g *group) syncGrows(r *SyncRequest) bool {
 	const room = 4 << 10
 	more := -room
@@ -147,14 +149,14 @@ func (g *group) syncGrows(r *SyncRequest) bool {
 	return more > 0
 }
 
-// count notes that a member knows its protocols, or no longer does.
+// count adds by to the number of members that support each protocol of a member.
 func (g *group) count(m *member, by int) {
 	for i := range m.protocols {
 		g.known[m.protocols[i].Name] += by
 	}
 }
 
-// remove takes a member out, or an id that was given to one. A request of it that waits is answered: nobody else will.
+// remove removes a member, or a member id that nobody has joined with. Requests of the member that wait are answered with ErrUnknownMember.
 func (g *group) remove(id string, out *effects) {
 	g.unpend(id)
 	m := g.byID[id]
@@ -179,15 +181,15 @@ func (g *group) remove(id string, out *effects) {
 	}
 }
 
-// wait keeps a member's join until the others have come too. One of it that waits already is of a connection
-// that the member has given up.
+// wait keeps a member's join until the others have joined, too. An older join of the member that waits came on a connection that the
+// member has given up.
 func (g *group) wait(m *member, done func(JoinAnswer), out *effects) {
 	g.answerJoin(m, refusedJoin(m.id, ErrRebalanceInProgress), out)
 	m.join = done
 	g.joining++
 }
 
-// answerJoin answers the join of a member that waits, if it does.
+// answerJoin answers a member's join, if one waits.
 func (g *group) answerJoin(m *member, a JoinAnswer, out *effects) {
 	if m.join != nil {
 		out.answerJoin(m.join, a)
@@ -196,7 +198,7 @@ func (g *group) answerJoin(m *member, a JoinAnswer, out *effects) {
 	}
 }
 
-// answerSync does so for its sync, and reports whether there was one.
+// answerSync answers a member's sync, and reports whether one waited.
 func (g *group) answerSync(m *member, a SyncAnswer, out *effects) bool {
 	if m.sync == nil {
 		return false
@@ -206,8 +208,8 @@ func (g *group) answerSync(m *member, a SyncAnswer, out *effects) bool {
 	return true
 }
 
-// says replaces what a member said of itself.
-func (g *group) says(m *member, r *JoinRequest) {
+// update replaces a member's protocols and timeouts by those of its new join.
+func (g *group) update(m *member, r *JoinRequest) {
 	g.count(m, -1)
 	m.protocols = keep(r.Protocols)
 	g.count(m, 1)
@@ -215,7 +217,7 @@ func (g *group) says(m *member, r *JoinRequest) {
 	m.rebalanceTimeoutMs, m.sessionTimeoutMs = r.RebalanceTimeoutMs, r.SessionTimeoutMs
 }
 
-// admits says whether who knows these protocols can be in the group with its members.
+// admits reports whether a member with these protocols can be in the group: all other members support one of them.
 func (g *group) admits(kind string, protocols []Protocol) bool {
 	if g.state == Empty {
 		return kind != "" && len(protocols) > 0
@@ -225,8 +227,8 @@ func (g *group) admits(kind string, protocols []Protocol) bool {
 	})
 }
 
-// elected is the protocol that most members prefer of those that all know; of several the one that the member
-// prefers that is here longest.
+// elected is the protocol that gets most votes: each member votes for the first of its protocols that all members support. Of several with as many votes
+// it is the one that comes first in the list of the oldest member.
 func (g *group) elected() string {
 	votes := map[string]int{}
 	best := ""
@@ -248,7 +250,7 @@ func (g *group) elected() string {
 	return best
 }
 
-// rebalanceTimeoutMs is how long the slowest member may take to join.
+// rebalanceTimeoutMs is the largest rebalance timeout of all members.
 func (g *group) rebalanceTimeoutMs() (most int32) {
 	for _, m := range g.members {
 		most = max(most, m.rebalanceTimeoutMs)
@@ -256,17 +258,17 @@ func (g *group) rebalanceTimeoutMs() (most int32) {
 	return most
 }
 
-// alive puts off a member's end by its session timeout.
+// alive restarts a member's session timeout.
 func (g *group) alive(m *member, out *effects) { g.expect(m, out.tickMs+int64(m.sessionTimeoutMs)) }
 
-// expect has a member count as dead from a time on.
+// expect sets the tick at which a member's session ends.
 func (g *group) expect(m *member, atMs int64) {
 	m.deadlineMs = atMs
 	g.wakeMs = min(g.wakeMs, atMs)
 }
 
-// current finds the member that a request names, or says why it is none: of a static member it must be who
-// has the instance id now.
+// current finds the member that a request names. A static member must be the one that has the instance id now: the error is
+// ErrFencedInstance if it is not, and ErrUnknownMember if there is no such member.
 func (g *group) current(id string, instanceID *string) (*member, error) {
 	if instanceID != nil {
 		m := g.static[*instanceID]

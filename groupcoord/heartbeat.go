@@ -1,6 +1,7 @@
 package groupcoord
 
-// heartbeat notes that a member lives, and says what it has to know (GroupCoordinator.handleHeartbeat).
+// heartbeat restarts the session timeout of a member. The error ErrRebalanceInProgress asks it to join again
+// (GroupCoordinator.handleHeartbeat).
 func (g *group) heartbeat(r *HeartbeatRequest, out *effects) error {
 	if g.state == Dead {
 		return ErrNotAvailable
@@ -19,8 +20,8 @@ func (g *group) heartbeat(r *HeartbeatRequest, out *effects) error {
 	return nil
 }
 
-// leaveGroup takes members out, one after the other, and gives an error for each (GroupCoordinator.handleLeaveGroup).
-// The other error is about all.
+// leaveGroup removes members, one after the other, and gives an error for each (GroupCoordinator.handleLeaveGroup), or one error about
+// all of them.
 func (g *group) leaveGroup(leavers []Leaver, out *effects) ([]error, error) {
 	if g.state == Dead {
 		return nil, ErrNotAvailable
@@ -45,7 +46,7 @@ func (g *group) leaveOne(l Leaver, out *effects) error {
 		}
 	}
 	if err == nil {
-		g.leave(m, out)
+		g.leave(m, whyOf("a member left", l.Reason), out)
 	}
 	return err
 }

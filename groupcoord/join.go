@@ -1,7 +1,7 @@
 package groupcoord
 
-// join has a member come, or come again. The refusals are looked for in the order of the reference
-// (GroupCoordinator.handleJoinGroup), which the Coordinator begins: newID makes an id from what it starts with.
+// joinGroup handles a JoinGroup request. It checks for refusals in the order of Apache Kafka (GroupCoordinator.handleJoinGroup); the
+// Coordinator makes the first checks. newID makes a member id that begins with a prefix.
 func (g *group) joinGroup(r *JoinRequest, newID func(prefix string) string, out *effects) {
 	switch {
 	case !g.takes(r.MemberID):
@@ -15,8 +15,8 @@ func (g *group) joinGroup(r *JoinRequest, newID func(prefix string) string, out 
 	g.tryJoin(out)
 }
 
-// takes says whether a member may join a group of bounded size. While the group rebalances those count that have
-// joined: where the bound was lowered the last to come are left out.
+// takes reports whether a member may join without exceeding group.max.size. While the group rebalances only the members that have joined
+// count: when the limit was lowered, the last ones to join are refused.
 func (g *group) takes(id string) bool {
 	switch g.state {
 	case PreparingRebalance:
@@ -28,7 +28,7 @@ func (g *group) takes(id string) bool {
 	return true
 }
 
-// joinNew has a member join that has no id yet.
+// joinNew handles the join of a member without a member id.
 func (g *group) joinNew(r *JoinRequest, newID func(prefix string) string, out *effects) {
 	if g.state == Dead {
 		out.answerJoin(r.Done, refusedJoin("", ErrNotAvailable))
@@ -43,23 +43,23 @@ func (g *group) joinNew(r *JoinRequest, newID func(prefix string) string, out *e
 		if m := g.static[*r.InstanceID]; m != nil {
 			g.replace(m, id, r, out)
 		} else {
-			g.join1(id, r, out)
+			g.addAndRebalance(id, r, out)
 		}
 		return
 	}
 	id := newID(r.ClientID)
 	if !r.NeedsKnownID {
-		g.join1(id, r, out)
+		g.addAndRebalance(id, r, out)
 		return
 	}
-	// A client that gives up on its first request and sends another would be two members. So it is
-	// told its id first, and is none before it comes with that (KIP-394).
+	// A client that gives up its first request and sends another would become two members. So it gets its member id first, and
+	// becomes a member when it joins with that (KIP-394).
 	g.pend(id, out.tickMs+int64(r.SessionTimeoutMs))
 	out.answerJoin(r.Done, refusedJoin(id, ErrMemberIDRequired))
 }
 
-// join1 takes a new member in, and has all join for it.
-func (g *group) join1(id string, r *JoinRequest, out *effects) {
+// addAndRebalance adds a new member, and has all members join again.
+func (g *group) addAndRebalance(id string, r *JoinRequest, out *effects) {
 	m := &member{
 		id: id, instanceID: r.InstanceID, clientID: r.ClientID, clientHost: r.ClientHost,
 		sessionTimeoutMs: r.SessionTimeoutMs, rebalanceTimeoutMs: r.RebalanceTimeoutMs,
@@ -69,15 +69,15 @@ func (g *group) join1(id string, r *JoinRequest, out *effects) {
 		g.join.added = true
 	}
 	if len(g.members) == 0 {
-		kind := r.ProtocolType // the request is not kept
+		kind := r.ProtocolType // a copy: the request's memory is reused
 		g.kind = &kind
 	}
 	g.add(m)
 	g.expect(m, out.tickMs+newMemberTimeoutMs)
-	g.rebalance(out)
+	g.rebalance(whyOf("a member joined", r.Reason), out)
 }
 
-// joinKnown has a member join that has an id.
+// joinKnown handles the join of a member that has a member id.
 func (g *group) joinKnown(r *JoinRequest, out *effects) {
 	refuse := func(err error) { out.answerJoin(r.Done, refusedJoin(r.MemberID, err)) }
 	if g.state == Dead {
@@ -90,10 +90,10 @@ func (g *group) joinKnown(r *JoinRequest, out *effects) {
 	}
 	if _, ok := g.pending[r.MemberID]; ok {
 		if r.InstanceID != nil {
-			refuse(ErrUnknownMember) // the id was a dynamic member's
+			refuse(ErrUnknownMember) // the id was given to a dynamic member
 			return
 		}
-		g.join1(r.MemberID, r, out)
+		g.addAndRebalance(r.MemberID, r, out)
 		return
 	}
 	m, err := g.current(r.MemberID, r.InstanceID)
@@ -105,15 +105,15 @@ func (g *group) joinKnown(r *JoinRequest, out *effects) {
 	case PreparingRebalance:
 		g.rejoin(m, r, out)
 	case CompletingRebalance:
-		// It may not have got the answer to its join.
-		if m.says(r.Protocols) {
+		// The member may not have got the answer to its last join.
+		if m.supports(r.Protocols) {
 			out.answerJoin(r.Done, g.joinAnswer(m))
 		} else {
 			g.rejoin(m, r, out)
 		}
 	case Stable:
-		// A leader joins for what it alone sees, as a topic that has more partitions.
-		if g.leader == m.id || !m.says(r.Protocols) {
+		// The leader joins again when it sees a reason to rebalance, as more partitions of a topic.
+		if g.leader == m.id || !m.supports(r.Protocols) {
 			g.rejoin(m, r, out)
 		} else {
 			out.answerJoin(r.Done, g.joinAnswer(m))
@@ -121,38 +121,37 @@ func (g *group) joinKnown(r *JoinRequest, out *effects) {
 	}
 }
 
-// rejoin has a member of the group wait for the others to join too.
+// rejoin has a member wait until the others have joined, too.
 func (g *group) rejoin(m *member, r *JoinRequest, out *effects) {
-	g.says(m, r)
+	g.update(m, r)
 	g.wait(m, r.Done, out)
-	g.rebalance(out)
+	g.rebalance(whyOf("a member joined again", r.Reason), out)
 }
 
-// replace gives a static member that is back, and knows nothing of what it was, a new id. Who still has the old one
-// is fenced.
+// replace gives a static member that was restarted a new member id. A client that still uses the old one is fenced.
 func (g *group) replace(m *member, id string, r *JoinRequest, out *effects) {
 	oldLeader, oldID, was := g.leader, m.id, *m
 	g.rename(m, id, out)
 	g.alive(m, out)
-	g.says(m, r)
+	g.update(m, r)
 	g.wait(m, r.Done, out)
 	switch g.state {
 	case Stable:
 		if g.elected() != *g.protocol {
-			g.rebalance(out)
+			g.rebalance(whyOf("a static member came back with another protocol", r.Reason), out)
 			return
 		}
-		// All it needs is its assignment; once the new id is in the log, it is told to ask for that.
+		// The member needs only its assignment. It is answered when its new id is in the log, and then sends SyncGroup.
 		out.writes = append(out.writes, write{records: []record{g.record()}, done: func(_ int64, err error, out *effects) {
 			g.replaced(m, id, oldID, oldLeader, &was, r, groupError(err), out)
 		}})
 	case CompletingRebalance:
-		// The leader may be assigning to the old id just now.
-		g.rebalance(out)
+		// The leader may be making an assignment for the old id at this moment.
+		g.rebalance(whyOf("a static member came back", r.Reason), out)
 	}
 }
 
-// rename gives a member another id. Requests of who had the old one are refused.
+// rename gives a member another member id. Requests with the old one that wait are refused.
 func (g *group) rename(m *member, id string, out *effects) {
 	g.answerJoin(m, refusedJoin(m.id, ErrFencedInstance), out)
 	g.answerSync(m, SyncAnswer{Err: ErrFencedInstance}, out)
@@ -164,10 +163,10 @@ func (g *group) rename(m *member, id string, out *effects) {
 	g.byID[id] = m
 }
 
-// replaced answers a static member that was given a new id in a stable group, when that is in the log or cannot be.
+// replaced answers a static member that got a new member id in a stable group, when the id was written to the log or could not be.
 func (g *group) replaced(m *member, id, oldID, oldLeader string, was *member, r *JoinRequest, err error, out *effects) {
 	if g.state != Stable || g.byID[id] != m || m.join == nil {
-		return // all join anew, or it is gone or back once more, and was answered
+		return // the group rebalances, or the member has left or was replaced again: it was answered
 	}
 	if err != nil {
 		g.count(m, -1)
@@ -181,7 +180,7 @@ func (g *group) replaced(m *member, id, oldID, oldLeader string, was *member, r 
 	}
 	a := JoinAnswer{MemberID: id, Generation: g.generation, ProtocolType: g.kind, Protocol: g.protocol, Leader: oldLeader}
 	if r.SkipsAssignment {
-		// It may lead again, and watch what there is to read, but has nothing to assign.
+		// It may be the leader again, which watches for changes of topics, but it has nothing to assign.
 		if a = g.joinAnswer(m); g.leader == id {
 			a.SkipAssignment = true
 		}

@@ -2,8 +2,8 @@ package groupcoord
 
 import "bytes"
 
-// Protocol is a way of sharing work out that a member knows, and what the leader has to be told about the
-// member for it: a consumer's assignor and its subscription.
+// Protocol is a protocol that a member supports, with its metadata for the leader: of a consumer, the name of an assignor and the
+// member's subscription.
 type Protocol struct {
 	Name     string
 	Metadata []byte
@@ -17,20 +17,20 @@ type member struct {
 	clientHost         string
 	sessionTimeoutMs   int32
 	rebalanceTimeoutMs int32
-	protocols          []Protocol // the ones it prefers first
+	protocols          []Protocol // in the order of preference
 	assignment         []byte
 
 	isNew      bool             // it has not been in a generation yet
-	join       func(JoinAnswer) // the request that waits for the others to join; nil for none
-	sync       func(SyncAnswer) // the request that waits for the leader's assignment; nil for none
-	deadlineMs int64            // when it counts as dead; 0 for never, while a request of it waits
-	unsynced   bool             // it is in the generation and has not asked what to do
+	join       func(JoinAnswer) // answers the join that waits for the other members; nil for none
+	sync       func(SyncAnswer) // answers the sync that waits for the leader's assignment; nil for none
+	deadlineMs int64            // the tick at which its session ends; 0 for never, while a request of it waits
+	unsynced   bool             // it is in the generation and has not sent SyncGroup
 	bytes      int64            // about how much memory it takes
 }
 
 func (m *member) isStatic() bool { return m.instanceID != nil }
 
-// metadata is what the member said for a protocol.
+// metadata is the member's metadata for a protocol; nil if it does not support that.
 func (m *member) metadata(protocol string) []byte {
 	for i := range m.protocols {
 		if m.protocols[i].Name == protocol {
@@ -40,8 +40,8 @@ func (m *member) metadata(protocol string) []byte {
 	return nil
 }
 
-// says reports whether the member has said all of this before.
-func (m *member) says(protocols []Protocol) bool {
+// supports reports whether the member has just these protocols, with the same metadata.
+func (m *member) supports(protocols []Protocol) bool {
 	if len(protocols) != len(m.protocols) {
 		return false
 	}
@@ -53,7 +53,7 @@ func (m *member) says(protocols []Protocol) bool {
 	return true
 }
 
-// protocolsSize is how much memory protocols take.
+// protocolsSize is how many bytes of memory protocols take.
 func protocolsSize(protocols []Protocol) (n int64) {
 	for i := range protocols {
 		n += int64(len(protocols[i].Name) + len(protocols[i].Metadata) + 64)
@@ -61,7 +61,7 @@ func protocolsSize(protocols []Protocol) (n int64) {
 	return n
 }
 
-// keep copies what came in a request, which the member outlives.
+// keep copies the protocols of a request, whose memory is reused.
 func keep(protocols []Protocol) []Protocol {
 	kept := make([]Protocol, len(protocols))
 	for i, p := range protocols {

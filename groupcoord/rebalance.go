@@ -1,16 +1,17 @@
 package groupcoord
 
-// newMemberTimeoutMs is for how long a member that has just come may wait for the others: it cannot send heartbeats yet.
+// newMemberTimeoutMs is how long a new member may wait for the others to join. It cannot send heartbeats meanwhile.
 const newMemberTimeoutMs = 5 * 60 * 1000
 
-// rebalance has all members join anew. A group that is rebalancing already, or is no more, is left as it is.
-func (g *group) rebalance(out *effects) {
+// rebalance has all members join again. It does nothing when the group is rebalancing already, or dead. why is the reason, for the log.
+func (g *group) rebalance(why string, out *effects) {
 	switch g.state {
 	case PreparingRebalance, Dead:
 		return
 	case CompletingRebalance:
 		g.assignNothing(ErrRebalanceInProgress, out)
 	}
+	g.why = why
 	g.allSynced()
 	timeoutMs := int64(g.rebalanceTimeoutMs())
 	g.join = joinWait{untilMs: out.tickMs + timeoutMs}
@@ -23,18 +24,18 @@ func (g *group) rebalance(out *effects) {
 	g.tryJoin(out)
 }
 
-// tryJoin ends the wait for joins when all members have come. A group that was empty waits on: there may be more.
+// tryJoin ends the wait for joins when all members have joined. A group that was empty waits longer, since more members may join.
 func (g *group) tryJoin(out *effects) {
 	if g.state == PreparingRebalance && !g.join.initial && g.joining == len(g.members) && len(g.pending) == 0 {
 		g.joined(out)
 	}
 }
 
-// joinTimeout ends the wait for joins when it has lasted long enough.
+// joinTimeout ends the wait for joins when its time is over.
 func (g *group) joinTimeout(out *effects) {
 	j := &g.join
 	if j.initial && j.added && j.remainingMs > 0 {
-		// Members came: it waits for as long again, within the rebalance timeout (InitialDelayedJoin).
+		// New members joined during this step: it waits for another one, within the rebalance timeout (InitialDelayedJoin).
 		delayMs := min(int64(g.config.InitialRebalanceDelayMs), j.remainingMs)
 		j.added, j.untilMs, j.remainingMs = false, out.tickMs+delayMs, max(j.remainingMs-delayMs, 0)
 		return
@@ -42,7 +43,7 @@ func (g *group) joinTimeout(out *effects) {
 	g.joined(out)
 }
 
-// joined begins a generation with the members that have joined. Static members stay, also when they have not.
+// joined begins a generation with the members that have joined. Static members stay in the group even if they have not.
 func (g *group) joined(out *effects) {
 	var late []string
 	for _, m := range g.members {
@@ -54,7 +55,7 @@ func (g *group) joined(out *effects) {
 		g.remove(id, out)
 	}
 	if len(g.members) > 0 && !g.electLeader() {
-		// None has: their sessions end, or they come.
+		// No member has joined. All are static: they join, or their sessions end.
 		g.join = joinWait{untilMs: out.tickMs + int64(g.rebalanceTimeoutMs())}
 		return
 	}
@@ -65,6 +66,7 @@ func (g *group) joined(out *effects) {
 		g.subscribe()
 		g.transition(Empty, out)
 		out.writes = append(out.writes, write{records: []record{g.record()}})
+		out.logs = append(out.logs, logLine{message: "all members have left a group", args: []any{"group", shorten(g.id), "generation", g.generation, "reason", g.why}})
 		return
 	}
 	protocol := g.elected()
@@ -79,9 +81,19 @@ func (g *group) joined(out *effects) {
 	g.unsynced = len(g.members)
 	g.syncAtMs = out.tickMs + int64(g.rebalanceTimeoutMs())
 	g.wakeMs = min(g.wakeMs, g.syncAtMs)
+	out.logs = append(out.logs, logLine{message: "rebalanced a group",
+		args: []any{"group", shorten(g.id), "generation", g.generation, "members", len(g.members), "protocol", shorten(protocol), "reason", g.why}})
 }
 
-// electLeader makes a member that has joined the leader, and reports false when none has.
+// whyOf is a reason for a rebalance, with what the client gave as its own.
+func whyOf(what, said string) string {
+	if said != "" {
+		what += ": " + shorten(said)
+	}
+	return what
+}
+
+// electLeader makes a member that has joined the leader, and reports false if no member has joined.
 func (g *group) electLeader() bool {
 	if m := g.byID[g.leader]; m != nil && m.join != nil {
 		return true
@@ -95,7 +107,7 @@ func (g *group) electLeader() bool {
 	return false
 }
 
-// joinAnswer is what a member is told of the generation that it is in.
+// joinAnswer is the answer to a join of a member of the present generation.
 func (g *group) joinAnswer(m *member) JoinAnswer {
 	a := JoinAnswer{MemberID: m.id, Generation: g.generation, ProtocolType: g.kind, Protocol: g.protocol, Leader: g.leader}
 	if g.leader == m.id {
@@ -123,7 +135,7 @@ func (g *group) assignNothing(err error, out *effects) {
 	}
 }
 
-// allSynced ends the wait for members that have not asked what to do.
+// allSynced ends the wait for members that have not sent SyncGroup.
 func (g *group) allSynced() {
 	g.syncAtMs, g.unsynced = 0, 0
 	for _, m := range g.members {
@@ -131,7 +143,7 @@ func (g *group) allSynced() {
 	}
 }
 
-// hasSynced notes that a member has asked what to do, and ends the wait when it was the last.
+// hasSynced notes that a member has sent SyncGroup, and ends the wait when all have.
 func (g *group) hasSynced(m *member) {
 	if !m.unsynced {
 		return
@@ -142,22 +154,22 @@ func (g *group) hasSynced(m *member) {
 	}
 }
 
-// syncTimeout removes the members that have not asked what to do.
+// syncTimeout removes the members that have not sent SyncGroup.
 func (g *group) syncTimeout(out *effects) {
-	var silent []string
+	var late []string
 	for _, m := range g.members {
 		if m.unsynced {
-			silent = append(silent, m.id)
+			late = append(late, m.id)
 		}
 	}
 	g.syncAtMs = 0
-	for _, id := range silent {
+	for _, id := range late {
 		g.remove(id, out)
 	}
-	g.rebalance(out)
+	g.rebalance("members did not ask for their assignments in time", out)
 }
 
-// wake does what is due, and says when it is to be woken next.
+// wake does what is due at this tick, and sets when the group is to be woken next.
 func (g *group) wake(out *effects) {
 	if g.state == Dead {
 		g.wakeMs = never
@@ -170,7 +182,7 @@ func (g *group) wake(out *effects) {
 	}
 	for _, m := range append([]*member(nil), g.members...) {
 		if m.deadlineMs > 0 && m.deadlineMs <= out.tickMs && g.byID[m.id] == m {
-			g.silent(m, out)
+			g.sessionEnded(m, out)
 		}
 	}
 	if g.join.untilMs > 0 && g.join.untilMs <= out.tickMs {
@@ -182,7 +194,7 @@ func (g *group) wake(out *effects) {
 	g.wakeMs = g.nextWakeMs()
 }
 
-// dropPending forgets an id that nobody came with. A group that only had such, and never a generation, is no more.
+// dropPending removes a member id that nobody joined with. A group that never had anything else is dead.
 func (g *group) dropPending(id string, out *effects) {
 	g.remove(id, out)
 	g.tryJoin(out)
@@ -191,28 +203,28 @@ func (g *group) dropPending(id string, out *effects) {
 	}
 }
 
-// silent is what becomes of a member that has not been heard of for its session timeout: whose request waits,
-// waits for us, unless it is new and was never to wait for so long.
-func (g *group) silent(m *member, out *effects) {
+// sessionEnded removes a member that sent nothing for its session timeout. A member with a request that waits stays, since it cannot send
+// heartbeats; but a new one only waits for newMemberTimeoutMs.
+func (g *group) sessionEnded(m *member, out *effects) {
 	if !m.isNew && (m.join != nil || m.sync != nil) {
 		m.deadlineMs = 0
 		return
 	}
-	g.leave(m, out)
+	g.leave(m, "a member's session timed out", out)
 }
 
-// leave takes out a member that is gone. The others share its work.
-func (g *group) leave(m *member, out *effects) {
+// leave removes a member, and has the others rebalance.
+func (g *group) leave(m *member, why string, out *effects) {
 	g.remove(m.id, out)
 	switch g.state {
 	case Stable, CompletingRebalance:
-		g.rebalance(out)
+		g.rebalance(why, out)
 	case PreparingRebalance:
 		g.tryJoin(out)
 	}
 }
 
-// nextWakeMs is when the next thing is due.
+// nextWakeMs is the tick at which the next thing is due.
 func (g *group) nextWakeMs() int64 {
 	at := int64(never)
 	due := func(ms int64) {

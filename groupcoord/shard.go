@@ -89,6 +89,9 @@ func (s *shard) run(e *entry, event func(*effects)) {
 	for _, answer := range out.answers {
 		answer()
 	}
+	for _, l := range out.logs {
+		l.write(s.c.o.Logger)
+	}
 }
 
 // remove takes out a group that is no more.

@@ -2,7 +2,8 @@ package groupcoord
 
 import "bytes"
 
-// syncGroup tells a member what it has to do, once the leader has said so (GroupCoordinator.handleSyncGroup).
+// syncGroup handles a SyncGroup request: it answers with the member's assignment, once the leader has sent it
+// (GroupCoordinator.handleSyncGroup).
 func (g *group) syncGroup(r *SyncRequest, out *effects) {
 	m, err := g.syncing(r)
 	if err != nil {
@@ -15,14 +16,14 @@ func (g *group) syncGroup(r *SyncRequest, out *effects) {
 		g.alive(m, out)
 		return
 	}
-	g.answerSync(m, SyncAnswer{Err: ErrRebalanceInProgress}, out) // of a connection that the member has given up
+	g.answerSync(m, SyncAnswer{Err: ErrRebalanceInProgress}, out) // an older one, on a connection that the member has given up
 	m.sync = r.Done
 	if g.leader == m.id {
 		g.assign(r.Assignments, out)
 	}
 }
 
-// syncing finds the member, or says why it is not told what to do.
+// syncing finds the member that asks for its assignment. The error says why it gets none.
 func (g *group) syncing(r *SyncRequest) (*member, error) {
 	if g.state == Dead {
 		return nil, ErrNotAvailable
@@ -46,8 +47,8 @@ func (g *group) syncAnswer(m *member) SyncAnswer {
 	return SyncAnswer{ProtocolType: g.kind, Protocol: g.protocol, Assignment: m.assignment}
 }
 
-// assign has the leader's assignments written. When they are in the log the members are told theirs; whom the leader
-// has forgotten has nothing to do.
+// assign has the leader's assignments written. When they are committed each member is answered with its own; a member that the leader
+// left out gets an empty one.
 func (g *group) assign(assignments []Assignment, out *effects) {
 	given := make(map[string][]byte, len(assignments))
 	for _, a := range assignments {
@@ -56,11 +57,11 @@ func (g *group) assign(assignments []Assignment, out *effects) {
 	generation := g.generation
 	out.writes = append(out.writes, write{records: []record{g.recordWith(given)}, done: func(_ int64, err error, out *effects) {
 		if g.state != CompletingRebalance || g.generation != generation {
-			return // somebody joined or left meanwhile, and who waited has been answered
+			return // the group rebalances since, and the syncs that waited were answered
 		}
 		if err := groupError(err); err != nil {
 			g.assignNothing(err, out)
-			g.rebalance(out)
+			g.rebalance("the assignments could not be written", out)
 			return
 		}
 		for _, m := range g.members {

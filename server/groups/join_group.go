@@ -58,6 +58,9 @@ func (s *Service) JoinGroup(c *request.Call, req *kmsg.JoinGroupRequest, answer 
 	if req.Version < joinRebalanceTimeout {
 		r.RebalanceTimeoutMs = r.SessionTimeoutMs
 	}
+	if req.Reason != nil {
+		r.Reason = *req.Reason
+	}
 	for _, p := range req.Protocols {
 		r.Protocols = append(r.Protocols, groupcoord.Protocol{Name: p.Name, Metadata: p.Metadata})
 	}
