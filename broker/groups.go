@@ -113,6 +113,12 @@ func (l *offsetsLog) Append(records []byte, done func(error)) (base int64, commi
 	return stored.BaseOffset, l.partition.AwaitCommit(stored.LastOffset+1, func(err error) { done(offsetsError(err)) }), nil
 }
 
+// MaxBatchBytes implements groupcoord.Log: what is larger than max.message.bytes or than a segment is refused.
+func (l *offsetsLog) MaxBatchBytes() int {
+	cfg := l.partition.Config()
+	return min(int(cfg.MaxMessageBytes), int(cfg.Log.SegmentBytes))
+}
+
 // Offsets implements groupcoord.Log.
 func (l *offsetsLog) Offsets() (start, end int64) { return l.partition.Log().Offsets() }
 

@@ -61,6 +61,7 @@ func TestConcurrently(t *testing.T) {
 		answers.Wait()  // time passes until all have one
 		synctest.Wait() // the last load, too, has ended
 		w.counted()
+		w.indexed()
 		w.c.Close()
 		synctest.Wait()
 		if n := w.c.bytes.Load(); n != 0 {

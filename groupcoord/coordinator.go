@@ -8,32 +8,48 @@ import (
 )
 
 // Coordinator coordinates the groups whose partition of __consumer_offsets this broker leads. All methods may be called
-// from any goroutine. Those of a group are for the group's clients, in the order in which they come.
+// from any goroutine. Requests for one group take effect in the order of the calls.
 //
-// Order of locks: mu, shard.mu, entry.mu, and then those of the Log that it appends to. Answers are given without locks.
+// Order of locks: mu, shard.mu, entry.mu, topicIndex.mu, and then those of the Log that it appends to. Answers are given
+// without locks.
 type Coordinator struct {
 	o          Options
-	begun      time.Time // where ticks count from
-	bytes      atomic.Int64
-	saidFullMs atomic.Int64 // the tick at which the log was told last that groups take as much as they may
+	begun      time.Time    // ticks count from here
+	bytes      atomic.Int64 // of memory that all groups take, as they count it
+	saidFullMs atomic.Int64 // the tick of the last warning that groups take as much memory as they may
 
-	mu     sync.RWMutex
-	shards map[int32]*shard // guarded by mu; by partition; nil once it is closed
+	topics     topicIndex
+	background sync.WaitGroup // of what is written while nobody waits for it
+
+	mu      sync.RWMutex
+	closing bool             // guarded by mu; nothing more begins in the background
+	shards  map[int32]*shard // guarded by mu; by partition; nil once it is closed
 }
 
-// New makes a coordinator of no groups.
+// New makes a coordinator without groups.
 func New(o Options) *Coordinator {
-	return &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}}
+	return &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}, topics: topicIndex{groups: map[string]map[*entry]struct{}{}}}
 }
 
-// event begins the effects of one.
+// inBackground calls f on a goroutine that Close waits for, or reports that it is too late for that.
+func (c *Coordinator) inBackground(f func()) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closing {
+		return false
+	}
+	c.background.Go(f)
+	return true
+}
+
+// event makes the effects of an event that happens now.
 func (c *Coordinator) event() effects {
 	now := c.o.Now()
 	return effects{nowMs: now.UnixMilli(), tickMs: now.Sub(c.begun).Milliseconds() + 1}
 }
 
-// PartitionOf gives the partition of __consumer_offsets that a group's records are in: the absolute of Java's
-// String.hashCode of its id, with 0 for the one number that has no absolute.
+// PartitionOf gives the partition of __consumer_offsets that a group's records belong in: the absolute value of Java's
+// String.hashCode of its id, modulo the number of partitions. The one number that has no absolute value counts as 0.
 func (c *Coordinator) PartitionOf(group string) int32 {
 	var hash int32
 	for _, r := range group {
@@ -49,7 +65,7 @@ func (c *Coordinator) PartitionOf(group string) int32 {
 	return hash % c.o.Config.Partitions()
 }
 
-// shardOf finds the shard of a group that is coordinated here, or says why it cannot be asked.
+// shardOf finds the shard of a group. The error says why the group is not served here, or not yet.
 func (c *Coordinator) shardOf(group string) (*shard, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -66,7 +82,7 @@ func (c *Coordinator) shardOf(group string) (*shard, error) {
 	return s, nil
 }
 
-// full says that groups take as much memory as they may. The log is told once a minute.
+// full reports whether groups take as much memory as they may. It logs that once a minute.
 func (c *Coordinator) full() bool {
 	if c.bytes.Load() <= c.o.Config.MaxBytes {
 		return false
@@ -78,7 +94,7 @@ func (c *Coordinator) full() bool {
 	return true
 }
 
-// Join has a member join (JoinGroup).
+// Join handles a JoinGroup request.
 func (c *Coordinator) Join(r *JoinRequest) {
 	s, err := c.shardOf(r.Group)
 	switch {
@@ -111,7 +127,7 @@ func (c *Coordinator) Join(r *JoinRequest) {
 	})
 }
 
-// Sync tells a member what it has to do (SyncGroup).
+// Sync handles a SyncGroup request.
 func (c *Coordinator) Sync(r *SyncRequest) {
 	s, err := c.shardOf(r.Group)
 	var e *entry
@@ -119,8 +135,8 @@ func (c *Coordinator) Sync(r *SyncRequest) {
 	case r.Group == "":
 		err = ErrInvalidGroupID
 	case err == ErrLoading:
-		// The rebalance is forgotten. The member joins anew, without looking for a coordinator first, and older clients
-		// know no other error for it.
+		// The rebalance that the member is in was lost. With this error the member joins again without looking for the coordinator
+		// first, and older clients know no other error for that.
 		err = ErrRebalanceInProgress
 	case err == nil:
 		if e = s.find(r.Group, false); e == nil {
@@ -140,7 +156,7 @@ func (c *Coordinator) Sync(r *SyncRequest) {
 	})
 }
 
-// Heartbeat notes that a member lives (Heartbeat). While the group is read, all do.
+// Heartbeat handles a Heartbeat request. While the group is being read every heartbeat is accepted.
 func (c *Coordinator) Heartbeat(r *HeartbeatRequest) (err error) {
 	s, err := c.shardOf(r.Group)
 	switch {
@@ -159,7 +175,7 @@ func (c *Coordinator) Heartbeat(r *HeartbeatRequest) (err error) {
 	return err
 }
 
-// Leave takes members out (LeaveGroup): an error for each, or one about all.
+// Leave handles a LeaveGroup request: it gives an error for each member, or one about all of them.
 func (c *Coordinator) Leave(group string, leavers []Leaver) (errs []error, err error) {
 	s, err := c.shardOf(group)
 	switch {
@@ -180,7 +196,7 @@ func (c *Coordinator) Leave(group string, leavers []Leaver) (errs []error, err e
 	return errs, err
 }
 
-// Commit keeps offsets (OffsetCommit). A group without an id is one too.
+// Commit handles an OffsetCommit request. An empty group id is valid.
 func (c *Coordinator) Commit(r *CommitRequest) {
 	s, err := c.shardOf(r.Group)
 	if err != nil {
@@ -208,7 +224,8 @@ func (c *Coordinator) Commit(r *CommitRequest) {
 	})
 }
 
-// FetchOffsets gives a group's offsets (OffsetFetch): those asked for, -1 for what there is none of, or all for nil.
+// FetchOffsets handles an OffsetFetch request. It gives the offsets asked for, -1 for one that does not exist; nil asks for all that do.
+// With stable it gives ErrUnstableOffset for one of which a commit is pending.
 func (c *Coordinator) FetchOffsets(group string, asked []Partitions, stable bool) (list []CommittedOffset, err error) {
 	s, err := c.shardOf(group)
 	if err != nil {
@@ -223,7 +240,7 @@ func (c *Coordinator) FetchOffsets(group string, asked []Partitions, stable bool
 	return e.fetchOffsets(asked, stable), nil
 }
 
-// DeleteOffsets forgets a group's offsets (OffsetDelete): an error for each partition in order, or one about all.
+// DeleteOffsets handles an OffsetDelete request: it gives an error for each partition in the order asked, or one about all of them.
 func (c *Coordinator) DeleteOffsets(group string, asked []Partitions) (errs []error, err error) {
 	s, err := c.shardOf(group)
 	switch {
@@ -236,11 +253,14 @@ func (c *Coordinator) DeleteOffsets(group string, asked []Partitions) (errs []er
 	if e == nil {
 		return nil, ErrUnknownGroup
 	}
-	s.run(e, func(out *effects) { errs, err = e.deleteOffsets(asked, out) })
+	s.run(e, func(out *effects) {
+		e.deleteOffsets(asked, out, func(each []error, all error) { errs, err = each, all })
+	})
 	return errs, err
 }
 
-// DeleteGroup forgets an empty group and its offsets (DeleteGroups).
+// DeleteGroup removes an empty group and its offsets (DeleteGroups). If a tombstone cannot be written it gives the error, and the group
+// keeps what has no tombstone.
 func (c *Coordinator) DeleteGroup(group string) (err error) {
 	s, err := c.shardOf(group)
 	if err != nil {
@@ -250,19 +270,32 @@ func (c *Coordinator) DeleteGroup(group string) (err error) {
 	if e == nil {
 		return ErrUnknownGroup
 	}
-	s.run(e, func(out *effects) { err = e.deleteGroup(out) })
+	s.run(e, func(out *effects) { e.deleteGroup(out, func(failed error) { err = failed }) })
 	return err
 }
 
-// DeletedPartitions forgets all offsets of partitions that are no more.
+// DeletedPartitions drops all offsets of partitions that were deleted. On return OffsetFetch does not give them any more. Their tombstones
+// are written on another goroutine, since the caller is the controller's event loop and must not wait for the disk.
 func (c *Coordinator) DeletedPartitions(partitions []Partitions) {
-	c.eachGroup(func(s *shard, e *entry) {
-		s.run(e, func(out *effects) { e.forgetDeleted(partitions, out) })
-	})
+	found := c.topics.having(partitions)
+	if len(found) == 0 {
+		return
+	}
+	for e, of := range found {
+		e.s.run(e, func(*effects) { e.forgetDeleted(of) })
+	}
+	pay := func() {
+		for e := range found {
+			e.s.run(e, func(out *effects) { e.payDeleted(out) })
+		}
+	}
+	if !c.inBackground(pay) {
+		pay()
+	}
 }
 
-// ExpireOffsets forgets what nobody has committed for too long. It is to be called every
-// offsets.retention.check.interval.ms.
+// ExpireOffsets removes the offsets that have expired, and tries again to write what could not be written before. The broker calls it
+// every offsets.retention.check.interval.ms.
 func (c *Coordinator) ExpireOffsets() {
 	c.eachGroup(func(s *shard, e *entry) { s.run(e, e.expire) })
 }
@@ -276,7 +309,7 @@ func (c *Coordinator) eachGroup(f func(*shard, *entry)) {
 	}
 }
 
-// active lists the shards that are read.
+// active lists the shards whose groups are served.
 func (c *Coordinator) active() (list []*shard) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

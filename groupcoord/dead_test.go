@@ -20,7 +20,9 @@ func TestGroupThatEndsMeanwhile(t *testing.T) {
 		answer()
 	}
 	_, leave := g.leaveGroup([]Leaver{{}}, &out)
-	_, deleteOffsets := g.deleteOffsets(nil, &out)
+	var deleteOffsets, deletion error
+	g.deleteOffsets(nil, &out, func(_ []error, err error) { deleteOffsets = err })
+	g.deleteGroup(&out, func(err error) { deletion = err })
 	for what, is := range map[string][2]error{
 		"a join":                {join, ErrNotAvailable},
 		"a member's join":       {join2, ErrNotAvailable},
@@ -28,7 +30,7 @@ func TestGroupThatEndsMeanwhile(t *testing.T) {
 		"a heartbeat":           {g.heartbeat(&HeartbeatRequest{}, &out), ErrNotAvailable},
 		"a leave":               {leave, ErrNotAvailable},
 		"a commit":              {commit, ErrNotAvailable},
-		"a deletion":            {g.deleteGroup(&out), ErrUnknownGroup},
+		"a deletion":            {deletion, ErrUnknownGroup},
 		"a deletion of offsets": {deleteOffsets, ErrUnknownGroup},
 	} {
 		if !errors.Is(is[0], is[1]) {
@@ -37,7 +39,7 @@ func TestGroupThatEndsMeanwhile(t *testing.T) {
 	}
 	g.wake(&out)
 	g.expire(&out)
-	g.forgetDeleted([]Partitions{{"t", []int32{0}}}, &out)
+	g.forgetDeleted([]Partitions{{"t", []int32{0}}})
 	if len(out.writes) > 0 || g.wakeMs != never {
 		t.Errorf("a group that is no more writes %v, wakes at %d", out.writes, g.wakeMs)
 	}

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// effects gathers what comes of an event: who is answered what, and what is written before.
+// effects are the consequences of an event: the records to write, then the answers to requests.
 type effects struct {
 	nowMs   int64    // the time, as it stands in records
 	tickMs  int64    // the time for timers, which no clock that is set changes; above 0
 	answers []func() // called when the group is unlocked
-	writes  []write  // appended, in order, before it is
+	writes  []write  // appended, in order, before the group is unlocked
+	pays    bool     // the writes pay the tombstones that the group owes
 	logs    []logLine
 }
 
@@ -22,17 +23,23 @@ type logLine struct {
 	args    []any
 }
 
-// write is records that a group wants in its partition.
+// write is some records that a group wants written to its partition.
 type write struct {
 	records []record
-	// pending is called when the records are in the log and not committed yet; nil for nothing.
+	// pending is called when the records are in the log and not committed yet. It may be nil.
 	pending func()
-	// done is told when they are committed, with the offset of the first, or why they are not. What comes of
-	// that goes to the effects. nil for nothing: then nobody waits for it.
+	// done is called when the records are committed, with the offset of the first, or when they cannot be. It adds its consequences to
+	// the effects. It may be nil: then a failure is only logged.
 	done func(base int64, err error, out *effects)
+	// part is set for records that do not depend on each other, as tombstones: they are written in several batches where one would be
+	// too large. It is called after each batch with the number of its records, or once with an error when the rest is not written. It
+	// does not wait until a batch is committed. With part, pending and done are nil.
+	part func(n int, err error, out *effects)
+	// committed is called for each of these batches when it is committed or cannot be, on any goroutine. It may be nil.
+	committed func(error)
 }
 
-// record is a record of __consumer_offsets. A nil value removes what the key stands for.
+// record is a record of __consumer_offsets. One with a nil value is a tombstone.
 type record struct{ key, value []byte }
 
 func (out *effects) answerJoin(to func(JoinAnswer), a JoinAnswer) {

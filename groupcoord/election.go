@@ -36,8 +36,13 @@ func (c *Coordinator) Resigned(partition int32) {
 	}
 }
 
-// Close ends all that waits with ErrNotAvailable, and refuses with that what is asked from then on.
+// Close answers all requests that wait with ErrNotAvailable, and refuses later ones with that. It waits for what is being written in
+// the background.
 func (c *Coordinator) Close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.background.Wait()
 	c.mu.Lock()
 	shards := c.shards
 	c.shards = nil

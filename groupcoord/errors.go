@@ -2,9 +2,9 @@ package groupcoord
 
 import "errors"
 
-// What a request is refused with; server has the code of each. The sentence is for logs.
+// The errors of requests. The room server has the protocol's code for each. The sentence is for logs.
 var (
-	ErrInvalidGroupID = errors.New("not a group's id")                               // INVALID_GROUP_ID
+	ErrInvalidGroupID = errors.New("not a valid group id")                           // INVALID_GROUP_ID
 	ErrNotAvailable   = errors.New("the group's coordinator is not available")       // COORDINATOR_NOT_AVAILABLE
 	ErrLoading        = errors.New("the group's coordinator is reading its records") // COORDINATOR_LOAD_IN_PROGRESS
 	ErrNotCoordinator = errors.New("this broker does not coordinate the group")      // NOT_COORDINATOR
@@ -15,7 +15,7 @@ var (
 	ErrInconsistentProtocol  = errors.New("no protocol in common with the group")           // INCONSISTENT_GROUP_PROTOCOL
 	ErrInvalidSessionTimeout = errors.New("a session timeout outside of its bounds")        // INVALID_SESSION_TIMEOUT
 	ErrFencedInstance        = errors.New("another member has the instance id")             // FENCED_INSTANCE_ID
-	ErrMemberIDRequired      = errors.New("a member has to come again with the id it got")  // MEMBER_ID_REQUIRED
+	ErrMemberIDRequired      = errors.New("the member has to join again with its new id")   // MEMBER_ID_REQUIRED
 	ErrGroupFull             = errors.New("the group has as many members as it may have")   // GROUP_MAX_SIZE_REACHED
 	ErrNotEmpty              = errors.New("the group has members")                          // NON_EMPTY_GROUP
 	ErrUnknownGroup          = errors.New("no such group")                                  // GROUP_ID_NOT_FOUND
@@ -27,13 +27,13 @@ var (
 	ErrCommitTimedOut        = errors.New("the records were not committed in time")         // REQUEST_TIMED_OUT
 )
 
-// What a Log may fail with besides; what it stands for depends on what was to be written.
+// The errors of a Log besides ErrNotCoordinator and ErrNotAvailable.
 var (
 	// ErrRecordsTooLarge says that the log takes no batch of this size.
 	ErrRecordsTooLarge = errors.New("a batch larger than the log takes")
 )
 
-// groupError is what a failure to write a group's record is to its members.
+// groupError gives the error that members are answered with when their group's record could not be written.
 func groupError(err error) error {
 	switch {
 	case errors.Is(err, ErrRecordsTooLarge):
@@ -44,7 +44,15 @@ func groupError(err error) error {
 	return err
 }
 
-// commitError is what a failure to write offsets is to who committed them.
+// removalError gives the error that a deletion is answered with when a tombstone could not be written.
+func removalError(err error) error {
+	if errors.Is(err, ErrRecordsTooLarge) {
+		return ErrTooLarge
+	}
+	return err
+}
+
+// commitError gives the error that a commit is answered with when its offsets could not be written.
 func commitError(err error) error {
 	if errors.Is(err, ErrRecordsTooLarge) {
 		return ErrCommitTooLarge

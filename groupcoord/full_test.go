@@ -16,6 +16,7 @@ type discards struct{}
 func (discards) Append([]byte, func(error)) (int64, bool, error) { return 0, true, nil }
 func (discards) Offsets() (start, end int64)                     { return 0, 0 }
 func (discards) Read(int64, []byte) ([]byte, error)              { return nil, nil }
+func (discards) MaxBatchBytes() int                              { return 1 << 20 }
 
 // TestManyGroupNames: a client that makes up names of groups gets as much memory as groups may take, by each request
 // that makes one, and a group that was there before goes on.

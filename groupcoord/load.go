@@ -2,6 +2,8 @@ package groupcoord
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strings"
 
 	"klamm/protocol"
@@ -119,6 +121,7 @@ func (p *replay) of(in map[string]*offsets, group string) *offsets {
 func (p *replay) end(nowMs int64) map[string]*group {
 	for id, o := range p.kept {
 		if o.count > 0 {
+			o.changed = slices.Collect(maps.Keys(o.topics))
 			p.ensure(id, nowMs).offsets = *o
 		}
 	}
@@ -150,6 +153,7 @@ func (o *offsets) opened(producer int64, of *offsets) {
 	for topic, partitions := range of.topics {
 		for partition, c := range partitions.all() {
 			in[tpOf(topic, partition)] = c
+			o.changes(topic)
 		}
 	}
 	o.open[producer] = in

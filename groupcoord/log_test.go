@@ -14,6 +14,7 @@ type memLog struct {
 	mu      sync.Mutex
 	batches [][]byte
 	end     int64
+	most    int   // bytes that a batch may have; 0 for the default
 	hold    bool  // what is appended is not committed
 	fail    error // nothing can be appended
 	waiting []func(error)
@@ -26,6 +27,9 @@ func (l *memLog) Append(b []byte, done func(error)) (int64, bool, error) {
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return 0, false, l.fail
+	}
+	if l.most > 0 && len(b) > l.most {
+		return 0, false, ErrRecordsTooLarge
 	}
 	h, err := batch.ParseHeader(b)
 	if err != nil {
@@ -42,6 +46,15 @@ func (l *memLog) Append(b []byte, done func(error)) (int64, bool, error) {
 		l.waiting = append(l.waiting, done)
 	}
 	return base, !l.hold, nil
+}
+
+func (l *memLog) MaxBatchBytes() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.most > 0 {
+		return l.most
+	}
+	return 1 << 20
 }
 
 func (l *memLog) Offsets() (start, end int64) {
@@ -98,6 +111,9 @@ func (l *memLog) set(a arguments) {
 	if a.has("broken") {
 		l.broken = errors.New("input/output error")
 	}
+	if a.has("most") {
+		l.most = int(a.number("most", 0))
+	}
 	if a.has("stuck") {
 		l.stuck = make(chan struct{})
 	}
@@ -106,7 +122,7 @@ func (l *memLog) set(a arguments) {
 		l.stuck = nil
 	}
 	if a.has("work") {
-		l.hold, l.fail = false, nil
+		l.hold, l.fail, l.broken, l.most = false, nil, nil, 0
 	}
 	var waiting []func(error)
 	if a.has("commit") {

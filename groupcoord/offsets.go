@@ -11,21 +11,25 @@ import (
 type offsets struct {
 	topics map[string]*topicOffsets
 	count  int
-	weight int64 // about how many bytes of memory that takes
-	// underway are commits that are in the log and not committed there yet.
+	weight int64 // about how many bytes of memory they take
+	// underway are the commits whose records are in the log and not committed yet.
 	underway map[protocol.TopicPartition][]*commit
-	// open are offsets that count once a producer's transaction is committed.
+	// open are the offsets of transactions that have not ended, by producer id.
 	open map[int64]map[protocol.TopicPartition]commit
+	// owed are partitions that were deleted, whose offsets were dropped here while their tombstones are not in the log yet.
+	owed []protocol.TopicPartition
+	// changed are the topics for which the topic index has to be updated.
+	changed []string
 }
 
-// commit is where a group has got to in a partition.
+// commit is a committed offset.
 type commit struct {
 	offset      int64
-	leaderEpoch int32 // -1 for not known
+	leaderEpoch int32 // -1 if it is not known
 	metadata    string
-	timeMs      int64
-	expiresMs   int64 // -1 for by offsets.retention.minutes
-	at          int64 // offset of the batch in __consumer_offsets that says so: a later one counts
+	timeMs      int64 // when it was committed
+	expiresMs   int64 // -1 if it expires by offsets.retention.minutes
+	at          int64 // offset of its batch in __consumer_offsets: of two commits the one with the larger offset counts
 }
 
 func (o *offsets) get(topic string, partition int32) (commit, bool) {
@@ -36,7 +40,7 @@ func (o *offsets) get(topic string, partition int32) (commit, bool) {
 	return of.get(partition)
 }
 
-// put takes in what was committed, unless something was later.
+// put sets a partition's committed offset, unless the present one comes later in the log.
 func (o *offsets) put(topic string, partition int32, c commit) {
 	of := o.topics[topic]
 	if of == nil {
@@ -46,6 +50,7 @@ func (o *offsets) put(topic string, partition int32, c commit) {
 		of = &topicOffsets{commits: map[int32]bareCommit{}}
 		o.topics[topic] = of
 		o.weight += int64(topicBytes + len(topic))
+		o.changes(topic)
 	}
 	was, ok := of.get(partition)
 	if ok && was.at > c.at {
@@ -59,12 +64,20 @@ func (o *offsets) put(topic string, partition int32, c commit) {
 	of.put(partition, c)
 }
 
-// drop forgets a partition's offset, and a commit of one that is under way. It reports whether the log may have one.
+// logged reports whether the log may have an offset of a partition.
+func (o *offsets) logged(tp protocol.TopicPartition) bool {
+	_, underway := o.underway[tp]
+	_, ok := o.get(tp.Topic, tp.Partition)
+	return ok || underway
+}
+
+// drop forgets a partition's offset and its pending commits, and reports whether the log may have any of them.
 func (o *offsets) drop(topic string, partition int32) bool {
-	_, underway := o.underway[tpOf(topic, partition)]
-	delete(o.underway, tpOf(topic, partition))
-	for _, of := range o.open {
-		delete(of, tpOf(topic, partition))
+	tp := tpOf(topic, partition)
+	_, underway := o.underway[tp]
+	delete(o.underway, tp)
+	if o.closeOpen(tp) || underway {
+		o.changes(topic)
 	}
 	was, ok := o.get(topic, partition)
 	if !ok {
@@ -77,11 +90,33 @@ func (o *offsets) drop(topic string, partition int32) bool {
 	if len(of.commits) == 0 {
 		delete(o.topics, topic)
 		o.weight -= int64(topicBytes + len(topic))
+		o.changes(topic)
 	}
 	return true
 }
 
-// adds says whether a commit would add partitions.
+// changes notes that the topic index has to be updated for a topic: its first offset was added, or its last one dropped.
+func (o *offsets) changes(topic string) {
+	if n := len(o.changed); n == 0 || o.changed[n-1] != topic {
+		o.changed = append(o.changed, topic)
+	}
+}
+
+// closeOpen forgets the offsets of a partition that are in open transactions, and reports whether there were any.
+func (o *offsets) closeOpen(tp protocol.TopicPartition) (found bool) {
+	for producer, of := range o.open {
+		if _, ok := of[tp]; !ok {
+			continue
+		}
+		found = true
+		if delete(of, tp); len(of) == 0 {
+			delete(o.open, producer)
+		}
+	}
+	return found
+}
+
+// adds reports whether a commit has partitions that have no offset yet.
 func (o *offsets) adds(list []CommittedOffset) bool {
 	return slices.ContainsFunc(list, func(c CommittedOffset) bool {
 		_, ok := o.get(c.Topic, c.Partition)
@@ -89,10 +124,57 @@ func (o *offsets) adds(list []CommittedOffset) bool {
 	})
 }
 
-// used says that there are offsets, or will be.
+// used reports whether there are offsets, pending commits or open transactions.
 func (o *offsets) used() bool { return o.count > 0 || len(o.underway) > 0 || len(o.open) > 0 }
 
-// unstable says that a commit of a partition's offset is under way.
+// usedBesides reports whether used would be true without the offsets of some partitions.
+func (o *offsets) usedBesides(some map[protocol.TopicPartition]bool) bool {
+	if o.count > len(some) || len(o.underway) > len(some) {
+		return true
+	}
+	for topic, of := range o.topics {
+		for partition := range of.commits {
+			if !some[tpOf(topic, partition)] {
+				return true
+			}
+		}
+	}
+	for tp := range o.underway {
+		if !some[tp] {
+			return true
+		}
+	}
+	for _, of := range o.open {
+		for tp := range of {
+			if !some[tp] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// touches reports whether there are offsets, pending commits or open transactions with partitions of a topic.
+func (o *offsets) touches(topic string) bool {
+	if o.topics[topic] != nil {
+		return true
+	}
+	for tp := range o.underway {
+		if tp.Topic == topic {
+			return true
+		}
+	}
+	for _, of := range o.open {
+		for tp := range of {
+			if tp.Topic == topic {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unstable reports whether a commit of a partition's offset is pending: its records are not committed yet, or its transaction has not ended.
 func (o *offsets) unstable(topic string, partition int32) bool {
 	tp := tpOf(topic, partition)
 	if _, ok := o.underway[tp]; ok {
@@ -106,7 +188,7 @@ func (o *offsets) unstable(topic string, partition int32) bool {
 	return false
 }
 
-// commitOffsets keeps where the group has got to (GroupCoordinator.handleCommitOffsets).
+// commitOffsets handles an OffsetCommit request (GroupCoordinator.handleCommitOffsets).
 func (g *group) commitOffsets(r *CommitRequest, out *effects) {
 	if err := g.mayCommit(r, out); err != nil {
 		out.answers = append(out.answers, func() { r.Done(err) })
@@ -147,7 +229,7 @@ func (g *group) commitOffsets(r *CommitRequest, out *effects) {
 	out.writes = append(out.writes, write{records: records, pending: w.pending, done: w.done})
 }
 
-// MetadataSize is what offset.metadata.max.bytes is held against: the length that Java gives a text.
+// MetadataSize is the size that is compared with offset.metadata.max.bytes: the length of a string in Java, in UTF-16 units.
 func MetadataSize(s string) (n int) {
 	for _, r := range s {
 		n++
@@ -158,15 +240,15 @@ func MetadataSize(s string) (n int) {
 	return n
 }
 
-// mayCommit says why not.
+// mayCommit checks the member and the generation of a commit. The error is the answer.
 func (g *group) mayCommit(r *CommitRequest, out *effects) error {
 	switch {
 	case g.state == Dead:
 		return ErrNotAvailable
 	case r.Generation < 0 && g.state == Empty:
-		return nil // who is no member, or an administrator
+		return nil // from a consumer without group management, or an administrator
 	case r.Generation < 0 && r.MemberID == "" && r.InstanceID == nil:
-		return ErrUnknownMember // the members decide
+		return ErrUnknownMember // the group has members, and only they may commit
 	}
 	m, err := g.current(r.MemberID, r.InstanceID)
 	switch {
@@ -182,15 +264,15 @@ func (g *group) mayCommit(r *CommitRequest, out *effects) error {
 	return nil
 }
 
-// commitWrite is a commit on its way through the log.
+// commitWrite is a commit that is being written.
 type commitWrite struct {
 	g       *group
 	request *CommitRequest
 	commits []commit // as in the request
-	waits   bool
+	waits   bool     // the records are in the log and not committed yet
 }
 
-// each calls f for the offsets that are written.
+// each calls f for each offset that is written.
 func (w *commitWrite) each(f func(tp protocol.TopicPartition, c *commit)) {
 	for i := range w.request.Offsets {
 		if o := &w.request.Offsets[i]; o.Err == nil {
@@ -199,16 +281,21 @@ func (w *commitWrite) each(f func(tp protocol.TopicPartition, c *commit)) {
 	}
 }
 
-// pending notes that the offsets will be: who asks for stable ones has to wait, and none of them expires.
+// pending notes that the offsets are in the log and not committed yet. They are unstable until then, and do not expire.
 func (w *commitWrite) pending() {
 	w.waits = true
 	if w.g.underway == nil {
 		w.g.underway = map[protocol.TopicPartition][]*commit{}
 	}
-	w.each(func(tp protocol.TopicPartition, c *commit) { w.g.underway[tp] = append(w.g.underway[tp], c) })
+	w.each(func(tp protocol.TopicPartition, c *commit) {
+		w.g.underway[tp] = append(w.g.underway[tp], c)
+		if w.g.topics[tp.Topic] == nil {
+			w.g.changes(tp.Topic)
+		}
+	})
 }
 
-// done takes the offsets in when they are committed.
+// done ends the commit: when its records are committed the offsets are the group's.
 func (w *commitWrite) done(base int64, err error, out *effects) {
 	if w.g.state != Dead {
 		w.each(func(tp protocol.TopicPartition, c *commit) { w.settle(tp, c, base, err) })
@@ -217,7 +304,7 @@ func (w *commitWrite) done(base int64, err error, out *effects) {
 	out.answers = append(out.answers, func() { done(commitError(err)) })
 }
 
-// settle ends the commit of one partition. If the offset was deleted meanwhile, it stays so.
+// settle ends the commit of one partition. An offset that was deleted meanwhile stays deleted.
 func (w *commitWrite) settle(tp protocol.TopicPartition, c *commit, base int64, err error) {
 	if w.waits {
 		i := slices.Index(w.g.underway[tp], c)
@@ -228,6 +315,9 @@ func (w *commitWrite) settle(tp protocol.TopicPartition, c *commit, base int64, 
 			w.g.underway[tp] = rest
 		} else {
 			delete(w.g.underway, tp)
+			if w.g.topics[tp.Topic] == nil {
+				w.g.changes(tp.Topic)
+			}
 		}
 	}
 	if c.at = base; err == nil {
@@ -235,9 +325,8 @@ func (w *commitWrite) settle(tp protocol.TopicPartition, c *commit, base int64, 
 	}
 }
 
-// fetchOffsets gives what was asked for, or all there is for nil; in the order of topics and partitions. With stable,
-// an offset that a commit is under way of is answered with an error: what was before it may be older than what
-// the group has done.
+// fetchOffsets gives the offsets asked for in that order, or with nil all that there are, in the order of topics and partitions. With
+// stable an offset with a pending commit has the error ErrUnstableOffset: the one before may be older than what the group has consumed.
 func (g *group) fetchOffsets(asked []Partitions, stable bool) (list []CommittedOffset) {
 	if asked == nil {
 		asked = g.committed()

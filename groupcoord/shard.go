@@ -5,11 +5,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"klamm/protocol/batch"
 )
 
-// shard is a partition of __consumer_offsets that this broker leads, and the groups whose records are in it.
+// shard is a partition of __consumer_offsets that this broker leads, and the groups that belong in it: those whose id hashes to it
+// (Coordinator.PartitionOf).
 type shard struct {
 	c         *Coordinator
 	partition int32
@@ -30,6 +29,7 @@ const (
 
 // entry is a group and what the shard needs to handle it.
 type entry struct {
+	s  *shard
 	mu sync.Mutex
 	*group
 	fires int64 // tick at which the timer fires; never when it does not
@@ -48,7 +48,7 @@ func (s *shard) find(id string, create bool) *entry {
 }
 
 func (s *shard) addLocked(g *group) *entry {
-	e := &entry{group: g, fires: never}
+	e := &entry{s: s, group: g, fires: never}
 	s.groups[g.id] = e
 	s.c.bytes.Add(g.size())
 	if s.state.Load() == gone {
@@ -68,20 +68,22 @@ func (s *shard) all() []*entry {
 	return list
 }
 
-// run hands an event to a group and sees to what comes of it.
+// run hands an event to a group, writes what the event wants written, and gives its answers.
 func (s *shard) run(e *entry, event func(*effects)) {
 	out := s.c.event()
 	e.mu.Lock()
 	size := e.size()
 	event(&out)
-	for len(out.writes) > 0 {
-		w := out.writes[0]
-		out.writes = out.writes[1:]
-		s.writeLocked(e, w, &out)
-	}
+	s.writeAllLocked(e, &out)
 	s.armLocked(e, out.tickMs)
 	s.c.bytes.Add(e.size() - size)
+	if len(e.changed) > 0 {
+		s.c.topics.update(e)
+	}
 	dead := e.state == Dead
+	if dead {
+		s.c.topics.remove(e)
+	}
 	e.mu.Unlock()
 	if dead {
 		s.remove(e)
@@ -94,7 +96,7 @@ func (s *shard) run(e *entry, event func(*effects)) {
 	}
 }
 
-// remove takes out a group that is no more.
+// remove takes out a group that is dead.
 func (s *shard) remove(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,89 +106,8 @@ func (s *shard) remove(e *entry) {
 	}
 }
 
-// builders are used again: most batches are small and all alike.
-var builders = sync.Pool{New: func() any { return batch.NewBuilder(batch.None) }}
-
-// writeLocked appends what a group wants written, and tells it when it counts.
-func (s *shard) writeLocked(e *entry, w write, out *effects) {
-	b := builders.Get().(*batch.Builder)
-	b.Codec = s.c.o.Config.Codec
-	b.Reset()
-	for _, r := range w.records {
-		b.Add(out.nowMs, r.key, r.value)
-	}
-	data, err := b.AppendTo(make([]byte, 0, b.Size()))
-	builders.Put(b)
-	var wait *commitWait
-	done := func(error) {}
-	if w.done != nil {
-		wait = &commitWait{s: s, e: e, done: w.done}
-		done = wait.committed
-	}
-	base, committed := int64(0), false
-	if err == nil {
-		base, committed, err = s.log.Append(data, done)
-	}
-	switch {
-	case err != nil && wait == nil:
-		s.c.o.Logger.Warn("a group's record is not written", "group", e.id, "records", len(w.records), "error", err)
-	case wait == nil:
-	case err != nil || committed:
-		w.done(base, err, out)
-	default:
-		if w.pending != nil {
-			w.pending()
-		}
-		wait.begin(base)
-	}
-}
-
-// commitWait is records that are in the log and do not count yet.
-type commitWait struct {
-	s    *shard
-	e    *entry
-	done func(base int64, err error, out *effects)
-
-	mu    sync.Mutex
-	began bool
-	ended bool
-	err   error
-	base  int64
-	stop  func() bool
-}
-
-// begin waits for committed, for offsets.commit.timeout.ms at most. committed may have been called before.
-func (w *commitWait) begin(base int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.began, w.base = true, base
-	if w.ended {
-		go w.finish()
-		return
-	}
-	w.stop = w.s.c.o.After(time.Duration(w.s.c.o.Config.CommitTimeoutMs)*time.Millisecond, func() { w.committed(ErrCommitTimedOut) })
-}
-
-// committed is told once what became of the records; what it is told then, counts. Who calls it may hold locks.
-func (w *commitWait) committed(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended {
-		return
-	}
-	w.ended, w.err = true, err
-	if w.began {
-		w.stop()
-		go w.finish()
-	}
-}
-
-func (w *commitWait) finish() {
-	w.s.run(w.e, func(out *effects) { w.done(w.base, w.err, out) })
-}
-
-// armLocked sees to it that the group is woken when it wants to be. Most events put that off: the timer is left as it is
-// then, and the group asked again when it fires.
+// armLocked sets the group's timer. Most events put off when the group wants to be woken: the timer is left as it is then,
+// and the group is asked again when it fires.
 func (s *shard) armLocked(e *entry, tickMs int64) {
 	if e.wakeMs >= e.fires && e.state != Dead {
 		return

@@ -8,8 +8,10 @@ package groups
 // Refused, group by group, in this order: a coordinator that stops
 // (COORDINATOR_NOT_AVAILABLE), reads the group's records
 // (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a group that
-// there is not (GROUP_ID_NOT_FOUND), or that has members (NON_EMPTY_GROUP). A group
-// that is named twice is deleted and answered once.
+// there is not (GROUP_ID_NOT_FOUND), or that has members (NON_EMPTY_GROUP); one whose
+// tombstones cannot be written (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or
+// UNKNOWN_SERVER_ERROR): the group keeps the offsets that have none, and may be deleted
+// again. A group that is named twice is deleted and answered once.
 //
 // Missing on purpose: nothing.
 

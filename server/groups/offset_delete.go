@@ -8,8 +8,9 @@ package groups
 // (NOT_COORDINATOR), a group that there is not (GROUP_ID_NOT_FOUND), or that has
 // members of another type than consumers (NON_EMPTY_GROUP); then partition by
 // partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION), or of a topic that
-// the group's consumers read (GROUP_SUBSCRIBED_TO_TOPIC). A partition without an
-// offset is no error.
+// the group's consumers read (GROUP_SUBSCRIBED_TO_TOPIC), or whose tombstone cannot be
+// written (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or UNKNOWN_SERVER_ERROR). A
+// partition without an offset is no error.
 //
 // Missing on purpose: nothing.
 
