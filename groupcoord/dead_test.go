@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestGroupThatEndsMeanwhile: who found a group, and gets to it when it is no more, is told to come again, or that there is none.
+// TestGroupThatEndsMeanwhile: a request that found a group, and locks it when it is dead, is answered with an error that has the client try
+// again, or that there is no such group.
 func TestGroupThatEndsMeanwhile(t *testing.T) {
 	config := testConfig()
 	g := newGroup(&config, "g", 0)

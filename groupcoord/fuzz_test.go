@@ -14,8 +14,8 @@ func commitRecord(group, topic string, partition int32, c commit) record {
 	return r
 }
 
-// FuzzLoad reads a log with a record of any bytes between good ones: they are there, and whatever groups were made of
-// the record do not keep others from working, nor themselves.
+// FuzzLoad reads a log with a record of any bytes between two good ones. The good ones must be read, and members must be able to join every
+// group that comes of it.
 func FuzzLoad(f *testing.F) {
 	g := newGroup(new(Config), "g", 0)
 	kind, protocol := consumerProtocol, "range"

@@ -16,8 +16,8 @@ var (
 	histories = flag.Int("histories", 1000, "how many histories TestModel goes through")
 )
 
-// TestModel goes through random histories of clients, logs that fail and coordinators that change, and holds what is
-// answered against simple rules: see model.
+// TestModel goes through random histories of clients, logs that fail and coordinators that change, and checks the answers by simple
+// rules: see model.
 func TestModel(t *testing.T) {
 	first := *seed
 	if first == 0 {
@@ -47,12 +47,14 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// model is a few clients of two groups, and what must hold of what they are told:
+// model is a few clients of two groups, and the rules for their answers:
 //
-// Each request is answered once. In a generation that one coordinator has begun all members are told of the same leader and
-// protocol, the leader is told of all of them, and each gets the assignment that the leader gave it. Who was told
-// that its membership has ended, or has been replaced, is never answered as a member again. An offset that is fetched is one that
-// was committed, and none older than the last one acknowledged, whatever became of logs and coordinators.
+//   - Each request is answered once.
+//   - In a generation of one coordinator all members get the same leader and protocol, the leader gets the list of all of them, and each
+//     gets the assignment that the leader made for it.
+//   - A member that was told that it is none, or that it was fenced, is never answered as a member again.
+//   - An offset that is fetched was committed, and is not older than the last one that was acknowledged, whatever happened to logs and
+//     coordinators.
 type model struct {
 	t       *testing.T
 	mu      sync.Mutex // held by who is answered: several may be at once
@@ -151,7 +153,7 @@ func (m *model) step() {
 	}
 }
 
-// sleep lets some time pass. It takes mu, as who is answered by a timer does: that comes after all that was read before.
+// sleep lets some time pass. It locks mu, as answers that timers cause do.
 func (m *model) sleep(limit time.Duration) {
 	m.mu.Lock()
 	d := time.Duration(m.rnd.Int64N(int64(limit)))
@@ -160,7 +162,7 @@ func (m *model) sleep(limit time.Duration) {
 	synctest.Wait()
 }
 
-// heal has the log work, and what was appended committed or not.
+// heal makes the log work again, and commits the batches that wait, or fails them.
 func (m *model) heal() {
 	m.w.log.mu.Lock()
 	m.w.log.hold, m.w.log.fail = false, nil
@@ -172,7 +174,7 @@ func (m *model) heal() {
 	}
 }
 
-// once gives a function that notes an answer.
+// once gives a function that counts an answer, and fails the test at a second one.
 func (m *model) once(what string) func() {
 	m.open++
 	answered := false
@@ -288,7 +290,7 @@ func (m *model) sync(c *modelClient) {
 		if c.over[id] {
 			m.t.Errorf("%s has work, which had been told that it is no member", id)
 		}
-		// One leader may say it twice; what the first said counts once it is written.
+		// A leader may send its assignments twice. Those of the first that is written count.
 		if what := string(a.Assignment); what != "" && c.instance == nil {
 			var of string
 			if _, err := fmt.Sscanf(what, "%s in", &of); err != nil || of != id {
@@ -390,7 +392,7 @@ func historyText(history []*modelOffset) (text string) {
 	return text
 }
 
-// end lets time pass until all has been answered and everybody is gone.
+// end lets time pass until all requests are answered and all sessions have ended.
 func (m *model) end() {
 	m.heal()
 	synctest.Wait()

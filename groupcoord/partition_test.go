@@ -2,8 +2,7 @@ package groupcoord
 
 import "testing"
 
-// The numbers are what Java's "...".hashCode() gives, and Kafka's way from
-// there to one of 50 partitions.
+// TestGroupsHashAsInJava compares with numbers that Java's "...".hashCode() gives, taken to one of 50 partitions as Kafka does.
 func TestGroupsHashAsInJava(t *testing.T) {
 	config := testConfig()
 	config.Partitions = func() int32 { return 50 }

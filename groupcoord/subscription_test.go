@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSubscription: what a consumer says of itself may be anything, and end anywhere.
+// TestSubscription: the metadata of a consumer may be any bytes, and end anywhere.
 func TestSubscription(t *testing.T) {
 	for _, c := range []struct{ said, topics string }{
 		{"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff", "yes"},
