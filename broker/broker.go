@@ -90,6 +90,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 		return err
 	}
 	b.joined.Store(b.cluster)
+	b.groups.Serve()
 	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger, Now: b.o.Clock})
 	b.server.Serve(listeners)
 	return nil

@@ -18,7 +18,7 @@ import (
 	"klamm/server/config"
 )
 
-// maxGroupBytes is how much memory groups may take in all. Kafka has no property for it: there the heap ends.
+// maxGroupBytes is how much memory all groups together may take. Kafka has no property for it: its heap is the limit.
 const maxGroupBytes = 1 << 30
 
 // newGroups makes the coordinator of the groups whose partition of __consumer_offsets this broker leads. topic finds
@@ -46,7 +46,7 @@ func newGroups(o Options, dynamic *config.Dynamic, topic func() *cluster.Topic, 
 	})
 }
 
-// coordinateGroups has the coordinator told of the partitions that it is about.
+// coordinateGroups tells the coordinator of each partition of __consumer_offsets that this broker begins or ceases to lead.
 func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic, now func() time.Time) {
 	acks := dynamic.Current().Int("offsets.commit.required.acks")
 	replicas.OnLead(func(p *replica.Partition) {
@@ -61,8 +61,8 @@ func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager,
 	})
 }
 
-// offsetsPartitions says how many partitions __consumer_offsets has, or will have. Which group is in which depends on
-// the number: once the topic was seen it stays, also when somebody gives it more.
+// offsetsPartitions gives the number of partitions of __consumer_offsets, or the one that it will be created with. A group's partition
+// depends on the number. So the first one that is seen stays until the next start, also when the topic gets more partitions.
 func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32 {
 	var known atomic.Int32
 	return func() int32 {
@@ -77,7 +77,7 @@ func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32
 	}
 }
 
-// newMemberID makes an id as Apache Kafka does: what it begins with, and a random UUID.
+// newMemberID makes a member id as Apache Kafka does: the prefix and a random UUID.
 func newMemberID(random io.Reader, prefix string) string {
 	var b [16]byte
 	_, _ = io.ReadFull(random, b[:]) // it does not fail
@@ -85,7 +85,7 @@ func newMemberID(random io.Reader, prefix string) string {
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// offsetsLog is a partition of __consumer_offsets as groupcoord has it.
+// offsetsLog is a partition of __consumer_offsets as a groupcoord.Log.
 type offsetsLog struct {
 	partition *replica.Partition
 	acks      int // offsets.commit.required.acks
@@ -119,6 +119,12 @@ func (l *offsetsLog) MaxBatchBytes() int {
 	return min(int(cfg.MaxMessageBytes), int(cfg.Log.SegmentBytes))
 }
 
+// Flush implements groupcoord.Log.
+func (l *offsetsLog) Flush() error {
+	log := l.partition.Log()
+	return log.Flush(log.EndOffset())
+}
+
 // Offsets implements groupcoord.Log.
 func (l *offsetsLog) Offsets() (start, end int64) { return l.partition.Log().Offsets() }
 
@@ -128,6 +134,9 @@ func (l *offsetsLog) Read(offset int64, buf []byte) ([]byte, error) {
 	r, err := log.Read(offset, len(buf), log.EndOffset(), true)
 	if err != nil {
 		l.partition.ReadFailed(err)
+		if codes.Is[*logstore.CorruptError](err) {
+			err = fmt.Errorf("%w: %w", groupcoord.ErrCorrupt, err)
+		}
 		return nil, err
 	}
 	defer r.Release()
@@ -140,7 +149,7 @@ func (l *offsetsLog) Read(offset int64, buf []byte) ([]byte, error) {
 	return buf[:r.Size()], nil
 }
 
-// offsetsError is what a failure to append is to groups (GroupMetadataManager.storeGroup, maybeConvertOffsetCommitError).
+// offsetsError turns an error of an append into one of groupcoord's (GroupMetadataManager.storeGroup, maybeConvertOffsetCommitError).
 func offsetsError(err error) error {
 	switch {
 	case err == nil:
@@ -155,7 +164,7 @@ func offsetsError(err error) error {
 	return err
 }
 
-// topicsDeleted forgets the offsets of partitions that are no more.
+// topicsDeleted drops the offsets of topics that were deleted.
 func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic) {
 	return func(topics []*cluster.Topic) {
 		list := make([]groupcoord.Partitions, len(topics))

@@ -1,32 +1,36 @@
 package groupcoord
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
 
-// GroupOverview is a group in a list.
+// GroupOverview is a group as ListGroups shows it.
 type GroupOverview struct {
 	Group        string
 	ProtocolType string // empty for one that only keeps offsets
 	State        State
 }
 
-// ListGroups lists the groups that are coordinated here and in one of these states, by name without regard to case; in
-// any for none. The error says that some are missing, being read: ErrLoading.
+// ListGroups lists the groups that are coordinated here and are in one of the states, whose names may be written in any case. No state
+// stands for all of them. The error says that some are missing: they are being read (ErrLoading), or cannot be (ErrNotAvailable).
 func (c *Coordinator) ListGroups(states []string) (list []GroupOverview, err error) {
 	c.mu.RLock()
 	closed := c.shards == nil
 	for _, s := range c.shards {
-		if s.state.Load() == loading {
+		switch s.state.Load() {
+		case loading:
 			err = ErrLoading
+		case unavailable:
+			err = cmp.Or(err, ErrNotAvailable)
 		}
 	}
 	c.mu.RUnlock()
 	if closed {
 		return nil, ErrNotAvailable
 	}
-	var lists [len(stateNames)]bool // found out once: many states may be named, and many groups there
+	var lists [len(stateNames)]bool // made once, since a request may name many states and there may be many groups
 	for state := range Dead {
 		named := func(name string) bool { return strings.EqualFold(name, state.String()) }
 		lists[state] = len(states) == 0 || slices.ContainsFunc(states, named)
@@ -47,7 +51,7 @@ func (c *Coordinator) ListGroups(states []string) (list []GroupOverview, err err
 	return list, err
 }
 
-// GroupDescription is a group and who is in it.
+// GroupDescription is a group and its members, as DescribeGroups shows them.
 type GroupDescription struct {
 	State        State
 	ProtocolType string
@@ -55,7 +59,7 @@ type GroupDescription struct {
 	Members      []MemberDescription
 }
 
-// MemberDescription is a member. What it said and what it has to do are known of a stable group's.
+// MemberDescription is a member. Its metadata and assignment are given while the group is stable.
 type MemberDescription struct {
 	MemberID   string
 	InstanceID *string
@@ -65,7 +69,7 @@ type MemberDescription struct {
 	Assignment []byte
 }
 
-// DescribeGroup describes a group; Dead where there is none. The error says that it is not known here.
+// DescribeGroup describes a group. One that does not exist is Dead. The error says that the group's records are not served here, or not yet.
 func (c *Coordinator) DescribeGroup(group string) (d GroupDescription, err error) {
 	s, err := c.shardOf(group)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// counted holds the memory that is counted against the groups that are there.
+// counted compares the memory that the coordinator counts with that of its groups.
 func (w *world) counted() {
 	w.t.Helper()
 	var sum int64
@@ -24,8 +24,8 @@ func (w *world) counted() {
 	}
 }
 
-// TestConcurrently has clients ask for everything at once, while the partition is lost and led again. That each is answered, and
-// nothing is left behind, is what can be said then; the race detector sees the rest.
+// TestConcurrently has clients send requests of every kind at once, while the partition changes its leader. It checks that each request is
+// answered and that no memory stays counted. The race detector checks the rest.
 func TestConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, config: testConfig()}
@@ -40,6 +40,7 @@ func TestConcurrently(t *testing.T) {
 			return fmt.Sprint(prefix, ids)
 		}))
 		w.c.Elected(0, 1, w.log)
+		w.c.Serve()
 		synctest.Wait()
 		var clients, answers sync.WaitGroup
 		for i := range 8 {
@@ -70,7 +71,7 @@ func TestConcurrently(t *testing.T) {
 	})
 }
 
-// busyClient is one of many members, who may be told anything.
+// busyClient is one of many members. It accepts any answer.
 type busyClient struct {
 	c       *Coordinator
 	rnd     *rand.Rand

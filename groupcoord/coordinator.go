@@ -10,7 +10,7 @@ import (
 // Coordinator coordinates the groups whose partition of __consumer_offsets this broker leads. All methods may be called
 // from any goroutine. Requests for one group take effect in the order of the calls.
 //
-// Order of locks: mu, shard.mu, entry.mu, topicIndex.mu, and then those of the Log that it appends to. Answers are given
+// Order of locks: placing, mu, shard.mu, entry.mu, topicIndex.mu, and then those of the Log that it appends to. Answers are given
 // without locks.
 type Coordinator struct {
 	o          Options
@@ -19,16 +19,22 @@ type Coordinator struct {
 	saidFullMs atomic.Int64 // the tick of the last warning that groups take as much memory as they may
 
 	topics     topicIndex
-	background sync.WaitGroup // of what is written while nobody waits for it
+	background sync.WaitGroup // of goroutines that write what no request waits for
+	quit       chan struct{}  // closed when nothing more begins in the background
+
+	placing    sync.Mutex
+	unfinished []*move // guarded by placing; that could not be written
 
 	mu      sync.RWMutex
-	closing bool             // guarded by mu; nothing more begins in the background
+	serving bool             // guarded by mu; Serve was called
+	closing bool             // guarded by mu; Close was called
 	shards  map[int32]*shard // guarded by mu; by partition; nil once it is closed
 }
 
 // New makes a coordinator without groups.
 func New(o Options) *Coordinator {
-	return &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}, topics: topicIndex{groups: map[string]map[*entry]struct{}{}}}
+	return &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}, quit: make(chan struct{}),
+		topics: topicIndex{groups: map[string]map[*entry]struct{}{}}}
 }
 
 // inBackground calls f on a goroutine that Close waits for, or reports that it is too late for that.
@@ -73,11 +79,14 @@ func (c *Coordinator) shardOf(group string) (*shard, error) {
 		return nil, ErrNotAvailable
 	}
 	s := c.shards[c.PartitionOf(group)]
-	switch {
-	case s == nil:
+	if s == nil {
 		return nil, ErrNotCoordinator
-	case s.state.Load() == loading:
+	}
+	switch s.state.Load() {
+	case loading:
 		return nil, ErrLoading
+	case unavailable:
+		return nil, ErrNotAvailable
 	}
 	return s, nil
 }
@@ -277,6 +286,18 @@ func (c *Coordinator) DeleteGroup(group string) (err error) {
 // DeletedPartitions drops all offsets of partitions that were deleted. On return OffsetFetch does not give them any more. Their tombstones
 // are written on another goroutine, since the caller is the controller's event loop and must not wait for the disk.
 func (c *Coordinator) DeletedPartitions(partitions []Partitions) {
+	c.mu.Lock()
+	for _, s := range c.shards {
+		if state := s.state.Load(); state == loading || state == unavailable {
+			s.deleted = append(s.deleted, partitions...)
+		}
+	}
+	c.mu.Unlock()
+	c.forgetDeleted(partitions)
+}
+
+// forgetDeleted drops the offsets of deleted partitions of the groups that are served.
+func (c *Coordinator) forgetDeleted(partitions []Partitions) {
 	found := c.topics.having(partitions)
 	if len(found) == 0 {
 		return
@@ -297,6 +318,7 @@ func (c *Coordinator) DeletedPartitions(partitions []Partitions) {
 // ExpireOffsets removes the offsets that have expired, and tries again to write what could not be written before. The broker calls it
 // every offsets.retention.check.interval.ms.
 func (c *Coordinator) ExpireOffsets() {
+	c.retryMoves()
 	c.eachGroup(func(s *shard, e *entry) { s.run(e, e.expire) })
 }
 

@@ -1,12 +1,12 @@
-// Package groupcoord coordinates groups: who their members are, what each of them has to do, and where they have got to
-// in the partitions that they read (kafka.coordinator.group.GroupCoordinator of Apache Kafka 3.9).
+// Package groupcoord coordinates consumer groups: it knows the members of each group, their assignments, and the group's committed
+// offsets (kafka.coordinator.group.GroupCoordinator of Apache Kafka 3.9).
 //
-// A group is a state machine (group.go) that knows neither time nor disk: it is told what is asked and when, and says
-// what is answered, what is to be written first, and when it wants to be woken. The Coordinator (coordinator.go) has the
-// groups of those partitions of __consumer_offsets that this broker leads, appends what they want written to the log that
-// it is handed, and reads it back when a partition comes to be led here (load.go).
+// A group is a state machine (group.go) that knows neither time nor disk. It is handed a request and the time, and gives
+// the answers, the records that are to be written before, and the time at which it wants to be woken. The Coordinator (coordinator.go) holds the
+// groups of those partitions of __consumer_offsets that this broker leads. It appends the groups' records to the log that
+// it is handed (write.go), and reads them when this broker becomes the leader of a partition (read.go, load.go, place.go).
 //
-// It opens no socket, no file and no clock, and knows no other room but the protocol.
+// The package opens no socket, no file and no clock, and imports no other room but the protocol.
 //
 // Begin reading at group.go, then join.go, rebalance.go and sync.go.
 package groupcoord

@@ -1,16 +1,9 @@
 package groupcoord
 
-import (
-	"errors"
-	"time"
-
-	"klamm/protocol/batch"
-)
-
-// Elected says that this broker leads a partition of __consumer_offsets from now on. Its records are read on a
-// goroutine; until that is done its groups are answered that they are.
+// Elected says that this broker leads a partition of __consumer_offsets from now on. Its records are read on a goroutine. Until
+// that is done, requests for its groups are answered with ErrLoading.
 func (c *Coordinator) Elected(partition, epoch int32, log Log) {
-	s := &shard{c: c, partition: partition, epoch: epoch, log: log, groups: map[string]*entry{}}
+	s := c.newShard(partition, epoch, log)
 	c.mu.Lock()
 	if c.shards == nil {
 		c.mu.Unlock()
@@ -25,7 +18,8 @@ func (c *Coordinator) Elected(partition, epoch int32, log Log) {
 	go s.load()
 }
 
-// Resigned says that this broker no longer leads a partition. Requests that wait are told to look for who does.
+// Resigned says that this broker does not lead a partition any more. Requests that wait are answered with ErrNotCoordinator, so
+// that their clients look for the new leader.
 func (c *Coordinator) Resigned(partition int32) {
 	c.mu.Lock()
 	s := c.shards[partition]
@@ -33,15 +27,30 @@ func (c *Coordinator) Resigned(partition int32) {
 	c.mu.Unlock()
 	if s != nil {
 		s.end(ErrNotCoordinator)
+		go c.place() // the other partitions do not wait for this one any more
 	}
+}
+
+// Serve begins to serve groups. The broker calls it once Config.Partitions is right, and Elected was called for all partitions that it leads
+// after its start: the records of a group may be in any of them.
+func (c *Coordinator) Serve() {
+	c.mu.Lock()
+	c.serving = true
+	c.mu.Unlock()
+	c.place()
 }
 
 // Close answers all requests that wait with ErrNotAvailable, and refuses later ones with that. It waits for what is being written in
 // the background.
 func (c *Coordinator) Close() {
 	c.mu.Lock()
+	again := c.closing
 	c.closing = true
 	c.mu.Unlock()
+	if again {
+		return
+	}
+	close(c.quit)
 	c.background.Wait()
 	c.mu.Lock()
 	shards := c.shards
@@ -52,82 +61,13 @@ func (c *Coordinator) Close() {
 	}
 }
 
-// end forgets the groups.
+// end forgets the groups, and answers their requests that wait with err.
 func (s *shard) end(err error) {
 	s.mu.Lock()
 	s.state.Store(gone)
 	s.mu.Unlock()
+	close(s.quit)
 	for _, e := range s.all() {
 		s.run(e, func(out *effects) { e.unload(err, out) })
 	}
-}
-
-// load reads the partition's records.
-func (s *shard) load() {
-	begun := s.c.o.Now()
-	logger := s.c.o.Logger.With("topic", "__consumer_offsets", "partition", s.partition)
-	skipped := 0
-	p := newReplay(&s.c.o.Config, func(offset int64, err error) {
-		if skipped++; skipped <= maxSkippedLines {
-			logger.Error("a record makes no sense and is passed over", "offset", offset, "error", err)
-		}
-	})
-	if err := s.replay(p); err != nil {
-		logger.Error("the groups could not be read; what is missing of them is not known", "error", err)
-	}
-	groups := p.end(s.c.o.Now().UnixMilli())
-	if !s.begin(groups) {
-		return
-	}
-	if p.records > 0 {
-		logger.Info("read the groups", "epoch", s.epoch, "groups", len(groups), "records", p.records, "skipped", skipped,
-			"ms", s.c.o.Now().Sub(begun)/time.Millisecond)
-	}
-}
-
-// begin serves the groups that were read, unless another broker leads the partition by now.
-func (s *shard) begin(groups map[string]*group) bool {
-	s.mu.Lock()
-	if s.state.Load() != loading {
-		s.mu.Unlock()
-		return false
-	}
-	for _, g := range groups {
-		s.addLocked(g)
-	}
-	s.mu.Unlock()
-	for _, e := range s.all() {
-		s.run(e, e.loaded)
-	}
-	return s.state.CompareAndSwap(loading, active)
-}
-
-// maxSkippedLines bounds what is said of the records of one partition that make no sense.
-const maxSkippedLines = 20
-
-// replay goes over the log, as far as it went when it began or was written since.
-func (s *shard) replay(p *replay) error {
-	buf := make([]byte, max(s.c.o.Config.LoadBufferBytes, 64<<10))
-	at, end := s.log.Offsets()
-	for at < end && s.state.Load() == loading {
-		data, err := s.log.Read(at, buf)
-		if err != nil {
-			return err
-		}
-		next := at
-		for len(data) > 0 {
-			h, err := batch.ParseHeader(data)
-			if err != nil || h.Size() > len(data) {
-				return errors.Join(errors.New("the log gives no whole batch"), err)
-			}
-			p.batch(data[:h.Size()], &h)
-			next, data = h.NextOffset(), data[h.Size():]
-		}
-		if next <= at {
-			return nil // a gap up to the end
-		}
-		at = next
-		_, end = s.log.Offsets()
-	}
-	return nil
 }

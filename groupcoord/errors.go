@@ -31,6 +31,8 @@ var (
 var (
 	// ErrRecordsTooLarge says that the log takes no batch of this size.
 	ErrRecordsTooLarge = errors.New("a batch larger than the log takes")
+	// ErrCorrupt says that the bytes at an offset are not what was written. What is behind them may be intact.
+	ErrCorrupt = errors.New("the log is corrupt there")
 )
 
 // groupError gives the error that members are answered with when their group's record could not be written.

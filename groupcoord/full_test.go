@@ -10,16 +10,17 @@ import (
 
 var names = flag.Int("names", 300_000, "how many groups TestManyGroupNames makes up for each kind of request")
 
-// discards is a Log that takes everything and keeps nothing.
+// discards is a Log that accepts all batches and stores none.
 type discards struct{}
 
 func (discards) Append([]byte, func(error)) (int64, bool, error) { return 0, true, nil }
 func (discards) Offsets() (start, end int64)                     { return 0, 0 }
 func (discards) Read(int64, []byte) ([]byte, error)              { return nil, nil }
 func (discards) MaxBatchBytes() int                              { return 1 << 20 }
+func (discards) Flush() error                                    { return nil }
 
-// TestManyGroupNames: a client that makes up names of groups gets as much memory as groups may take, by each request
-// that makes one, and a group that was there before goes on.
+// TestManyGroupNames: a client that invents group ids takes no more memory than groups may take, with each kind of request that makes a group.
+// A group that was there before is served all the while.
 func TestManyGroupNames(t *testing.T) {
 	join := func(known bool) func(c *Coordinator, group string) error {
 		return func(c *Coordinator, group string) (err error) {
@@ -45,6 +46,7 @@ func TestManyGroupNames(t *testing.T) {
 			}))
 			defer c.Close()
 			c.Elected(0, 1, discards{})
+			c.Serve()
 			for commitOne(c, "before") != nil {
 				runtime.Gosched() // it is being read
 			}

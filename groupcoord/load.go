@@ -2,6 +2,7 @@ package groupcoord
 
 import (
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -10,24 +11,36 @@ import (
 	"klamm/protocol/batch"
 )
 
-// replay makes groups of the records of a partition of __consumer_offsets (GroupMetadataManager.doLoadGroupsAndOffsets).
-// A record that makes no sense is passed over: the rest does not depend on it.
+// replay rebuilds the groups of a partition of __consumer_offsets from its records (GroupMetadataManager.doLoadGroupsAndOffsets).
+// It skips a record that makes no sense, since the others do not depend on it.
 type replay struct {
 	config *Config
 	groups map[string]*group
-	kept   map[string]*offsets // of groups, also of those without a record of their own
-	// open are the offsets of transactions that have not ended, by producer.
+	kept   map[string]*offsets // by group, also of groups without a record of their own
+	// open are the offsets of transactions that have not ended, by producer id and group.
 	open map[int64]map[string]*offsets
-	// skip is told of what makes no sense.
-	skip    func(offset int64, err error)
+	tell func(offset int64, err error) // is called for each record or batch that makes no sense
+
 	records int
+	skipped int // records and batches that make no sense
+	unknown int // records that only newer brokers know
 }
 
-func newReplay(config *Config, skip func(offset int64, err error)) *replay {
-	return &replay{config: config, groups: map[string]*group{}, kept: map[string]*offsets{}, open: map[int64]map[string]*offsets{}, skip: skip}
+func newReplay(config *Config, tell func(offset int64, err error)) *replay {
+	return &replay{config: config, groups: map[string]*group{}, kept: map[string]*offsets{}, open: map[int64]map[string]*offsets{}, tell: tell}
 }
 
-// batch takes in one batch, whose bytes are not kept.
+// skip counts a record or batch that cannot be read.
+func (p *replay) skip(offset int64, err error) {
+	if errors.Is(err, errUnknownVersion) {
+		p.unknown++
+		return
+	}
+	p.skipped++
+	p.tell(offset, err)
+}
+
+// batch replays one batch. It keeps none of its bytes.
 func (p *replay) batch(b []byte, h *batch.Header) {
 	for rec, err := range batch.Records(b, 0) {
 		if err != nil {
@@ -45,7 +58,7 @@ func (p *replay) batch(b []byte, h *batch.Header) {
 	}
 }
 
-// marker ends a transaction: its offsets count, or never were.
+// marker ends a transaction: its offsets become the group's if it was committed, and are dropped if not.
 func (p *replay) marker(h *batch.Header, key []byte) {
 	const committed = 1
 	if len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == committed {
@@ -117,8 +130,8 @@ func (p *replay) of(in map[string]*offsets, group string) *offsets {
 	return o
 }
 
-// end puts the groups together.
-func (p *replay) end(nowMs int64) map[string]*group {
+// end gives the groups their offsets, when all records were replayed.
+func (p *replay) end(nowMs int64) {
 	for id, o := range p.kept {
 		if o.count > 0 {
 			o.changed = slices.Collect(maps.Keys(o.topics))
@@ -132,7 +145,7 @@ func (p *replay) end(nowMs int64) map[string]*group {
 			}
 		}
 	}
-	return p.groups
+	p.kept, p.open = nil, nil
 }
 
 func (p *replay) ensure(id string, nowMs int64) *group {
@@ -144,7 +157,7 @@ func (p *replay) ensure(id string, nowMs int64) *group {
 	return g
 }
 
-// opened notes the offsets of a transaction that has not ended.
+// opened adds the offsets of a transaction that has not ended.
 func (o *offsets) opened(producer int64, of *offsets) {
 	if o.open == nil {
 		o.open = map[int64]map[protocol.TopicPartition]commit{}
@@ -159,8 +172,8 @@ func (o *offsets) opened(producer int64, of *offsets) {
 	o.open[producer] = in
 }
 
-// loaded begins to expect heartbeats of a group's members, once it was read. One that has more members than it
-// may is rebalanced.
+// loaded starts the session timeouts of a group's members when the group begins to be served. A group that exceeds group.max.size
+// rebalances.
 func (g *group) loaded(out *effects) {
 	if g.state == Dead {
 		return
@@ -173,7 +186,7 @@ func (g *group) loaded(out *effects) {
 	}
 }
 
-// unload ends what this broker knows of a group that is coordinated elsewhere now.
+// unload ends a group whose coordinator is another broker now. Requests that wait are answered with err.
 func (g *group) unload(err error, out *effects) {
 	g.transition(Dead, out)
 	for _, m := range g.members {

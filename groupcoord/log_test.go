@@ -18,8 +18,9 @@ type memLog struct {
 	hold    bool  // what is appended is not committed
 	fail    error // nothing can be appended
 	waiting []func(error)
-	broken  error         // nothing can be read
-	stuck   chan struct{} // nil, or closed when reading goes on
+	broken  error          // nothing can be read
+	rotten  map[int64]bool // by base offset, batches that are not intact
+	stuck   chan struct{}  // nil, or closed when reading goes on
 }
 
 func (l *memLog) Append(b []byte, done func(error)) (int64, bool, error) {
@@ -57,6 +58,8 @@ func (l *memLog) MaxBatchBytes() int {
 	return 1 << 20
 }
 
+func (l *memLog) Flush() error { return nil }
+
 func (l *memLog) Offsets() (start, end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,6 +87,12 @@ func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
 		if h.LastOffset() < offset {
 			continue
 		}
+		if l.rotten[h.BaseOffset] {
+			if len(out) == 0 {
+				return nil, ErrCorrupt
+			}
+			break
+		}
 		if len(out) > 0 && len(out)+len(b) > len(buf) {
 			break
 		}
@@ -92,14 +101,14 @@ func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
 	return out, nil
 }
 
-// turn has what is appended from now on wait to be committed, or fail.
+// turn sets whether batches that are appended from now on wait to be committed, or fail.
 func (l *memLog) turn(hold bool, fail error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hold, l.fail = hold, fail
 }
 
-// set changes what becomes of what is appended, and of what was.
+// set carries out the command "log" of a script.
 func (l *memLog) set(a arguments) {
 	l.mu.Lock()
 	if a.has("hold") {
@@ -110,6 +119,9 @@ func (l *memLog) set(a arguments) {
 	}
 	if a.has("broken") {
 		l.broken = errors.New("input/output error")
+	}
+	if a.has("rotten") {
+		l.rotten = map[int64]bool{int64(a.number("rotten", 0)): true}
 	}
 	if a.has("most") {
 		l.most = int(a.number("most", 0))

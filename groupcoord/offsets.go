@@ -177,9 +177,12 @@ func (o *offsets) touches(topic string) bool {
 // unstable reports whether a commit of a partition's offset is pending: its records are not committed yet, or its transaction has not ended.
 func (o *offsets) unstable(topic string, partition int32) bool {
 	tp := tpOf(topic, partition)
-	if _, ok := o.underway[tp]; ok {
-		return true
-	}
+	_, underway := o.underway[tp]
+	return underway || o.inTransaction(tp)
+}
+
+// inTransaction reports whether an open transaction has an offset of a partition.
+func (o *offsets) inTransaction(tp protocol.TopicPartition) bool {
 	for _, of := range o.open {
 		if _, ok := of[tp]; ok {
 			return true

@@ -13,15 +13,19 @@ import (
 
 // The records of __consumer_offsets are Apache Kafka 3.9's (GroupMetadataManager): a key of version 1 for an
 // offset, with a value of version 3, or 1 for one with a time to expire; a key of version 2 for a group, with a value of
-// version 3. Older versions are read too.
+// version 3. Older versions are read, too, and version 4 of both values: Kafka 4 writes it, with tagged fields (KIP-915), of which those
+// that are not known are passed over.
 const (
 	offsetKeyVersion   = 1
 	groupKeyVersion    = 2
 	offsetValueVersion = 3
 	expiringVersion    = 1
 	groupValueVersion  = 3
+
+	newestValueVersion = 4
 )
 
+// tpOf is a topic and partition as one value.
 func tpOf(topic string, partition int32) protocol.TopicPartition {
 	return protocol.TopicPartition{Topic: topic, Partition: partition}
 }
@@ -40,8 +44,8 @@ func appendCommitKey(b []byte, group, topic string, partition int32) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(partition))
 }
 
-// appendCommitRecord gives the record of an offset. Its key and its value are appended to b: of a commit of many offsets all
-// records are parts of the same bytes.
+// appendCommitRecord gives the record of an offset. It appends its key and value to b, so that all records of a commit share one
+// allocation.
 func appendCommitRecord(b []byte, group, topic string, partition int32, c *commit) ([]byte, record) {
 	start := len(b)
 	b = appendCommitKey(b, group, topic, partition)
@@ -77,7 +81,7 @@ func groupKey(group string) []byte {
 	return appendString(binary.BigEndian.AppendUint16(nil, groupKeyVersion), group)
 }
 
-// record is the group's own record, as it is now.
+// record is the group's own record, with the present assignments.
 func (g *group) record() record {
 	given := make(map[string][]byte, len(g.members))
 	for _, m := range g.members {
@@ -86,7 +90,7 @@ func (g *group) record() record {
 	return g.recordWith(given)
 }
 
-// recordWith is the group's own record with assignments by member.
+// recordWith is the group's own record with these assignments, by member id.
 func (g *group) recordWith(given map[string][]byte) record {
 	v := kmsg.NewGroupMetadataValue()
 	v.Version, v.Generation, v.Protocol, v.CurrentStateTimestamp = groupValueVersion, g.generation, g.protocol, g.sinceMs
@@ -106,7 +110,7 @@ func (g *group) recordWith(given map[string][]byte) record {
 	return record{key: groupKey(g.id), value: v.AppendTo(nil)}
 }
 
-// readKey reads a record's key: that of an offset, or of a group where topic is nil. The strings are parts of b.
+// readKey reads the key of a record: of an offset, or of a group if topic is nil. The strings share the memory of b.
 func readKey(b []byte) (group string, topic *string, partition int32, err error) {
 	if len(b) < 2 {
 		return "", nil, 0, errNoKey
@@ -125,16 +129,23 @@ func readKey(b []byte) (group string, topic *string, partition int32, err error)
 		}
 		return v.Group, nil, 0, nil
 	default:
-		return "", nil, 0, fmt.Errorf("a key of the unknown version %d", version)
+		if version < 0 {
+			return "", nil, 0, fmt.Errorf("a key of version %d", version)
+		}
+		return "", nil, 0, errUnknownVersion
 	}
 }
 
+// errUnknownVersion is the error of a record that only newer brokers can read: a value of a newer version, or another kind of record, as
+// those of the consumer protocol and of share groups. Such a record stays in the log: this package writes nothing with its key.
+var errUnknownVersion = errors.New("a record of a version that only newer brokers know")
+
 var errNoKey = errors.New("a record without a key")
 
-// readCommit reads the value of an offset. Its metadata is a part of b.
+// readCommit reads the value of an offset. Its metadata shares the memory of b.
 func readCommit(b []byte) (commit, error) {
 	var v kmsg.OffsetCommitValue
-	if err := checkVersion(b, offsetValueVersion); err != nil {
+	if err := checkVersion(b); err != nil {
 		return commit{}, err
 	}
 	v.Default()
@@ -151,20 +162,23 @@ func readCommit(b []byte) (commit, error) {
 	return c, nil
 }
 
-func checkVersion(b []byte, newest int16) error {
+func checkVersion(b []byte) error {
 	if len(b) < 2 {
 		return errors.New("a value without a version")
 	}
-	if v := int16(binary.BigEndian.Uint16(b)); v < 0 || v > newest {
-		return fmt.Errorf("a value of version %d, when %d is the newest", v, newest)
+	switch v := int16(binary.BigEndian.Uint16(b)); {
+	case v < 0:
+		return fmt.Errorf("a value of version %d", v)
+	case v > newestValueVersion:
+		return errUnknownVersion
 	}
 	return nil
 }
 
-// readGroup makes a group of the value of its record.
+// readGroup makes a group from the value of its record.
 func readGroup(config *Config, id string, b []byte) (*group, error) {
 	var v kmsg.GroupMetadataValue
-	if err := checkVersion(b, groupValueVersion); err != nil {
+	if err := checkVersion(b); err != nil {
 		return nil, err
 	}
 	v.Default()

@@ -17,8 +17,8 @@ import (
 	"klamm/protocol/batch"
 )
 
-// TestScripts runs testdata: commands, what they answer at once, and what is answered or written by then of those before.
-// `go test -rewrite` writes the files anew.
+// TestScripts runs the scripts in testdata. Each command is followed by its answer, by the answers to earlier commands that come meanwhile,
+// and by what is written to the log of the partition ("log: ") and to the broker's. `go test -rewrite` writes the files again.
 //
 //	join as=NAME [member=ID] [instance=ID] [client=ID] [type=TYPE] [protocols=(a:x,b:y)] [session=DURATION]
 //	     [rebalance=DURATION] [known] [skips] [group=g]
@@ -28,14 +28,18 @@ import (
 //	commit as=NAME offsets=(t-0:5,t-1:7:metadata) [member=ID] [generation=N] [instance=ID] [retention=DURATION]
 //	fetch [offsets=(t-0,t-1)] [stable]
 //	delete-offsets offsets=(t-0)
-//	delete | describe | list [states=(a,b)] | expire | deleted offsets=(t-0)
+//	delete | describe | list [states=(a,b)] | expire
+//	deleted offsets=(t-0): these partitions were deleted
 //	advance DURATION
 //	alive member=ID generation=N for=DURATION: time passes, with a heartbeat every minute
-//	log hold | log commit | log fail=ERROR: what becomes of what is appended
+//	log hold | log commit | log fail=ERROR: batches wait to be committed | are committed | cannot be appended
+//	log most=BYTES: larger batches cannot be appended
+//	log stuck | log read | log broken: reading the log waits | goes on | fails
+//	log rotten=OFFSET: the batch that begins at an offset is not intact
+//	log work: all works again
 //	restart [max-size=N] [max-bytes=N]: another coordinator reads the log
-//	log stuck | log read | log broken: what reads the log waits, and goes on; it cannot be read
-//	record [producer=ID] [marker=commit|abort]: a batch comes into the log from elsewhere, of a record for each line of input, key
-//	     and value as Go quotes them, - for null; of a transaction, or its end
+//	record [producer=ID] [marker=commit|abort]: another broker writes a batch, with a record for each line of input: key and value, quoted as
+//	     in Go, - for null. With a producer it belongs to a transaction, or is its marker
 //	resign | elect | close
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -46,7 +50,7 @@ func TestScripts(t *testing.T) {
 				w.do(d)
 				synctest.Wait()
 				if d.Cmd == "deleted" || d.Cmd == "expire" || d.Cmd == "log" {
-					slices.Sort(w.lines) // groups, and commits that are told of at once, come in any order
+					slices.Sort(w.lines) // groups, and commits that end at once, come in any order
 				}
 				return w.told()
 			})
@@ -55,7 +59,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// testConfig has the reference's defaults, and one partition.
+// testConfig has Apache Kafka's defaults, and one partition.
 func testConfig() Config {
 	return Config{
 		MinSessionTimeoutMs: 6000, MaxSessionTimeoutMs: 1_800_000, InitialRebalanceDelayMs: 3000, MaxSize: 1 << 30,
@@ -71,7 +75,7 @@ func testOptions(config Config, newID func(prefix string) string) Options {
 	}
 }
 
-// world is a coordinator over a log, as a script sees it.
+// world is what a script works on: a coordinator and its log.
 type world struct {
 	t      *testing.T
 	config Config
@@ -103,6 +107,7 @@ func (w *world) start() {
 	}}))
 	w.c = New(o)
 	w.c.Elected(0, 1, w.log)
+	w.c.Serve()
 	synctest.Wait()
 }
 
@@ -112,7 +117,7 @@ func (w *world) say(format string, args ...any) {
 	w.lines = append(w.lines, fmt.Sprintf(format, args...))
 }
 
-// Write takes a line for the broker's log.
+// Write gets the lines of the broker's log.
 func (w *world) Write(line []byte) (int, error) {
 	w.say("  %s", strings.TrimSuffix(string(line), "\n"))
 	return len(line), nil
@@ -269,7 +274,7 @@ func textOf(s *string) string {
 	return *s
 }
 
-// subscribes makes what a consumer says of topics divided by slashes, and says reads it.
+// subscribes makes the subscription of a consumer to topics that are divided by slashes; saidBy reads it.
 func subscribes(topics string) []byte {
 	if topics == "?" {
 		return []byte("?")
@@ -426,7 +431,7 @@ func (w *world) list(a arguments) {
 	}
 }
 
-// record has a batch appended whose records anybody may have written.
+// record appends a batch that another broker may have written.
 func (w *world) record(d *datadriven.TestData) {
 	b, a := batch.NewBuilder(batch.None), arguments{w.t, d}
 	if a.has("producer") {
@@ -461,7 +466,7 @@ func (w *world) unquote(s string) []byte {
 	return []byte(text)
 }
 
-// wrote says what was written into the log.
+// wrote tells what was written to the partition's log.
 func (w *world) wrote(b []byte) {
 	for r, err := range batch.Records(b, 0) {
 		if err != nil {
@@ -565,7 +570,7 @@ func (a arguments) ms(name string, otherwise time.Duration) int32 {
 	return int32(otherwise.Milliseconds())
 }
 
-// protocols are those that a member knows, each with the topics that it subscribes to.
+// protocols are those that a member supports, each with the topics that it is subscribed to.
 func (a arguments) protocols() (list []Protocol) {
 	given := a.list("protocols")
 	if !a.has("protocols") {

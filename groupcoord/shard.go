@@ -15,16 +15,31 @@ type shard struct {
 	epoch     int32
 	log       Log
 	state     atomic.Int32
+	quit      chan struct{} // closed when the state is gone
+	begun     time.Time     // when reading it began
+
+	// Guarded by Coordinator.mu.
+	loaded  *replay      // the records, from when all are read until the groups are served; nil before and after
+	deleted []Partitions // deleted while this partition was being read
+
+	// strays are groups that were found here although another partition is their home (place.go), while this broker does not serve that.
+	// Guarded by Coordinator.placing.
+	strays []*group
 
 	mu     sync.Mutex
 	groups map[string]*entry // guarded by mu
 }
 
-// The states of a shard; they only go up.
+func (c *Coordinator) newShard(partition, epoch int32, log Log) *shard {
+	return &shard{c: c, partition: partition, epoch: epoch, log: log, groups: map[string]*entry{}, quit: make(chan struct{}), begun: c.o.Now()}
+}
+
+// The states of a shard. It goes through some of them, in this order.
 const (
-	loading = iota // its records are being read
-	active
-	gone // another broker leads it, or none
+	loading     = iota // its records are being read
+	unavailable        // reading them failed, and is tried again
+	active             // its groups are served
+	gone               // another broker leads it, or none
 )
 
 // entry is a group and what the shard needs to handle it.

@@ -24,7 +24,8 @@ func newFilled(tb testing.TB, groups int) (*Coordinator, *counting) {
 	log := &counting{}
 	c := New(testOptions(testConfig(), nil))
 	c.Elected(0, 1, log)
-	for c.loads() {
+	c.Serve()
+	for c.place(); c.loads(); {
 		time.Sleep(time.Millisecond)
 	}
 	for i := range groups {
