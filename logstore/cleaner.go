@@ -187,17 +187,19 @@ func (s *Store) cleanGrabbed(work *cleanerWork, p *partition, c *cleanable, nowM
 	if len(work.read) != work.ioBytes {
 		work.read = make([]byte, work.ioBytes)
 	}
-	// A log that may have gaps is in the checkpoint before it has one: opening it after
-	// a crash must not take them for a loss.
-	c.log.mayHaveGaps(c)
+	c.log.noteCompacted(c)
 	s.mu.Lock()
 	here := s.logs[p.tp] == p
 	s.mu.Unlock()
 	if !here { // it has moved since it was listed, and belongs into another directory's checkpoint
 		return errCleaningAborted
 	}
-	if err := s.writeCheckpoint(p.dir, cleanerCheckpoint); err != nil {
-		return err
+	// Compaction leaves gaps below the recovery point. Opening the log after a crash must not take them for a loss, so the
+	// checkpoints say so before there is one.
+	for _, name := range []string{recoveryPointCheckpoint, cleanerCheckpoint} {
+		if err := s.writeCheckpoint(p.dir, name); err != nil {
+			return err
+		}
 	}
 	stats, err := c.log.clean(c, work, nowMs)
 	if err != nil {

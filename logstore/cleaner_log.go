@@ -130,8 +130,8 @@ func (l *Log) clean(c *cleanable, work *cleanerWork, nowMs int64) (CleanStats, e
 	return p.stats, nil
 }
 
-// mayHaveGaps notes that the log is compacted, if up to nowhere.
-func (l *Log) mayHaveGaps(c *cleanable) {
+// noteCompacted notes that the log is compacted, if up to nowhere.
+func (l *Log) noteCompacted(c *cleanable) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.hints.generation() == c.generation && l.cleanedTo.Load() < 0 {
