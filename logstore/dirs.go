@@ -214,7 +214,7 @@ func (s *Store) listDir(d *logDir) error {
 		case kind == DirFuture:
 			d.futures = append(d.futures, foundFuture{tp, d, path})
 		case kind != DirLive:
-			s.log.Warn("directory is no partition's present log and is left alone", "path", path)
+			s.log.Warn("log of a partition that this broker no longer had (-stray) is left alone", "path", path)
 		default:
 			p := &partition{tp: tp, dir: d, path: path, ready: make(chan struct{})}
 			if other := s.logs[tp]; other != nil {

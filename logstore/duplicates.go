@@ -83,8 +83,12 @@ func (s *Store) chooseByContent(a, b *partition) (keep, drop *partition, err err
 }
 
 // holdsAll says whether the log in one directory begins with all that is in the
-// other, segment by segment. Older segments may be missing, which retention took.
+// other, segment by segment, and has all files that are set aside there. Older
+// segments may be missing, which retention took.
 func (s *Store) holdsAll(all, part string) (bool, error) {
+	if aside, err := s.holdsAside(all, part); !aside || err != nil {
+		return false, err
+	}
 	have, err := s.logFiles(all)
 	if err != nil || have == nil {
 		return false, err

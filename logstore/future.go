@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"klamm/logstore/vfs"
@@ -428,6 +429,9 @@ func (c *futureLog) sync() error {
 	if _, err := c.copyFile(partitionMetadataName); err != nil {
 		return err
 	}
+	if err := c.copyAside(); err != nil {
+		return err
+	}
 	if err := c.prune(); err != nil {
 		return err
 	}
@@ -473,7 +477,7 @@ func (c *futureLog) owns(name string) bool {
 	offset, suffix, ok := parseFileName(name)
 	switch {
 	case !ok:
-		return name == partitionMetadataName || name == leaderEpochFile
+		return name == partitionMetadataName || name == leaderEpochFile || strings.HasPrefix(name, asidePrefix) && !strings.HasSuffix(name, ".tmp")
 	case suffix == snapshotSuffix:
 		return c.snapshots[offset]
 	}

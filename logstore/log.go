@@ -134,7 +134,7 @@ type Options struct {
 	// Clean says that the log was closed before, so that its tail is believed.
 	Clean bool
 	// Compacted says that the log was compacted once, whatever Config says now: gaps
-	// between its segments are no sign of a loss.
+	// between its segments up to CleanedTo are no sign of a loss.
 	Compacted bool
 	// NowMs is the time, for the expiry of producers and the age of a new segment.
 	NowMs int64

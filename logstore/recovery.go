@@ -18,16 +18,17 @@ import (
 //   - leftovers of deletions and of interrupted compactions go or are finished;
 //   - after a clean stop nothing is scanned but the last segment's end;
 //   - after a crash the segments from the recovery point on are read, each batch
-//     with its CRC. At the first that is not whole and plausible the log is cut;
-//     later segments go. Their indexes are written anew;
+//     with its CRC. At the first that is not whole and plausible the log is cut. Whole
+//     batches that follow, and later segments, are set aside (see asidePrefix), where
+//     Apache Kafka deletes them. Indexes are written anew;
 //   - the producers' state comes from the newest snapshot and what follows it.
 //
 // An index that is missing or wrong elsewhere is built when it is first needed.
 //
 // One rule goes further than Apache's: where a crash lost the end of a segment
 // at a batch's boundary, so that the next one does not continue it, what follows
-// the gap goes too, since the log has to be a prefix of what was written. (Not
-// where compaction may have made the gap: see mayHaveGaps.)
+// the gap is set aside, since the log has to be a prefix of what was written. (Not
+// where compaction may have made the gap: see gapsEnd.)
 func OpenLog(o Options) (*Log, error) {
 	l := newLog(o)
 	l.mu.Lock()
@@ -138,6 +139,7 @@ func (r *recoverer) readDirectory() error {
 			swaps = append(swaps, name)
 		}
 	}
+	r.remindOfAside()
 	if len(swaps) > 0 {
 		if err := r.finishSwaps(swaps, minCleaned); err != nil {
 			return err
@@ -307,47 +309,49 @@ func (r *recoverer) recoverSegments() error {
 	} else if ok, err := r.believeLast(); ok || err != nil {
 		return err
 	}
-	gaps, err := r.mayHaveGaps()
+	gapsEnd, err := r.gapsEnd()
 	if err != nil {
 		return err
 	}
 	for i := first; i < len(r.segments); i++ {
 		s := r.segments[i]
-		if i > first && !gaps && s.base != r.end && s.base > r.o.RecoveryPoint {
-			r.logger.Warn("segment does not continue the log and is removed with what follows", "segment", s.base, "end", r.end)
-			return r.deleteFrom(i)
+		if i > first && s.base != r.end && s.base > gapsEnd {
+			return r.setAsideFrom(i, fmt.Sprintf("the segments before end at offset %d, and one between is missing", r.end))
 		}
 		cut, err := r.recoverSegment(s)
 		if err != nil {
 			return err
 		}
 		if cut && i+1 < len(r.segments) {
-			r.logger.Warn("segments after a cut removed", "segment", s.base, "removed", len(r.segments)-i-1)
-			return r.deleteFrom(i + 1)
+			return r.setAsideFrom(i+1, fmt.Sprintf("the segment before ends at offset %d with bytes that are no batch", r.end))
 		}
 	}
 	return nil
 }
 
-// mayHaveGaps says whether a segment need not begin where the one before ends. In a compacted
-// topic that is usual, and klamm has cleaner-offset-checkpoint say so before it compacts a log.
-// Apache's broker says so afterwards. So a log that it had when it was killed may have gaps
-// that nothing here knows of; its mark is that the indexes of its last segment are
-// preallocated, which klamm's never are.
-func (r *recoverer) mayHaveGaps() (bool, error) {
-	if r.config.Compact || r.o.Compacted {
-		return true, nil
+// gapsEnd gives the offset up to which a segment need not begin where the one before ends. Where nothing was lost a gap comes
+// from compaction, and lies below what that had reached:
+//
+//   - the recovery point: klamm compacts no record past it, and writes its checkpoint before;
+//   - the log's entry in cleaner-offset-checkpoint;
+//   - in a log that Apache's broker had when it was killed, the last segment. That broker goes past the recovery point, and
+//     writes the checkpoint afterwards. Its mark is that the indexes of the last segment are preallocated, which klamm's
+//     never are.
+func (r *recoverer) gapsEnd() (int64, error) {
+	end := r.o.RecoveryPoint
+	if r.o.Compacted {
+		end = max(end, r.o.CleanedTo)
 	}
 	last := r.segments[len(r.segments)-1]
 	for _, x := range []*index{&last.offsets, &last.times} {
 		if !r.names[filepath.Base(x.file.path)] {
-			return false, nil
+			return end, nil
 		}
 		if yes, err := x.preallocated(); !yes {
-			return false, err
+			return end, err
 		}
 	}
-	return true, nil
+	return last.base, nil
 }
 
 // believeLast finds the end of a log that was closed: the index says where the
@@ -433,6 +437,9 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 		return false, err
 	}
 	if valid < size {
+		if err := r.keepTail(s, f, valid, size); err != nil {
+			return false, err
+		}
 		r.logger.Warn("log cut after the last whole batch", "segment", s.base, "end", r.end, "bytes", size-valid, "err", err)
 		if err := errors.Join(f.Truncate(valid), f.Sync()); err != nil {
 			return false, err

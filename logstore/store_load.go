@@ -218,8 +218,9 @@ func (s *Store) createIn(p *partition, c Config) (*Log, error) {
 	if err := s.forget(d, p.tp); err != nil {
 		return nil, err
 	}
+	_, there := s.fs.Stat(p.path)
 	log, err := s.makeLog(p, c)
-	if err != nil && passes(err) {
+	if err != nil && passes(err) && errors.Is(there, fs.ErrNotExist) {
 		_ = s.fs.RemoveAll(p.path) // what is left of it is an empty log, harmless
 	}
 	return log, err
