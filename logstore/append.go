@@ -346,7 +346,7 @@ func (l *Log) rollLocked(nowMs int64) error {
 	if err := old.trim(); err != nil {
 		return l.dirError("truncate", old.path(logSuffix), err)
 	}
-	if err := old.believe(); err != nil {
+	if err := old.markAppendedChecked(); err != nil {
 		return l.dirError("stat", old.path(logSuffix), err)
 	}
 	l.producers.mapEnd = base

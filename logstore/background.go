@@ -20,7 +20,7 @@ func (s *Store) startBackground() {
 	s.every(first, s.o.RetentionCheckMs, s.retain)
 	s.every(0, s.o.FlushCheckMs, s.flushDue)
 	s.every(0, dirCheckMs, s.checkDirs)
-	s.every(0, rotCheckMs, s.doubtSegments)
+	s.every(0, rotCheckMs, s.recheckSegments)
 	s.every(0, s.o.ProducerExpiryCheckMs, s.expireProducers)
 	for _, c := range []struct {
 		firstMs, intervalMs int64
@@ -38,13 +38,13 @@ func (s *Store) startBackground() {
 // whether a full one has room again.
 const dirCheckMs = 1000
 
-// rotCheckMs is for how long a part of a sealed segment is believed that was read and
-// found as it was written.
+// rotCheckMs is how long a part of a sealed segment counts as intact after its CRCs were
+// compared.
 const rotCheckMs = 600_000
 
-func (s *Store) doubtSegments() {
+func (s *Store) recheckSegments() {
 	for _, l := range s.All() {
-		l.DoubtSegments()
+		l.RecheckSegments()
 	}
 }
 
@@ -125,7 +125,7 @@ func (s *Store) eachLog(list []*partition, what string, f func(*partition) error
 	}
 }
 
-// failedAt is told what became of a task for one log.
+// failedAt logs that a task failed for one log, and takes its directory offline if the disk failed.
 func (s *Store) failedAt(task string, p *partition, err error) {
 	if err != nil && !errors.Is(err, ErrClosed) {
 		s.log.Warn(task+" failed", "partition", p.tp.String(), "error", err)

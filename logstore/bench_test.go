@@ -106,7 +106,7 @@ func BenchmarkRead(b *testing.B) {
 			r.Release()
 			if from == end {
 				from = 0
-				l.DoubtSegments()
+				l.RecheckSegments()
 			}
 		}
 	})

@@ -55,9 +55,9 @@ func (o *CleanerOptions) mapBytes() int64 {
 	return min(o.DedupeBufferBytes/int64(o.Threads), math.MaxInt32)
 }
 
-// cleaner compacts the logs of a Store (LogCleaner with its manager). A log whose
-// content keeps it from being compacted is set aside until it is opened again,
-// and says so once.
+// cleaner compacts the logs of a Store (LogCleaner with its manager). A log that cannot be
+// compacted because of its content is uncleanable until it is opened again, which is
+// logged once.
 type cleaner struct {
 	s *Store
 
@@ -167,7 +167,7 @@ func (s *Store) cleanFilthiest(work *cleanerWork) bool {
 			return false
 		}
 		err := s.cleanGrabbed(work, p, c, nowMs)
-		s.cleaner.letGo(c.log)
+		s.cleaner.release(c.log)
 		if err == nil {
 			return true
 		}
@@ -217,7 +217,8 @@ func (s *Store) cleanGrabbed(work *cleanerWork, p *partition, c *cleanable, nowM
 	return nil
 }
 
-// cleaningFailed does what an error of a cleaning asks for.
+// cleaningFailed logs the error of a cleaning, and takes the directory offline or marks the
+// log uncleanable where that is due.
 func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 	var dirErr *DirError
 	switch {
@@ -230,12 +231,12 @@ func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 		// The log changed or goes; there will be another time.
 	default:
 		l.uncleanable.Store(true)
-		s.log.Error("log cannot be compacted and is set aside until the next start; it keeps growing",
+		s.log.Error("log is uncleanable: it is not compacted before the next start, and keeps growing",
 			"partition", p.tp.String(), "error", err)
 	}
 }
 
-// warnOfCleaning says now and then that a log waits for room, or for descriptors.
+// warnOfCleaning logs now and then that a log waits for room, or for descriptors.
 func (s *Store) warnOfCleaning(p *partition, err error) {
 	if s.dueToSay(&p.dir.cleaningSaid) {
 		s.log.Warn("compaction failed and is tried again; other logs are compacted meanwhile", "partition", p.tp.String(), "error", err)
@@ -243,7 +244,7 @@ func (s *Store) warnOfCleaning(p *partition, err error) {
 }
 
 // grabFilthiest chooses one of these logs, other than those that were tried or put off, and
-// keeps the other threads from it until letGo.
+// keeps the other threads from it until release.
 func (s *Store) grabFilthiest(logs []*partition, nowMs int64, tried map[*Log]bool) (*partition, *cleanable) {
 	now := s.o.Clock()
 	c := &s.cleaner
@@ -282,7 +283,7 @@ func (c *cleaner) putOff(l *Log, until time.Time) {
 	c.later[l] = until
 }
 
-func (c *cleaner) letGo(l *Log) {
+func (c *cleaner) release(l *Log) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.busy, l)

@@ -30,7 +30,7 @@ func (c *cleanable) ratio() float64 {
 	return float64(c.dirtyBytes) / float64(max(c.cleanBytes+c.dirtyBytes, 1))
 }
 
-// wanted says whether cleaning is worth while.
+// wanted says whether the log is dirty enough to be cleaned.
 func (c *cleanable) wanted() bool {
 	return c.dirtyBytes > 0 && (c.overdue || c.ratio() > c.config.MinCleanableDirtyRatio)
 }
@@ -99,7 +99,7 @@ func (l *Log) beganBefore(segments []*segment, ms int64) (bool, error) {
 	return false, nil
 }
 
-// cleanableError says of a segment that could not be looked into what that means.
+// cleanableError gives the error for a segment that could not be read.
 func (l *Log) cleanableError(s *segment, err error) error {
 	if errors.Is(goneIsRetired(err), errRetired) {
 		return errCleaningAborted
@@ -110,8 +110,8 @@ func (l *Log) cleanableError(s *segment, err error) error {
 	return l.dirError("read", s.path(logSuffix), err)
 }
 
-// clean compacts what c says. Another cleaning of the same log gives
-// errCleaningAborted, as a change does that comes between.
+// clean compacts the part of the log that c names. It fails with errCleaningAborted while
+// another cleaning of the log goes on, and if the log is truncated meanwhile.
 func (l *Log) clean(c *cleanable, work *cleanerWork, nowMs int64) (CleanStats, error) {
 	if !l.cleaning.TryLock() {
 		return CleanStats{}, errCleaningAborted

@@ -123,7 +123,7 @@ func TestCleanedLogIsInTheCheckpointOfItsDirectory(t *testing.T) {
 	if err := w.cleanGrabbed(testWork(1<<20, 4096), p, c, testNow); !errors.Is(err, errCleaningAborted) {
 		t.Errorf("it was cleaned for the directory that it had left: %v", err)
 	}
-	w.cleaner.letGo(w.x)
+	w.cleaner.release(w.x)
 	if !w.cleanFilthiest(testWork(1<<20, 4096)) || w.x.CleanedTo() != 20 {
 		t.Errorf("x is cleaned up to %d", w.x.CleanedTo())
 	}

@@ -113,7 +113,7 @@ func (p *cleaningPass) below(offset int64) int {
 	return n
 }
 
-// alive fails when the log is not to be cleaned any more: it changed, or the disk is full: what is
+// alive fails if the cleaning has to end: the log changed, or the disk is full. The room that is
 // kept there is for other things.
 func (p *cleaningPass) alive() error {
 	if p.log.full.Load() {
@@ -122,8 +122,8 @@ func (p *cleaningPass) alive() error {
 	return p.unchanged()
 }
 
-// unchanged fails when the log is being closed or deleted, was cut, moves, or its topic is not to be
-// compacted now.
+// unchanged fails if the log is being closed or deleted, was truncated, is moving, or its topic is
+// no longer compacted.
 func (p *cleaningPass) unchanged() error {
 	if p.log.ending.Load() || p.log.moving.Load() || !p.log.compact.Load() || p.log.hints.generation() != p.generation {
 		return errCleaningAborted
@@ -172,8 +172,8 @@ func (p *cleaningPass) scan(i int, from int64, each func(h *batch.Header, data [
 	}
 }
 
-// readError says what an error of a read is: of a log that moved on, of its
-// bytes, or of the disk.
+// readError gives the error for a read that failed: the log changed, its bytes are
+// corrupt, or the disk failed.
 func (p *cleaningPass) readError(s *segment, err error) error {
 	p.log.mu.Lock() // a change that is under way ends first
 	defer p.log.mu.Unlock()
@@ -186,7 +186,7 @@ func (p *cleaningPass) readError(s *segment, err error) error {
 	return p.log.dirError("read", s.path(logSuffix), err)
 }
 
-// contentError adds where a batch lies that cannot be read.
+// contentError adds the position of a batch that cannot be read.
 func (p *cleaningPass) contentError(s *segment, at int64, err error) error {
 	var corrupt *batch.CorruptError
 	var invalid *batch.InvalidError
@@ -416,8 +416,8 @@ func (w *cleanedSegment) create() error {
 	return nil
 }
 
-// room fails where so many bytes would leave less room on the disk than is kept there for a full one.
-// Else producers would be refused for a copy that may not even fit.
+// room fails if so many bytes would leave less room on the disk than the reserve has. Otherwise
+// records would be refused because of a copy that may not even fit.
 func (w *cleanedSegment) room(bytes int64) error {
 	roomy, ok := w.p.log.fs.(roomyFS)
 	if !ok {
@@ -434,7 +434,7 @@ func (w *cleanedSegment) room(bytes int64) error {
 // much, the next cleaning does not even begin.
 type lackedRoom struct{ base, bytes int64 }
 
-// roomLacks fails where a copy did not fit the last time, and would not now.
+// roomLacks fails if a copy did not fit the last time, and would not fit now.
 func (p *cleaningPass) roomLacks() error {
 	roomy, ok := p.log.fs.(roomyFS)
 	lacked := p.log.lacked

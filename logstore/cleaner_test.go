@@ -258,8 +258,8 @@ func TestStoreCleansAndRemembers(t *testing.T) {
 	closeStore(t, s)
 }
 
-// TestUncleanableIsSetAside has a byte rot in a sealed segment.
-func TestUncleanableIsSetAside(t *testing.T) {
+// TestUncleanableLogIsLeftAlone has a byte rot in a sealed segment.
+func TestUncleanableLogIsLeftAlone(t *testing.T) {
 	disk := vfs.NewMem()
 	s, l, said := compactedStore(t, disk)
 	f, err := disk.Open(l.snapshot().segments[0].path(logSuffix))
@@ -271,7 +271,7 @@ func TestUncleanableIsSetAside(t *testing.T) {
 			t.Fatal("it was cleaned")
 		}
 	}
-	if said.count("set aside") != 1 || said.count("position 0") != 1 {
+	if said.count("uncleanable") != 1 || said.count("position 0") != 1 {
 		t.Fatalf("said %s", said.b.String())
 	}
 	// Appends go on, and so do the others.
@@ -284,9 +284,9 @@ func TestUncleanableIsSetAside(t *testing.T) {
 	closeStore(t, s)
 }
 
-// TestWantOfDescriptorsSetsNoLogAside: a log whose index of aborted transactions could not be opened for
-// want of descriptors was set aside as one that has something wrong in it.
-func TestWantOfDescriptorsSetsNoLogAside(t *testing.T) {
+// TestWantOfDescriptorsMakesNoLogUncleanable: a log whose index of aborted transactions could not be opened for
+// lack of descriptors became uncleanable.
+func TestWantOfDescriptorsMakesNoLogUncleanable(t *testing.T) {
 	disk := vfs.NewMem()
 	s, l, said := compactedStore(t, disk)
 	stop := disk.Fail(vfs.Rule{Kind: vfs.OpRead, Err: syscall.EMFILE}) // of a whole file: only those indexes are read so
@@ -294,7 +294,7 @@ func TestWantOfDescriptorsSetsNoLogAside(t *testing.T) {
 		t.Fatal("it was cleaned")
 	}
 	stop()
-	if s.Dirs()[0].Err != nil || said.count("set aside") != 0 {
+	if s.Dirs()[0].Err != nil || said.count("uncleanable") != 0 {
 		t.Fatalf("%v, said %s", s.Dirs()[0].Err, said.b.String())
 	}
 	if !s.cleanFilthiest(testWork(1<<20, 4096)) || l.CleanedTo() <= 0 {

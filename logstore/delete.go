@@ -12,16 +12,16 @@ import (
 	"klamm/protocol"
 )
 
-// removal is what waits to be removed: the directory of a deleted partition, or
-// files of a deleted segment.
+// removal is the directory of a deleted partition, or the files of a deleted segment,
+// that wait to be removed.
 type removal struct {
 	paths []string
 	dir   *logDir
 	due   time.Time
 }
 
-// Delete takes a partition's log away: at once, and durably, its directory is
-// renamed to one that marks it as deleted, and its name is free for a new log.
+// Delete deletes a partition's log. At once, and durably, it renames the directory to a
+// name that marks it as deleted, so that a new log can have its name.
 // The files themselves are removed after file.delete.delay.ms, or by the next
 // start. Regions that were read before stay readable until they are released.
 //
@@ -52,7 +52,7 @@ func (s *Store) Delete(tp protocol.TopicPartition) error {
 	return err
 }
 
-// beginDelete waits until the log is ready and takes it from whoever asks.
+// beginDelete waits until the log is ready. From then on nobody gets it any more.
 func (s *Store) beginDelete(tp protocol.TopicPartition) (*partition, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func uniqueName() string {
 	return hex.EncodeToString(id[:])
 }
 
-// removeAgainMs is when what could not be removed for want of descriptors is removed.
+// removeAgainMs is after how long a removal is tried again that failed for lack of descriptors.
 const removeAgainMs = 10_000
 
 func (s *Store) addRemovalLocked(d *logDir, paths []string, delayMs int64) {

@@ -25,13 +25,13 @@ type logDir struct {
 	clean   bool     // was closed cleanly the last time
 	meta    MetaProperties
 	found   bool          // meta was read from the file
-	drop    []*partition  // to be set aside as deleted, while the directory is taken
+	drop    []*partition  // to be renamed as deleted, while the directory is taken
 	futures []foundFuture // copies of logs that an earlier run was about to move here
 	syncs   sharedSync    // of the directory itself
 	starts  sharedSync    // of the start offsets' checkpoint
 
-	wantSaid time.Time // when it was last said that there is no room; guarded by Store.mu
-	// cleaningSaid is when it was last said that a log in here could not be compacted; guarded by Store.mu.
+	shortageSaid time.Time // when the log last said that there is no room; guarded by Store.mu
+	// cleaningSaid is when the log last said that a log in here could not be compacted; guarded by Store.mu.
 	cleaningSaid time.Time
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
 	// the first error, and it stays so until the broker starts again.
@@ -60,12 +60,12 @@ func (e *DuplicateLogError) Error() string {
 		e.Partition, e.First, e.Second)
 }
 
-// passes says whether an error is for want of space, of descriptors or of memory, or of
-// a name that the file system does not take: the disk is well, and what it refuses now it
-// may do later. So it takes no directory offline.
+// passes says whether an error is for lack of space, of descriptors or of memory, or a
+// name that the file system does not take. The disk is well, and may do later what it
+// refuses now, so such an error takes no directory offline.
 func passes(err error) bool {
 	if errors.As(err, new(*syncError)) {
-		return false // it is not known what is on the disk
+		return false // nobody knows what is on the disk
 	}
 	return Transient(err) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EMLINK)
 }
@@ -78,14 +78,15 @@ func Transient(err error) bool {
 	return full(err) || tooManyFiles(err) || errors.Is(err, syscall.ENOMEM)
 }
 
-// tooManyFiles says whether an error is for want of file descriptors, which
-// connections take as well: it passes, and says nothing of the disk.
+// tooManyFiles says whether an error is for lack of file descriptors, which connections
+// use too: it says nothing of the disk.
 func tooManyFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// takeDirs checks and locks the directories, lists the partitions in them and
-// makes what is missing. Everything that refuses comes before all that changes.
+// takeDirs checks and locks the directories, lists the partitions in them and makes
+// missing files. All steps that may refuse a start come before those that change a
+// directory.
 func (s *Store) takeDirs() error {
 	if len(s.o.Dirs) == 0 {
 		return errors.New("no log directory is configured (log.dirs)")
@@ -307,9 +308,9 @@ func (s *Store) readCheckpoints(d *logDir) error {
 	return nil
 }
 
-// dropMark notes and removes the mark of a clean stop: from here on a crash
-// leaves logs that have to be recovered. Without a mark, the last process may have
-// made partitions with records in them and not have come to syncing their names.
+// dropMark notes whether there is the mark of a clean stop, and removes it: from here on
+// a crash leaves logs that have to be recovered. Without the mark, the last process may
+// have been killed before it synced the names of partitions that have records.
 func (s *Store) dropMark(d *logDir) (err error) {
 	if d.clean, err = hasCleanShutdown(s.fs, d.path); err == nil {
 		if d.clean {
@@ -331,15 +332,15 @@ func (s *Store) fillReserve(d *logDir) error {
 	switch {
 	case err == nil:
 	case passes(err):
-		s.warnOfWant(d, err)
+		s.warnOfShortage(d, err)
 	default:
 		return &DirError{Dir: d.path, Path: d.reserve.path, Op: "keep room in", Err: reason(err)}
 	}
 	return nil
 }
 
-// check finds out whether the directory is still the one that was taken. Under an
-// empty mount point everything could be made anew, on the wrong disk.
+// check fails if the path no longer leads to the directory that was locked. Otherwise
+// logs would be made anew in an empty mount point, on the wrong disk.
 func (d *logDir) check() error {
 	if err := d.lock.Check(); err != nil {
 		return &DirError{Dir: d.path, Path: d.path, Op: "use", Err: reason(err)}
@@ -368,8 +369,8 @@ func (s *Store) unlock() {
 	}
 }
 
-// failDir takes a directory offline: its logs answer with err from now on, the
-// other directories go on.
+// failDir takes a directory offline: its logs fail with err from now on. The other
+// directories go on.
 func (s *Store) failDir(d *logDir, err error) {
 	s.mu.Lock()
 	if d.err != nil || s.closed {
@@ -406,8 +407,8 @@ func (s *Store) failDir(d *logDir, err error) {
 	}
 }
 
-// failWith lets a log that did not fail itself answer every write with the
-// failure of its directory.
+// failWith has a log that did not fail itself fail every write with the error of its
+// directory.
 func (l *Log) failWith(err error) {
 	e := &DirError{Dir: l.Dir(), Path: l.Dir(), Op: "write", Sticky: true, Err: err}
 	var dirErr *DirError
@@ -419,8 +420,8 @@ func (l *Log) failWith(err error) {
 	}
 }
 
-// ReportFailure is for who gets an error from a Log: one of the disk takes the
-// log's directory offline, any other is left alone.
+// ReportFailure is for a caller that got an error from a Log. An error of the disk takes
+// the log directory offline; any other is ignored.
 func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
 	s.mu.Lock()
 	p := s.logs[tp]
@@ -430,8 +431,9 @@ func (s *Store) ReportFailure(tp protocol.TopicPartition, err error) {
 	}
 }
 
-// logFailed is told of what went wrong with the disk. It is the log directory's
-// that the error is about; d, where it does not say: a log may have moved since.
+// logFailed takes the log directory offline in which the error's path lies, since a log
+// may have moved meanwhile; d if the error has no path. Errors that say nothing of the
+// disk are only logged: see passes.
 func (s *Store) logFailed(d *logDir, err error) {
 	var dirErr *DirError
 	if errors.As(err, &dirErr) {
@@ -440,29 +442,29 @@ func (s *Store) logFailed(d *logDir, err error) {
 	switch {
 	case dirErr == nil:
 	case passes(err):
-		s.warnOfWant(d, err)
+		s.warnOfShortage(d, err)
 	default:
 		s.failDir(d, err)
 	}
 }
 
-// wantInterval is how often it is said that a directory is full.
-const wantInterval = time.Minute
+// shortageInterval is how often the log says at most that a directory is full.
+const shortageInterval = time.Minute
 
-// warnOfWant says that the disk refuses to write, which clients are told each
-// time, and the operator now and then.
-func (s *Store) warnOfWant(d *logDir, err error) {
-	if s.dueToSay(&d.wantSaid) {
+// warnOfShortage logs now and then that the disk refuses to write. Clients are told each
+// time.
+func (s *Store) warnOfShortage(d *logDir, err error) {
+	if s.dueToSay(&d.shortageSaid) {
 		s.log.Error("records are refused until there is room; everything else goes on", "dir", d.path, "error", err)
 	}
 }
 
-// dueToSay says whether something was not said within wantInterval, and notes that it is now.
+// dueToSay says whether a line was not logged within shortageInterval, and notes that it is now.
 func (s *Store) dueToSay(said *time.Time) bool {
 	now := s.o.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if since := now.Sub(*said); since >= 0 && since < wantInterval {
+	if since := now.Sub(*said); since >= 0 && since < shortageInterval {
 		return false
 	}
 	*said = now

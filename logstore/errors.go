@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Errors of an append that is refused because of who produces it. They are
-// about the batch alone: nothing was written and the log goes on. The rules are
-// those of Apache Kafka's ProducerAppendInfo.
+// Errors of a batch that is refused because of its producer's state, and of a closed
+// log. Nothing was written, and the log goes on. The rules are those of Apache Kafka's
+// ProducerAppendInfo.
 var (
 	// ErrOutOfOrderSequence says that a batch of an idempotent producer does not
 	// continue the sequence known here (OUT_OF_ORDER_SEQUENCE_NUMBER).
@@ -43,8 +43,8 @@ func (e *OffsetOutOfRangeError) Error() string {
 type DirError struct {
 	// Dir is the partition's directory, Path the file, Op what was tried.
 	Dir, Path, Op string
-	// Sticky says that the log cannot tell any more what is on the disk (a sync
-	// or a cut failed): it takes no further write until it is opened again.
+	// Sticky says that nobody knows what is on the disk, since a sync or a truncation
+	// failed: the log takes no more writes until it is opened again.
 	Sticky bool
 	Err    error
 }

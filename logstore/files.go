@@ -45,7 +45,7 @@ type cachedFile struct {
 	file       vfs.File
 	refs       int
 	retired    bool
-	leaving    bool // its directory is being renamed
+	leaving    bool // its directory is being renamed: see leave
 	prev, next *cachedFile
 }
 
@@ -143,8 +143,8 @@ func (c *cachedFile) retire() {
 	}
 }
 
-// leave says whether the file is about to be where nobody finds it: then not
-// finding it means that it is gone, as with retire.
+// leave says whether the file's directory is being renamed. Meanwhile a file that is not
+// found counts as retired.
 func (c *cachedFile) leave(leaving bool) {
 	c.budget.mu.Lock()
 	defer c.budget.mu.Unlock()

@@ -185,15 +185,15 @@ func syncFile(disk vfs.FS, path string) error {
 	return errors.Join(syncOpen(f), f.Close())
 }
 
-// syncError is the error of a sync, other than one of what comes before it. After it
+// syncError is the error of the sync itself, not of opening the file for it. After it
 // nobody knows what is on the disk, and another sync would not tell.
 type syncError struct{ err error }
 
 func (e *syncError) Error() string { return e.err.Error() }
 func (e *syncError) Unwrap() error { return e.err }
 
-// syncOpen syncs an open file. When that fails the next start must not find in memory
-// what is not on the disk.
+// syncOpen syncs an open file. If that fails it drops the file from the page cache, so
+// that the next start does not read what is not on the disk.
 func syncOpen(f vfs.File) error {
 	if err := f.Sync(); err != nil {
 		f.DropCache()
@@ -209,16 +209,15 @@ func (l *Log) FlushWanted() bool {
 	return l.EndOffset()-l.recoveryPoint.Load() >= l.flushMessages.Load()
 }
 
-// FlushDue says whether a record has been waiting for longer than flush.ms to be
-// made durable.
+// FlushDue says whether a record has not been synced for longer than flush.ms.
 func (l *Log) FlushDue(nowMs int64) bool {
 	since := l.unflushedSince.Load()
 	// A clock that was set back must not put it off.
 	return since >= 0 && (nowMs-since >= l.flushMs.Load() || nowMs < since)
 }
 
-// syncNames syncs the names in a directory: a syncError, unless it could not be opened for
-// want of descriptors.
+// syncNames syncs the names in a directory. It fails with a syncError, unless there was no
+// descriptor to open the directory with.
 func syncNames(disk vfs.FS, dir string) error {
 	err := disk.SyncDir(dir)
 	if err == nil || tooManyFiles(err) {

@@ -14,10 +14,9 @@ import (
 	"klamm/logstore/vfs"
 )
 
-// futureLog is a log's copy in another log directory while it comes about (the
-// future replica of Apache Kafka): the same segments, byte for byte, with indexes
-// written anew as the batches go by. Each batch is held against its CRC. The log
-// goes on meanwhile; the copy follows it.
+// futureLog is the copy of a log in another log directory while it is made (the future
+// replica of Apache Kafka): the same segments, byte for byte, with new indexes. Each
+// batch is compared with its CRC. The log goes on meanwhile, and the copy follows it.
 //
 // One goroutine works on it; the counters may be read by any.
 type futureLog struct {
@@ -25,8 +24,8 @@ type futureLog struct {
 	// fs is the disk without what is kept there for a full one: a copy must not take that.
 	fs  vfs.FS
 	dir string // its directory, which ends in -future
-	// spend is told of every byte copied, and takes its time where the rate is
-	// bounded; alive fails when the copying is to end.
+	// spend is called with the number of bytes copied, and waits where the rate is
+	// bounded; alive fails if the copying has to end.
 	spend func(bytes int, alive func() error) error
 	alive func() error
 
@@ -91,7 +90,7 @@ func (c *futureLog) follow() error {
 	}
 }
 
-// begin takes stock of the directory.
+// begin lists what an interrupted copy left in the directory.
 func (c *futureLog) begin(generation uint64) error {
 	c.retire()
 	c.segments, c.sealed, c.found, c.snapshots = nil, 0, map[int64]int64{}, map[int64]bool{}
@@ -330,8 +329,8 @@ func (c *futureLog) flush(dst *segment) error {
 	return nil
 }
 
-// sourceError says what an error of reading the log is: of a log that moved on,
-// of its bytes, or of the disk.
+// sourceError gives the error for a read of the log that failed: the log changed, its
+// bytes are corrupt, or the disk failed.
 func (c *futureLog) sourceError(src *segment, err error) error {
 	if err = goneIsRetired(err); errors.Is(err, errRetired) {
 		return err

@@ -14,8 +14,8 @@ import (
 // holds entries and nothing else, and after a crash those of segments past the
 // recovery point are written anew.
 //
-// segment.mu guards it; the file's part of it may be read without, up to the
-// number of entries taken under the lock, since only truncation changes it.
+// segment.mu guards it. The entries in the file may be read without the lock, up to a
+// number that was read under it, since only truncation changes them.
 type index struct {
 	file      cachedFile
 	entrySize int
@@ -80,7 +80,8 @@ func (x *index) sync() error {
 	return syncOpen(f)
 }
 
-// load takes the file as it is, and says what is plainly wrong with it.
+// load reads the number of entries, the first and the last. It fails if the file's size
+// cannot be right.
 func (x *index) load() error {
 	f, err := x.file.acquire()
 	if err != nil {
@@ -128,8 +129,8 @@ func (x *index) preallocated() (bool, error) {
 	return last == [timeEntrySize]byte{}, nil
 }
 
-// empty makes the file empty, or makes it. It goes by the open file: by its name,
-// once the segment is retired, it might be that of the one in its place.
+// empty truncates the file to nothing, or makes it. It uses the open file, since after
+// the segment was retired its name may belong to another segment's file.
 func (x *index) empty() error {
 	f, err := x.file.acquire()
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errRetired) {
@@ -148,7 +149,7 @@ const indexBlock = 4080
 
 var indexBlocks = sync.Pool{New: func() any { return new([indexBlock]byte) }}
 
-// field reads a number out of an entry: its key, or what it stands for.
+// field reads a number out of an entry: its key or its value.
 type field func(entry []byte, base int64) int64
 
 // floorInTail finds the last entry in memory whose key is at most target, and
@@ -162,14 +163,14 @@ func (x *index) floorInTail(base, target int64, key, value field) (v int64, ok b
 	return value(x.tail[i*x.entrySize:], base), true
 }
 
-// written is what is known of an index's file without reading it: how many entries it
-// has, the keys of the first and the last, and what the last stands for.
+// written is what is known of an index's file without reading it: the number of entries,
+// the keys of the first and the last, and the value of the last.
 type written struct {
 	entries                      int
 	firstKey, lastKey, lastValue int64
 }
 
-// written is for a search in the file without the lock.
+// written gives what a search in the file needs, which is made without the lock.
 func (x *index) written(base int64, key, value field) written {
 	if x.onFile == 0 {
 		return written{}
@@ -181,9 +182,9 @@ func (x *index) written(base int64, key, value field) written {
 // floorInFile looks among the entries of the file; ok is false when every key is above
 // target.
 //
-// Keys rise nearly evenly, so the block that is read first is where the target would
-// be if they did: mostly that is the one. Every second is in the middle of what is left,
-// whatever the keys are like.
+// Keys rise nearly evenly, so the first block that is read is the one where the target
+// would be if they rose evenly. Mostly it is there. Every second read is in the middle of
+// the rest, which bounds the search whatever the keys are.
 func (x *index) floorInFile(w written, base, target int64, key, value field) (v int64, ok bool, err error) {
 	if w.entries == 0 || w.firstKey > target {
 		return 0, false, nil

@@ -148,21 +148,21 @@ type Options struct {
 	// Full says that the room left on the disk is not for records: they are refused
 	// with ENOSPC while it is set. nil is never.
 	Full *atomic.Bool
-	// ReadFailed is told of an error of the disk that nobody else is told of; nil for nobody.
+	// ReadFailed is called with an error of the disk that no caller of the log gets; nil for none.
 	ReadFailed func(error)
 	// Remove is handed files that were renamed to .deleted, to be removed after the
 	// delay; nil removes at once. It must not call the log.
 	Remove func(paths []string, delayMs int64)
-	// notices is what the log tells its Store; nil for one without.
+	// notices is where the log notes what its Store has to look at; nil for a log without a Store.
 	notices *notices
-	// Settle makes durable that the directory is there, with what else than segments is in it. It is
-	// called before the first record of a log that never had one, which is refused where it fails. nil for nothing.
+	// Settle makes the log's directory durable, with the files in it that are no segments. It is called
+	// before the first record of a log that never had one; the record is refused if it fails. nil for nothing.
 	Settle func() error
 	// CleanedTo says of a log that is Compacted up to which offset; it comes from
 	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
 	CleanedTo int64
-	// CleanedToLowered is called when the log is to be cut below CleanedTo, before
-	// it is: what it says must be on the disk on return. It may ask the log for
+	// CleanedToLowered is called before the log is truncated below CleanedTo. On return
+	// the lower CleanedTo must be on the disk. It may call the log's methods that give
 	// offsets. nil for nothing.
 	CleanedToLowered func() error
 	// Logger gets what is rare: recovery, cuts, rebuilt indexes; nil for none.
@@ -402,7 +402,8 @@ func (l *Log) usableLocked() error {
 	return l.Err()
 }
 
-// dirError wraps an error of the disk; nil and those that are wrapped stay.
+// dirError wraps an error of the disk in a *DirError. nil, and errors that say what they
+// are already, stay as they are.
 func (l *Log) dirError(op, path string, err error) error {
 	var known *DirError
 	if err == nil || err == ErrClosed || errors.As(err, &known) || errors.As(err, new(*CorruptError)) || errors.As(err, new(*batch.BusyError)) {
@@ -414,8 +415,8 @@ func (l *Log) dirError(op, path string, err error) error {
 	return &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err}
 }
 
-// syncDir makes the names in the log's directory durable. Where that fails nobody knows which
-// are, and the log fails; want of descriptors to open the directory with is no failure.
+// syncDir makes the names in the log's directory durable. If that fails nobody knows which of
+// them are, and the log fails. A lack of descriptors to open the directory with does not count.
 func (l *Log) syncDir() error {
 	err := syncNames(l.fs, l.Dir())
 	if err == nil || passes(err) {

@@ -29,8 +29,8 @@ const maxReplaced = 16
 //	2                         which of the log's moves it is of
 //	4600 1993 4711 0 9f86d0…  a log that this one replaced: see logState. One line each, the last move's last
 //
-// What is out of date for it is a directory in just this state, and only that: one
-// that another broker, or this one, has written to since is not.
+// A directory in exactly that state is out of date. One that a broker has written to
+// since is not.
 type moveMark struct {
 	number   int
 	replaced []string
@@ -100,16 +100,16 @@ func (s *Store) markCopy(c *futureLog) (moveMark, error) {
 	return mark, writeMoveMark(c.fs, c.dir, mark)
 }
 
-// overturned gives the mark of a log whose place was not taken after all by a copy that has m.
+// overturned gives the mark of a log that a copy with mark m did not replace after all.
 func (m moveMark) overturned() moveMark { return m.after(m.replaced[len(m.replaced)-1]) }
 
 // stateTail is how much of a log's end tells it from others.
 const stateTail = 64 << 10
 
-// logState tells the log in a partition's directory from all that it was and may
-// become by records that come or are cut off: the base and size of the last segment
-// with records, those of the last segment, and the SHA-256 of the last bytes. What
-// retention takes at the beginning does not change it. It is "" where there is none.
+// logState identifies the present state of the log in a partition's directory: the base
+// and size of the last segment with records, those of the last segment, and the SHA-256
+// of the last bytes. Appends and truncations change it, retention does not. It is "" if
+// the directory has no log.
 func (s *Store) logState(dir string) (string, error) {
 	sizes, err := s.logFiles(dir)
 	if err != nil || sizes == nil {

@@ -79,7 +79,7 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	return true, nil
 }
 
-// beginSwap has the directory that the log leaves fail without it from here on: see failDir.
+// beginSwap notes that the log is leaving its directory: failDir skips the log from here on.
 func (s *Store) beginSwap(m *move) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *Store) unswap(m *move, live string, mark moveMark) error {
 	return err
 }
 
-// endSwap has a log that stays fail with its directory, also if that failed meanwhile.
+// endSwap notes that the log stays. If its directory failed meanwhile the log fails too.
 func (s *Store) endSwap(m *move) {
 	s.mu.Lock()
 	m.swapping = false
@@ -167,7 +167,7 @@ func (s *Store) renameIn(disk vfs.FS, d *logDir, from, to string) error {
 	return nil
 }
 
-// leaveLocked has readers that do not find a file any more look again.
+// leaveLocked says whether readers that do not find a file are to look again.
 func (l *Log) leaveLocked(leaving bool) {
 	for _, s := range l.view.segments {
 		for _, c := range []*cachedFile{&s.log, &s.offsets.file, &s.times.file} {

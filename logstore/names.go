@@ -48,7 +48,7 @@ func parseFileName(name string) (offset int64, suffix string, ok bool) {
 	return offset, name[dot:], err == nil
 }
 
-// DirKind says what a partition's directory is there for, by its name.
+// DirKind is the purpose of a partition's directory, which its name tells.
 type DirKind int
 
 const (
@@ -78,9 +78,8 @@ func DeletedDirName(tp protocol.TopicPartition, unique string) string {
 	return tp.Topic[:min(len(tp.Topic), maxNameLength-len(tail))] + tail
 }
 
-// FutureDirName gives the name of the directory in which a copy of the partition's
-// log comes about. It may be longer than a file system allows: see
-// CanMove.
+// FutureDirName gives the name of the directory in which a copy of the partition's log
+// is made. It may be longer than a file system allows: see CanMove.
 func FutureDirName(tp protocol.TopicPartition, unique string) string {
 	return DirName(tp) + "." + unique + dirSuffixes[DirFuture]
 }
@@ -92,7 +91,7 @@ func CanMove(tp protocol.TopicPartition) bool {
 }
 
 // ParseDirName reads the name of a directory below a log directory
-// (LocalLog.parseTopicPartitionName). ok is false when it is none of a partition.
+// (LocalLog.parseTopicPartitionName). ok is false if it is not a partition's.
 func ParseDirName(name string) (tp protocol.TopicPartition, kind DirKind, ok bool) {
 	for k := DirDeleted; k <= DirStray; k++ {
 		if cut, found := strings.CutSuffix(name, dirSuffixes[k]); found {

@@ -54,9 +54,9 @@ func (r *Region) OSFile() (f *os.File, pos int64) {
 	return r.file.OSFile(), r.Pos
 }
 
-// ReadFailed is told by who reads the region that the file could not be read. An error
-// of the disk takes the log's directory offline, as one of Read does; it is given as
-// what Read would fail with, a *DirError.
+// ReadFailed is for a caller that could not read the region's file. An error of the disk
+// takes the log directory offline, as an error of Read does. ReadFailed returns what Read
+// would have failed with, a *DirError.
 func (r *Region) ReadFailed(err error) error {
 	if r.log != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		err = r.log.dirError("read", r.cached.path, err)
@@ -73,8 +73,8 @@ func (r *Region) Release() {
 	}
 }
 
-// readHints remembers where offsets lie that readers are likely to ask for
-// next: those after what was read last. Truncation invalidates all.
+// readHints has the positions of offsets that readers are likely to ask for next:
+// those after what was read last. Truncation invalidates all of them.
 type readHints struct {
 	mu    sync.Mutex
 	epoch uint64 // counts truncations
@@ -146,10 +146,10 @@ func (l *Log) Read(from int64, maxBytes int, upTo int64, atLeastOne bool) (Regio
 	}
 }
 
-// movedSince says whether an error of a reader came from the log changing under
-// it: a segment was deleted, or the log truncated. Then it is to look again. A file
-// that is not there although the log is as the reader saw it is another matter: somebody
-// took it away, and whoever looked again would do so for ever.
+// movedSince says whether a reader failed because the log changed while it read: a
+// segment was deleted, or the log was truncated. Then the reader tries again. If the
+// log is as the reader saw it and a file is missing, somebody else removed the file,
+// and trying again would never end.
 func (l *Log) movedSince(epoch uint64, was view, err error) bool {
 	if !errors.Is(err, errRetired) && !errors.Is(err, errBadFrame) && !errors.Is(err, io.EOF) {
 		return false
@@ -167,8 +167,8 @@ func (l *Log) movedSince(epoch uint64, was view, err error) bool {
 	return errors.Is(err, errRetired) && !same
 }
 
-// goneError says of a file that a reader did not find what that means: of a closed log,
-// that it is closed; else that the disk has lost it.
+// goneError gives the error for a file that a reader did not find: ErrClosed if the log
+// is closed, else the disk has lost it.
 func (l *Log) goneError(err error) error {
 	if !errors.Is(err, errRetired) {
 		return err
@@ -194,7 +194,7 @@ func (l *Log) readOnce(v view, from int64, maxBytes int, upTo int64, atLeastOne 
 		region, found, err := r.segment(i)
 		err = goneIsRetired(err)
 		if errors.Is(err, errBadFrame) && i < len(v.segments)-1 && !errors.As(err, new(*CorruptError)) {
-			region, found, err = r.astray(i, err)
+			region, found, err = r.retryWithoutIndex(i, err)
 		}
 		if err != nil && !errors.Is(err, errRetired) {
 			return Region{}, l.dirError("read", v.segments[i].path(logSuffix), err)
@@ -206,13 +206,13 @@ func (l *Log) readOnce(v view, from int64, maxBytes int, upTo int64, atLeastOne 
 	return Region{}, nil
 }
 
-// astray reads again in a sealed segment that had no batch where one should be. Its index
-// may have led astray: it is written anew, once. If that does not help the segment is
-// corrupt, and what is behind the corrupt bytes can be read still.
-func (r *reader) astray(i int, was error) (region Region, found bool, err error) {
+// retryWithoutIndex reads again in a sealed segment that had no batch where its index says.
+// The indexes may be wrong: they are rebuilt, once. If that does not help the segment is
+// corrupt, and the batches behind the corrupt bytes are looked for.
+func (r *reader) retryWithoutIndex(i int, was error) (region Region, found bool, err error) {
 	s := r.view.segments[i]
 	if !s.rebuilt.Load() {
-		r.log.logger.Warn("index led astray and is written anew", "segment", s.base, "err", was)
+		r.log.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "err", was)
 		if err := s.rebuildIndexes(r.log.interval.Load()); err != nil {
 			return Region{}, false, err
 		}
@@ -230,7 +230,7 @@ type reader struct {
 	maxBytes   int64
 	atLeastOne bool
 	epoch      uint64
-	overRot    bool // look for batches behind bytes that are none
+	overRot    bool // look for batches behind corrupt bytes
 }
 
 // segment reads in segment i; found is false when it holds nothing from the
@@ -258,8 +258,8 @@ func (r *reader) segment(i int) (region Region, found bool, err error) {
 	return Region{log: r.log, cached: &s.log, file: f, Pos: pos, Len: int(end - pos), More: more}, true, nil
 }
 
-// goneIsRetired takes a missing file for one that retention has just renamed; whether
-// it has is for movedSince to say.
+// goneIsRetired marks the error of a missing file as errRetired: retention may have just
+// renamed it. movedSince finds out whether it has.
 func goneIsRetired(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(errRetired, err)
@@ -336,7 +336,8 @@ func (r *reader) findOverRot(s *segment, f vfs.File, offset, size int64) (int64,
 	}
 }
 
-// find is that without hints. An index that cannot be right gives errBadFrame.
+// find gives the position of the first batch that ends at offset or later, -1 when there
+// is none. It fails with errBadFrame if the index cannot be right.
 func (s *segment) find(f vfs.File, offset, size int64) (int64, error) {
 	start, err := s.position(offset)
 	if err != nil {

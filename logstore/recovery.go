@@ -115,7 +115,7 @@ func (r *recoverer) open() error {
 	return r.loadProducers()
 }
 
-// readDirectory lists the files and deals with leftovers.
+// readDirectory lists the files, removes leftovers of deletions and ends interrupted compactions.
 func (r *recoverer) readDirectory() error {
 	r.names = map[string]bool{}
 	if err := r.list(); err != nil {
@@ -181,9 +181,9 @@ func (r *recoverer) removeFile(name string) error {
 	return removeIfExists(r.fs, filepath.Join(r.Dir(), name))
 }
 
-// finishSwaps ends a compaction (or a split) that was interrupted: .swap files
-// are whole and replace the segments whose offsets they cover; those from
-// the first .cleaned file on are a split's that did not get so far, and go.
+// finishSwaps ends a compaction, or a split by Apache's broker, that was interrupted.
+// .swap files are whole and replace the segments whose offsets they cover. Those from
+// the first .cleaned file on belong to a split that was not finished, and are removed.
 func (r *recoverer) finishSwaps(swaps []string, minCleaned int64) error {
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	var valid []string
@@ -306,7 +306,7 @@ func (r *recoverer) recoverSegments() error {
 		v := view{segments: r.segments}
 		// What lies before the start may have been half deleted.
 		first = v.floor(max(r.o.RecoveryPoint, r.o.StartOffset))
-	} else if ok, err := r.believeLast(); ok || err != nil {
+	} else if ok, err := r.trustLastSegment(); ok || err != nil {
 		return err
 	}
 	gapsEnd, err := r.gapsEnd()
@@ -354,10 +354,10 @@ func (r *recoverer) gapsEnd() (int64, error) {
 	return last.base, nil
 }
 
-// believeLast finds the end of a log that was closed: the index says where the
-// last batches are. ok is false when they are not as they should be, so that
-// the segment is to be read as after a crash.
-func (r *recoverer) believeLast() (ok bool, err error) {
+// trustLastSegment finds the end of a log that was closed cleanly, by the last batches
+// to which the index points. ok is false if they are not what they should be: the
+// segment has to be read as after a crash then.
+func (r *recoverer) trustLastSegment() (ok bool, err error) {
 	s := r.segments[len(r.segments)-1]
 	missing := !r.names[fileName(s.base, indexSuffix)] || !r.names[fileName(s.base, timeIndexSuffix)]
 	if missing && s.size.Load() > 0 {
@@ -451,8 +451,8 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 	return valid < size, s.finishIndexesLocked()
 }
 
-// passRot goes on behind bytes at a position that are no whole batch and were on the disk before the crash: that is no
-// end that was torn, and what follows was on the disk too.
+// passRot goes on behind bytes at pos that are no whole batch. They lie below the recovery point, so they are no torn end:
+// they were on the disk before the crash, as was what follows.
 func (r *recoverer) passRot(scan *frames, s *segment, pos int64, err error) error {
 	scan.within(s.base)
 	scan.pos, scan.lo = pos, r.end
@@ -467,8 +467,8 @@ func (r *recoverer) passRot(scan *frames, s *segment, pos int64, err error) erro
 	return r.nextGood(scan, s)
 }
 
-// markUnsynced has a sealed segment's new indexes synced before the recovery
-// point may pass it.
+// markUnsynced keeps the recovery point before a sealed segment until its new indexes
+// are synced.
 func (r *recoverer) markUnsynced(s *segment) {
 	if s != r.segments[len(r.segments)-1] {
 		r.unsyncedSealed.CompareAndSwap(-1, s.base)
@@ -546,8 +546,8 @@ func (r *recoverer) replay() error {
 	return nil
 }
 
-// replayProducers takes in the batches from the state's end on that lie below end.
-// nowMs counts as the time at which their producers wrote.
+// replayProducers adds to the producers' state the batches from the state's end up to
+// end. nowMs counts as the time at which their producers wrote.
 func (s *segment) replayProducers(p *producers, size, end, nowMs int64) error {
 	f, err := s.log.acquire()
 	if err != nil {

@@ -33,21 +33,22 @@ const (
 	reserveUnit  = 4096
 )
 
-// reserve keeps some room in a log directory for what has to work on a full disk:
-// checkpoints, deleting, the tree of znodes, stopping and starting. When one of
-// those finds no room, the reserve is given up to it. From then on records are
-// refused, lest they take what is left, until there is room for all of it again.
+// reserve keeps some room in a log directory for operations that have to work on a full
+// disk: checkpoints, deletions, the tree of znodes, a stop and a start. When one of them
+// finds no room, it gets the room of the reserve. From then on records are refused, since
+// they would take the rest, until there is room for the whole reserve again.
 type reserve struct {
 	fs   vfs.FS
 	path string
-	// spent says that it is not whole; every append asks.
+	// spent says that the reserve is not whole. Every append reads it.
 	spent atomic.Bool
 
 	mu   sync.Mutex
 	size int64 // guarded by mu
 }
 
-// newReserve gives one of size bytes, 0 for what suits the disk, which takes no room yet.
+// newReserve gives a reserve of size bytes, 0 for a size that suits the disk. It takes no
+// room before fill.
 func newReserve(disk vfs.FS, dir string, size int64) *reserve {
 	return &reserve{fs: disk, path: filepath.Join(dir, ReserveName), size: size}
 }
@@ -79,8 +80,8 @@ func (r *reserve) allocateLocked() error {
 	return errors.Join(f.Allocate(r.size), f.Close())
 }
 
-// lend gives the reserve up to op, and takes back at once what op leaves of it. One
-// op has it at a time. It reports op's error, or no room if there is nothing to lend.
+// lend frees the room of the reserve, calls op, and takes back at once what op leaves. It
+// serves one op at a time. It returns op's error, or errNoRoom if there is nothing to lend.
 func (r *reserve) lend(op func() error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,8 +103,8 @@ func (r *reserve) lend(op func() error) error {
 	return err
 }
 
-// LendReserve does a write outside of the logs that found no room on the first
-// directory's disk once more, with the room that is kept there.
+// LendReserve retries a write outside of the logs that found no room on the first
+// directory's disk, with the room that is kept there.
 func (s *Store) LendReserve(op func() error) error { return s.dirs[0].reserve.lend(op) }
 
 // Room says why no directory has room for another log, nil when one has.
@@ -133,7 +134,7 @@ type roomyFS struct {
 	reserve *reserve
 }
 
-// twice does op, and where that finds no room once more with the reserve.
+// twice calls op, and if it finds no room calls it again with the room of the reserve.
 func (d roomyFS) twice(op func() error) error {
 	err := op()
 	if full(err) {
@@ -144,8 +145,8 @@ func (d roomyFS) twice(op func() error) error {
 	return err
 }
 
-// spare fails where so many bytes more would leave less room on the disk than the reserve has. What may as well be done
-// later asks before it writes.
+// spare fails if so many more bytes would leave less room on the disk than the reserve has. Work that can wait, such as
+// compaction, calls it before it writes.
 func (d roomyFS) spare(dir string, bytes int64) error {
 	_, usable, err := d.FS.Space(dir)
 	if err != nil {
@@ -168,13 +169,18 @@ func (d roomyFS) open(open func(string) (vfs.File, error), path string) (f vfs.F
 	return &roomyFile{f, d}, nil
 }
 
-func (d roomyFS) Open(path string) (vfs.File, error)   { return d.open(d.FS.Open, path) }
+// Open implements vfs.FS, with the reserve's room if there is no other.
+func (d roomyFS) Open(path string) (vfs.File, error) { return d.open(d.FS.Open, path) }
+
+// Create implements vfs.FS, with the reserve's room if there is no other.
 func (d roomyFS) Create(path string) (vfs.File, error) { return d.open(d.FS.Create, path) }
 
+// Rename implements vfs.FS, with the reserve's room if there is no other.
 func (d roomyFS) Rename(from, to string) error {
 	return d.twice(func() error { return d.FS.Rename(from, to) })
 }
 
+// MkdirAll implements vfs.FS, with the reserve's room if there is no other.
 func (d roomyFS) MkdirAll(path string) error {
 	return d.twice(func() error { return d.FS.MkdirAll(path) })
 }
@@ -185,13 +191,13 @@ type roomyFile struct {
 	disk roomyFS
 }
 
+// WriteAt implements vfs.File, with the reserve's room if there is no other.
 func (f *roomyFile) WriteAt(p []byte, off int64) (n int, err error) {
 	err = f.disk.twice(func() (err error) { n, err = f.File.WriteAt(p, off); return err })
 	return n, err
 }
 
-// Truncate cuts off what a write left that failed, among others. Some file systems need room for it, as those that
-// never write in place.
+// Truncate may need room on a file system that never writes in place. It has to work: it cuts off what a failed write left.
 func (f *roomyFile) Truncate(size int64) error {
 	return f.disk.twice(func() error { return f.File.Truncate(size) })
 }

@@ -13,11 +13,11 @@ import (
 )
 
 // CorruptError says that the bytes of a log are not what was written once
-// (CORRUPT_MESSAGE): a disk that rots, or somebody who wrote into the file. It costs
-// who asked for just these records, and nobody else.
+// (CORRUPT_MESSAGE): the disk corrupted them, or somebody wrote into the file. Only
+// requests for these very records fail.
 type CorruptError struct {
 	Path string
-	// Position is where in the file the batch begins, Offset the one that was looked for.
+	// Position is where in the file the batch begins, Offset the offset that was looked for.
 	Position, Offset int64
 	Err              error
 }
@@ -29,30 +29,29 @@ func (e *CorruptError) Error() string {
 // Unwrap gives what is wrong with the batch.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// checked knows which parts of a segment's file were read and their CRCs found right
-// since the segment was opened. What this process appended needs no reading at first: it
-// was checked when it came.
+// checked knows in which parts of a segment's file the CRCs were compared, and found
+// right, since the segment was opened. Batches that this process appended were checked
+// when they came.
 //
-// What is found right once, and what was appended to a segment that is sealed, is believed for
-// rotCheckMs, and only while nobody writes into the file. Then it is read again, when somebody
-// asks for it.
+// Both count as right for rotCheckMs, and in a sealed segment only while nobody writes
+// into the file. After that a part is checked again when somebody reads it.
 type checked struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	modified time.Time // when the sealed file was last written
 	spans    [8]span   // of which the first n
 	n        int
-	rotten   map[int64]bool // positions that were told of
+	rotten   map[int64]bool // positions that were logged
 }
 
 // span is a part of a file, in bytes; to is exclusive.
 type span struct{ from, to int64 }
 
-// maxRotten bounds how many rotten places of one segment are told of.
+// maxRotten bounds how many corrupt positions of one segment are logged.
 const maxRotten = 100
 
-// covers says whether all of a part was checked, and the file is as it was then. Who
-// still appends to the file does not say when it was modified.
+// covers says whether all of a part was checked, and the file was not modified since.
+// modified is zero for the active segment, which is modified all the time.
 func (c *checked) covers(p span, modified time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,8 +110,8 @@ func (c *checked) forget() {
 	c.n = 0
 }
 
-// news reports whether a rotten place was not told of before.
-func (c *checked) news(pos int64) bool {
+// firstReport says whether a corrupt position was not logged before, and notes that it is now.
+func (c *checked) firstReport(pos int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rotten[pos] || len(c.rotten) >= maxRotten {
@@ -125,8 +124,9 @@ func (c *checked) news(pos int64) bool {
 	return true
 }
 
-// believe has what this process appended to a segment that is sealed now not read again at once.
-func (s *segment) believe() error {
+// markAppendedChecked notes of a segment that is sealed now that the batches which this process
+// appended need no check at first.
+func (s *segment) markAppendedChecked() error {
 	f, err := s.log.acquire()
 	if err != nil {
 		return err
@@ -140,9 +140,8 @@ func (s *segment) believe() error {
 	return nil
 }
 
-// intact reads the batches of a part of segment i that was not checked yet, and
-// gives the end of those that are as they were written. Where the first is not,
-// that is an error.
+// intact checks the batches of a part of segment i that was not checked yet, and gives
+// the end of the last one before a corrupt one. It fails if the first is corrupt.
 func (r *reader) intact(i int, s *segment, f vfs.File, part span) (end int64, err error) {
 	end = part.to
 	var modified time.Time
@@ -188,22 +187,22 @@ func (r *reader) intact(i int, s *segment, f vfs.File, part span) (end int64, er
 }
 
 func (l *Log) tellRot(s *segment, pos, offset int64, err error) {
-	if s.checked.news(pos) {
-		l.logger.Error("corrupt batch in a segment; who reads it gets an error, all else goes on",
+	if s.checked.firstReport(pos) {
+		l.logger.Error("corrupt batch in a segment: requests for it fail, all others are served",
 			"path", s.log.path, "position", pos, "offset", offset, "error", err)
 	}
 }
 
-// DoubtSegments has all that is read from sealed segments from now on checked again.
-func (l *Log) DoubtSegments() {
+// RecheckSegments has each part of the sealed segments checked again when it is next read.
+func (l *Log) RecheckSegments() {
 	for _, s := range l.snapshot().segments {
 		s.checked.forget()
 	}
 }
 
-// resync goes on behind bytes that are no batch: what next finds then is the
-// next whole batch with a right CRC whose offsets lie within the bounds.
-// io.EOF when there is none.
+// resync looks, behind bytes that are no batch, for the next whole batch with a right
+// CRC whose offsets lie within the bounds. The next call of next gives that batch.
+// io.EOF if there is none.
 func (s *frames) resync() error {
 	lo := s.lo
 	for bad := s.pos + 1; bad+batch.HeaderSize <= s.limit; {
@@ -231,8 +230,8 @@ func (s *frames) resync() error {
 	return io.EOF
 }
 
-// plausible looks for what may be the first bytes of a batch of magic 2. It gives its place, or how many bytes
-// there are none in.
+// plausible looks for what may be the first bytes of a batch of magic 2. It gives their position, or how many bytes
+// can be passed over.
 func plausible(b []byte, from, below int64) (at int, found bool) {
 	const magicAt = 16
 	for ; at+batch.HeaderSize <= len(b); at++ {
@@ -246,8 +245,8 @@ func plausible(b []byte, from, below int64) (at int, found bool) {
 	return max(at, 1), false
 }
 
-// skipRot is next, but goes on behind bytes that are no batch, if a batch follows them. rotten says where such
-// bytes began, -1 for nowhere. The bounds of the offsets must be set.
+// skipRot is next, but passes over corrupt bytes if a batch follows them. rotten is where those bytes begin, -1 if
+// there are none. The bounds of the offsets must be set.
 func (s *frames) skipRot() (rotten int64, err error) {
 	before := *s
 	err = s.next()

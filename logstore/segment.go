@@ -16,7 +16,7 @@ import (
 )
 
 // errBadIndex says that an index does not fit its segment. It never leaves the
-// package: the index is written anew from the log.
+// package: the index is rebuilt from the log.
 var errBadIndex = errors.New("index does not fit the log")
 
 // segment is one .log file with its indexes (Apache Kafka's LogSegment). All
@@ -211,8 +211,8 @@ func (s *segment) resetIndexesLocked() error {
 	return nil
 }
 
-// rebuildIndexesLocked writes both indexes anew from the batches' headers. It
-// passes over what is no batch and changes nothing in the log.
+// rebuildIndexesLocked writes both indexes anew from the batches' headers. It passes
+// over corrupt bytes and does not change the log.
 func (s *segment) rebuildIndexesLocked(interval int32) error {
 	if err := s.resetIndexesLocked(); err != nil {
 		return err
@@ -240,8 +240,8 @@ func (s *segment) rebuildIndexesLocked(interval int32) error {
 	return s.finishIndexesLocked()
 }
 
-// rebuildIndexes is load's last resort for an index that looked right and led
-// astray; concurrent readers find the old or the new one.
+// rebuildIndexes is for an index that looked right to load and points to no batch.
+// Concurrent readers find the old or the new one.
 func (s *segment) rebuildIndexes(interval int32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -362,9 +362,10 @@ func (s *segment) retentionTimestamp(interval int32) (int64, error) {
 	return info.ModTime().UnixMilli(), nil
 }
 
-// agedTimestamp is that too, but never a time that has not come: a segment that was
-// written while the clock was ahead would hold up all that follow. Its age counts from when its
-// file was written, or where that is to come as well, from when that was noticed.
+// agedTimestamp is retentionTimestamp, but never a time in the future: a segment that was
+// written while the clock was ahead would keep all that follow. The age of such a segment
+// counts from when its file was written, or if that is in the future too, from when that was
+// noticed.
 func (s *segment) agedTimestamp(c *Config, nowMs int64) (int64, error) {
 	ts, err := s.retentionTimestamp(c.IndexIntervalBytes)
 	if err != nil || ts-nowMs <= c.FutureMs {
@@ -381,7 +382,7 @@ func (s *segment) agedTimestamp(c *Config, nowMs int64) (int64, error) {
 	return s.noticedMs, nil
 }
 
-// notice notes since when at the latest the segment is what it is, with a clock that may have gone back.
+// notice notes the earliest time, by a clock that may have been set back, at which the segment had its present size.
 func (s *segment) notice(nowMs int64) {
 	if size := s.size.Load(); s.noticedMs == 0 || s.noticedMs > nowMs || s.noticedSize != size {
 		s.noticedMs, s.noticedSize = nowMs, size

@@ -68,8 +68,8 @@ func (s *Store) loadPartition(p *partition) {
 	}
 }
 
-// asDirError makes an error of the disk a *DirError; a file that was read and
-// makes no sense costs its partition alone.
+// asDirError makes an error of the disk a *DirError. Errors about a file's content stay
+// as they are: such a file makes its partition unavailable, not the directory.
 func asDirError(path string, err error) error {
 	var dirErr *DirError
 	var malformed *malformedError
@@ -93,8 +93,8 @@ func (s *Store) Create(tp protocol.TopicPartition, topicID protocol.UUID, c Conf
 	return s.create(tp, topicID, c, false)
 }
 
-// GetOrCreate is Create for a partition that this broker should have already: it
-// makes none while a directory is offline, since the log may be in there.
+// GetOrCreate is Create for a partition that this broker should have already. While a
+// directory is offline it makes no log, since that directory may have it.
 func (s *Store) GetOrCreate(tp protocol.TopicPartition, topicID protocol.UUID, c Config) (*Log, error) {
 	return s.create(tp, topicID, c, true)
 }
@@ -197,7 +197,7 @@ func (s *Store) chooseDirLocked(tp protocol.TopicPartition, tried map[*logDir]bo
 	return slices.MinFunc(fit, func(a, b *logDir) int { return cmp.Compare(count[a], count[b]) }), nil
 }
 
-// want notes that somebody asked for the partition, whose log is ready.
+// want notes that the partition, whose log is ready, was asked for: its topic is known now.
 func (s *Store) want(tp protocol.TopicPartition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,7 +206,7 @@ func (s *Store) want(tp protocol.TopicPartition) {
 	}
 }
 
-// createIn makes the partition's directory with what belongs into it.
+// createIn makes the partition's directory and the files in it.
 func (s *Store) createIn(p *partition, c Config) (*Log, error) {
 	d := p.dir
 	if err := d.check(); err != nil {
@@ -258,7 +258,8 @@ func (s *Store) settle(p *partition) error {
 	return p.dir.syncs.do(func() error { return syncNames(s.fs, p.dir.path) })
 }
 
-// existing waits for a log that is here and holds the topic id against it.
+// existing waits for a log that is here, and compares the topic id with that of its
+// directory.
 func (s *Store) existing(p *partition, topicID protocol.UUID) (*Log, error) {
 	<-p.ready
 	s.mu.Lock()

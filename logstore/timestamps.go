@@ -290,20 +290,20 @@ func (s *frames) largest(start int64) (t TimestampOffset, found bool, err error)
 	return s.record(func(r batch.Stamp) bool { return r.Timestamp == largest && r.Offset >= start })
 }
 
-// lookInSegment looks for a record that segment i has. When it is not found, or
-// no batch is where the index says, the indexes of a sealed segment may have led astray: they
-// are written anew, once. If that does not help the segment is corrupt, and the record
-// is looked for in what of it is not: *CorruptError if it is not there.
+// lookInSegment looks for a record that segment i has. If the record is not found, or no batch
+// is where the index says, the indexes of a sealed segment may be wrong: they are rebuilt,
+// once. If that does not help the segment is corrupt, and the record is looked for outside of
+// the corrupt bytes: *CorruptError if it is not there.
 func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, err error)) error {
 	s := v.segments[i]
 	found, err := look(false)
-	astray := errors.Is(err, errBadFrame) || err == nil && !found && s.base >= v.start
+	wrongIndex := errors.Is(err, errBadFrame) || err == nil && !found && s.base >= v.start
 	// A segment that was sealed and is not now was truncated: there will be another look.
-	if now := l.snapshot(); !astray || i == len(v.segments)-1 || s == now.active() {
+	if now := l.snapshot(); !wrongIndex || i == len(v.segments)-1 || s == now.active() {
 		return err
 	}
 	if !s.rebuilt.Load() {
-		l.logger.Warn("index led astray and is written anew", "segment", s.base, "err", err)
+		l.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "err", err)
 		if err := s.rebuildIndexes(l.interval.Load()); err != nil {
 			return err
 		}

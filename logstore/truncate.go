@@ -105,7 +105,7 @@ func (l *Log) restartLocked(offset, nowMs int64) error {
 	return nil
 }
 
-// endMovedLocked lowers what may not be past the end of the log.
+// endMovedLocked lowers all offsets that may not be past the end of the log.
 func (l *Log) endMovedLocked(end int64) {
 	l.hints.clear()
 	l.pendingStart.Store(0)
