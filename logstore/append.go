@@ -37,8 +37,8 @@ type Result struct {
 	Err error
 }
 
-// appendQueue lets producers that come while one is writing be written together
-// after it, by the first of them.
+// appendQueue groups appends: those that come while another is written are written
+// together after it, by the first of them.
 type appendQueue struct {
 	mu         sync.Mutex
 	busy       bool
@@ -56,10 +56,10 @@ type appendOp struct {
 
 // Append appends batches, each on its own: one that is refused does not keep
 // back the next. When it returns, each batch's Result is set, and what was
-// appended is with the kernel and can be read. Whether it has to be on the disk
-// before it counts (flush.messages) is told by FlushWanted; the sync is the
-// owner's to start, so that it need not wait for it here. Callers that come at
-// the same time are written by one system call. nowMs is the time in ms.
+// appended is with the kernel and can be read. FlushWanted says whether it has to
+// be synced before it counts (flush.messages). Append does not sync, so that the
+// caller can wait elsewhere. Callers that come at the same time share one system
+// call. nowMs is the time in ms.
 func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 	for i := range batches {
 		if a := &batches[i]; a.LogAppendTime {
@@ -100,11 +100,11 @@ func (q *appendQueue) enter(batches []Append, leaderEpoch int32, nowMs int64) (o
 	return op, <-op.turn
 }
 
-// leave tells the group that it is done, and hands all that came meanwhile to
-// the first of them.
+// leave tells the group that it is done, and wakes the first append that came
+// meanwhile to lead the next group.
 func (q *appendQueue) leave(op *appendOp) {
 	for rest := op.next; rest != nil; {
-		// Once told, the op may be in use again: look at it before.
+		// Once it is told, the op may be in use again: read its next before.
 		next := rest.next
 		rest.turn <- false
 		rest = next
@@ -127,8 +127,8 @@ func (q *appendQueue) put(op *appendOp) {
 	q.mu.Unlock()
 }
 
-// staged is what is checked and placed and waits to be written to the active
-// segment. Its slices are kept from group to group.
+// staged are the batches that are checked, have their offsets and wait to be written to
+// the active segment. Its slices are reused for the next group.
 type staged struct {
 	appends []*Append
 	iov     [][]byte
@@ -242,7 +242,7 @@ func (l *Log) settleLocked() error {
 	return nil
 }
 
-// settleEpochLocked makes the leader epoch known, on the disk, before a batch of it is.
+// settleEpochLocked writes the leader epoch to the disk before the first batch of it.
 func (l *Log) settleEpochLocked(epoch int32) error {
 	if epoch == l.epochs.latest() && !l.epochs.urgent || epoch < 0 {
 		return nil
@@ -301,7 +301,7 @@ func (l *Log) writeLocked(active *segment, size int64) error {
 	return l.dirError("write", active.log.path, err)
 }
 
-// publishLocked takes in what was written at size.
+// publishLocked makes the batches visible that were written at size.
 func (l *Log) publishLocked(active *segment, size int64) {
 	st := &l.staged
 	pos := size

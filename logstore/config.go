@@ -14,8 +14,8 @@ type Config struct {
 	// SegmentMs (segment.ms) is how far a segment's timestamps may lie apart, and
 	// SegmentJitterMs (segment.jitter.ms) by how much that is lowered at random.
 	SegmentMs, SegmentJitterMs int64
-	// IndexIntervalBytes (index.interval.bytes) is how many bytes lie between two
-	// entries of the indexes, about.
+	// IndexIntervalBytes (index.interval.bytes) is about how many bytes lie between two
+	// entries of the indexes.
 	IndexIntervalBytes int32
 	// IndexBytes (segment.index.bytes) is how large an index may become before
 	// the segment rolls.
@@ -23,8 +23,8 @@ type Config struct {
 	// RetentionMs and RetentionBytes (retention.ms, retention.bytes); below 0 for no limit.
 	RetentionMs, RetentionBytes int64
 	// FutureMs is how far ahead of the clock a record's timestamp may be
-	// (message.timestamp.after.max.ms; 0 where the broker stamps). One that is further ahead was
-	// taken while the clock was wrong, and nothing waits until then.
+	// (message.timestamp.after.max.ms; 0 for LogAppendTime). A record that is further ahead
+	// was written while the clock was wrong, and retention does not wait for its time.
 	FutureMs int64
 	// FlushMessages (flush.messages) is how many records may be appended before
 	// they are synced; with 1 every append waits for the disk.
@@ -36,13 +36,12 @@ type Config struct {
 	FileDeleteDelayMs int64
 	// Delete and Compact are the two halves of cleanup.policy.
 	Delete, Compact bool
-	// MinCleanableDirtyRatio (min.cleanable.dirty.ratio) is which part of a
-	// compacted log must be not yet compacted before it is.
+	// MinCleanableDirtyRatio (min.cleanable.dirty.ratio) is the part of a log that must
+	// be dirty for the log to be compacted.
 	MinCleanableDirtyRatio float64
-	// MinCompactionLagMs and MaxCompactionLagMs (min.compaction.lag.ms,
-	// max.compaction.lag.ms) are how long a record stays as it is at least, and
-	// about how long a log may wait for being compacted. SegmentMs has to be at
-	// most the latter, since only sealed segments are compacted.
+	// MinCompactionLagMs (min.compaction.lag.ms) is how long a record is not compacted
+	// at least. MaxCompactionLagMs (max.compaction.lag.ms) is after how long, about, it
+	// is. SegmentMs must be at most the latter, since only sealed segments are compacted.
 	MinCompactionLagMs, MaxCompactionLagMs int64
 	// DeleteRetentionMs (delete.retention.ms) is how long tombstones outlive the
 	// first compaction that meets them.

@@ -21,7 +21,7 @@ import (
 // One goroutine works on it; the counters may be read by any.
 type futureLog struct {
 	log *Log
-	// fs is the disk without what is kept there for a full one: a copy must not take that.
+	// fs is the disk without its reserve, which a copy must not use.
 	fs  vfs.FS
 	dir string // its directory, which ends in -future
 	// spend is called with the number of bytes copied, and waits where the rate is
@@ -37,8 +37,8 @@ type futureLog struct {
 	// whole, synced, and so are their indexes.
 	segments []*segment
 	sealed   int
-	// found are the bytes of .log files that stand in the directory and are not
-	// looked at yet: an interrupted copy's. What agrees with the log is kept.
+	// found are the sizes of .log files of an interrupted copy that are not compared yet.
+	// What agrees with the log is kept.
 	found map[int64]int64
 	have  int64  // of the last segment's file, while that is compared
 	out   []byte // copied and not written yet
@@ -418,8 +418,8 @@ func (c *futureLog) behind() int64 {
 	return n
 }
 
-// sync makes what is copied durable, with all that belongs to a log but what may
-// still change: see finishLocked.
+// sync makes durable what is copied, and the files that do not change any more. The others
+// come last: see finishLocked.
 func (c *futureLog) sync() error {
 	end := c.end.Load()
 	if err := c.syncActive(); err != nil {
@@ -449,7 +449,7 @@ func (c *futureLog) syncActive() error {
 	return c.diskError("sync", active.log.path, syncCached(&active.log))
 }
 
-// prune removes what an interrupted copy left that is no part of the log.
+// prune removes files that an interrupted copy left and that are no part of the log.
 func (c *futureLog) prune() error {
 	list, err := c.fs.ReadDir(c.dir)
 	if err != nil {
@@ -484,8 +484,7 @@ func (c *futureLog) owns(name string) bool {
 		slices.ContainsFunc(c.segments, func(s *segment) bool { return s.base == offset })
 }
 
-// finishLocked gives the copy all that the log has, durably. Log.mu is held and
-// nobody syncs the log.
+// finishLocked completes the copy, durably. Log.mu is held and nobody syncs the log.
 func (c *futureLog) finishLocked() error {
 	l := c.log
 	if err := c.copyView(&l.view); err != nil {

@@ -15,8 +15,8 @@ import (
 	"klamm/protocol"
 )
 
-// metaPropertiesName is the file at the top of each log directory that says
-// whose it is.
+// metaPropertiesName is the file at the top of each log directory that says to which
+// broker and cluster the directory belongs.
 const metaPropertiesName = "meta.properties"
 
 // NoBrokerID stands for a broker id that is not set.
@@ -76,7 +76,7 @@ func ReadMetaProperties(disk vfs.FS, dir string) (MetaProperties, error) {
 	return parseMetaProperties(path, data)
 }
 
-// reason drops the path from an error that is about to be told with it.
+// reason takes the path out of an error that gets it anew.
 func reason(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

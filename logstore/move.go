@@ -14,10 +14,10 @@ import (
 	"klamm/protocol"
 )
 
-// move is the way of one partition's log to another log directory (Apache Kafka's
-// ReplicaAlterLogDirsThread): it is copied there, into a directory that ends in
-// -future, while it is written; once the copy has all, it takes the log's place.
-// A start that finds the directory goes on with it.
+// move moves one partition's log to another log directory (Apache Kafka's
+// ReplicaAlterLogDirsThread). The log is copied, into a directory whose name ends in
+// -future, while it is written. Once the copy is complete it takes the log's place. A
+// start that finds such a directory goes on with the move.
 type move struct {
 	p    *partition
 	to   *logDir
@@ -36,11 +36,11 @@ type mover struct {
 	throttle *throttle
 	running  int
 	queue    []*move // by topic and partition
-	// preferred says where logs are to be made that are not here yet.
+	// preferred is the directory for logs that do not exist here yet.
 	preferred map[protocol.TopicPartition]*logDir
 }
 
-// maxPreferred bounds what is remembered of partitions that may never be.
+// maxPreferred bounds preferred, since the partitions may never exist.
 const maxPreferred = 1 << 16
 
 var errMoveStopped = errors.New("the move was stopped")
@@ -56,8 +56,8 @@ func (e *UnknownDirError) Error() string {
 // other directories; 0 for no bound.
 func (s *Store) SetMoveRate(bytesPerSecond float64) { s.mover.throttle.setRate(bytesPerSecond) }
 
-// CheckDir says whether path, as it is told by Dirs, is a directory that logs may
-// move to: *UnknownDirError, or the *DirError of one that is offline.
+// CheckDir fails if logs cannot move to the log directory at path, which is written as
+// Dirs gives it: with *UnknownDirError, or with the *DirError of an offline directory.
 func (s *Store) CheckDir(path string) error {
 	d := s.dir(path)
 	if d == nil {
@@ -77,8 +77,8 @@ func (s *Store) dir(path string) *logDir {
 	return nil
 }
 
-// Prefer has the log of a partition that is not here yet made in this directory
-// when it is. That is forgotten by a restart.
+// Prefer chooses the log directory for a partition that has no log here yet. A restart
+// forgets the choice.
 func (s *Store) Prefer(tp protocol.TopicPartition, path string) {
 	d := s.dir(path)
 	s.mu.Lock()
@@ -88,10 +88,10 @@ func (s *Store) Prefer(tp protocol.TopicPartition, path string) {
 	}
 }
 
-// MoveTo has the partition's log move to another log directory, while it is
-// written and read. It answers when the move would survive a restart; Dirs shows
-// how far it is. A move to elsewhere that is under way is given up, and where
-// the log is in that directory already there is nothing more to do.
+// MoveTo moves the partition's log to another log directory, while it is written and
+// read. It returns once the move would survive a restart; Dirs shows the progress. A move
+// to a third directory that is under way is given up. If the log is in that directory
+// already MoveTo does nothing more.
 //
 // Errors: *UnknownDirError, *DirError (also while any directory is offline, since
 // the partition may be in there too), ErrNoLog, ErrLoading, ErrStoreClosed.
@@ -250,7 +250,8 @@ func (s *Store) runMoves() {
 	}
 }
 
-// moveFailed does what an error of a move asks for. The log stays where it is.
+// moveFailed logs the error of a move, and takes a directory offline if its disk failed. The
+// log stays where it is.
 func (s *Store) moveFailed(m *move, err error) {
 	var dirErr *DirError
 	switch {
@@ -270,7 +271,7 @@ func (s *Store) moveFailed(m *move, err error) {
 	_ = s.discardCopy(m) // it said so if it could not
 }
 
-// takeMove takes the move from its partition, unless it is over.
+// takeMove removes the move from its partition, unless it is over.
 func (s *Store) takeMove(m *move) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,7 +282,7 @@ func (s *Store) takeMove(m *move) bool {
 	return true
 }
 
-// dropMoveLocked ends that the partition moves.
+// dropMoveLocked notes that the partition no longer moves.
 func (p *partition) dropMoveLocked() {
 	p.move = nil
 	if p.isReady() && p.log != nil {
@@ -289,7 +290,7 @@ func (p *partition) dropMoveLocked() {
 	}
 }
 
-// cancelMove gives a move up. It may have come to its end before that.
+// cancelMove gives a move up, which may have ended before.
 func (s *Store) cancelMove(m *move) error {
 	m.stop()
 	s.mu.Lock()
@@ -309,7 +310,7 @@ func (s *Store) cancelMove(m *move) error {
 	return s.discardCopy(m)
 }
 
-// discardCopy takes the copy's directory away, durably: it must not be gone on with.
+// discardCopy marks the copy's directory as deleted, durably: no start may go on with it.
 func (s *Store) discardCopy(m *move) error {
 	s.mu.Lock()
 	err := m.to.err
@@ -350,7 +351,7 @@ type foundFuture struct {
 
 // resumeMoves gives the partitions the moves that an earlier run began; they go on
 // once somebody has asked for the partition. A copy of which the log is not here
-// is left alone: it may be all that there is.
+// is left alone: it may be the only copy.
 func (s *Store) resumeMoves(d *logDir) error {
 	for _, f := range d.futures {
 		p := s.logs[f.tp]
@@ -379,7 +380,7 @@ func (s *Store) resumeMoves(d *logDir) error {
 	return nil
 }
 
-// wantLocked notes that somebody asked for the partition, whose log is ready.
+// wantLocked is want with Store.mu held.
 func (s *Store) wantLocked(p *partition) {
 	p.wanted = true
 	if p.move != nil && p.dir.err == nil && p.move.to.err == nil {
@@ -400,9 +401,9 @@ func (s *Store) dirOf(path string, otherwise *logDir) *logDir {
 	return best
 }
 
-// checkpointed gives what a checkpoint of the directory that the log moves to
-// says of it; ok is false when it says nothing. The start is told even where it
-// is the first segment's: the copy may have older ones.
+// checkpointed gives the log's entry in a checkpoint of the directory that it moves to; ok
+// is false if it has none. There is an entry for the log start offset even if that is the
+// first segment's base: the copy may have older segments.
 func (m *move) checkpointed(name string, l *Log) (offset int64, ok bool) {
 	switch name {
 	case recoveryPointCheckpoint:
@@ -436,8 +437,8 @@ func (s *Store) runMove(m *move) error {
 		if err := s.settleCopy(m); err != nil {
 			return err
 		}
-		// What came meanwhile is less each time, as long as the copy is faster than the
-		// log grows; in the end appends wait for the rest.
+		// Each time less is missing, as long as copying is faster than the log grows. In
+		// the end appends wait for the rest.
 		if err := c.follow(); err != nil {
 			return err
 		}
@@ -456,8 +457,7 @@ func (s *Store) runMove(m *move) error {
 	}
 }
 
-// settleCopy makes durable what is copied, and what is known of the log from
-// outside of its directory.
+// settleCopy makes durable what is copied, and the log's entries in the checkpoints.
 func (s *Store) settleCopy(m *move) error {
 	c := m.copy
 	if err := c.sync(); err != nil {

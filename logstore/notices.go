@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 )
 
-// notices is what logs tell their Store, so that it need not ask each of ten thousand every
-// second whether there is something to do.
+// notices is where logs note that they have work for the Store's background. The Store
+// need not ask each of ten thousand logs every second.
 type notices struct {
-	// highWatermarks says that a high watermark has moved, or a log has come, since they were written last.
+	// highWatermarks says that a high watermark moved, or a log was added, since the checkpoint was written.
 	highWatermarks atomic.Bool
 
 	mu   sync.Mutex
@@ -37,8 +37,8 @@ func (n *notices) compacted() []*Log {
 	return slices.Collect(maps.Keys(n.compacts))
 }
 
-// forgetCompacted takes out a log that is gone, or to be compacted no more: it is noted anew
-// behind the change that says otherwise.
+// forgetCompacted removes a log that is gone, or that is no longer compacted. A change of
+// cleanup.policy adds it again.
 func (n *notices) forgetCompacted(l *Log, gone bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,7 +47,7 @@ func (n *notices) forgetCompacted(l *Log, gone bool) {
 	}
 }
 
-// look asks the Store to look at a log when it looks next.
+// look has the Store look at a log in its next round.
 func (n *notices) look(l *Log) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,7 +66,7 @@ func (n *notices) take() map[*Log]struct{} {
 	return logs
 }
 
-// highWatermarkMoved is told when there is something to write.
+// highWatermarkMoved notes that the checkpoint of high watermarks has to be written.
 func (n *notices) highWatermarkMoved() {
 	if !n.highWatermarks.Load() { // mostly it is set: what every producer writes, every processor waits for
 		n.highWatermarks.Store(true)
@@ -83,7 +83,7 @@ func (l *Log) unflushed(nowMs int64) {
 // flushesByTime says whether flush.ms is set.
 func (l *Log) flushesByTime() bool { return l.flushMs.Load() < math.MaxInt64 }
 
-// flushDue makes durable what waits for longer than flush.ms, and notices logs
+// flushDue syncs records that have waited for longer than flush.ms, and reports logs
 // that have failed.
 func (s *Store) flushDue() {
 	nowMs := s.o.Clock().UnixMilli()
@@ -94,7 +94,7 @@ func (s *Store) flushDue() {
 	}
 }
 
-// flushOne does for one log what is due, and reports whether something will be.
+// flushOne syncs one log if that is due, and says whether it has to be looked at again.
 func (s *Store) flushOne(l *Log, nowMs int64) (again bool) {
 	s.mu.Lock()
 	p := s.logs[l.tp]
@@ -112,7 +112,7 @@ func (s *Store) flushOne(l *Log, nowMs int64) (again bool) {
 	return l.Err() == nil && l.flushesByTime() && l.unflushedSince.Load() >= 0
 }
 
-// isClosing says that background work is to end.
+// isClosing says whether background work has to end.
 func (s *Store) isClosing() bool {
 	select {
 	case <-s.stop:

@@ -68,7 +68,7 @@ func readPartitionMetadata(disk vfs.FS, dir string) (protocol.UUID, error) {
 	return id, nil
 }
 
-// isCutShort tells what a crash may leave of the file from one that somebody wrote otherwise.
+// isCutShort says whether a crash may have left the file so: it is the beginning of one, or zeros.
 func isCutShort(data []byte) bool {
 	whole := encodePartitionMetadata(protocol.UUID{})
 	id := len(whole) - len(protocol.UUID{}.String())

@@ -132,7 +132,7 @@ func (l *Log) tooOldLocked(_ int, nowMs int64) func(int, *segment) (bool, error)
 	}
 }
 
-// countOldestLocked counts the segments from number from on that the rule names.
+// countOldestLocked counts the segments, from number from on, that the rule chooses.
 func (l *Log) countOldestLocked(from int, rule func(int, *segment) (bool, error)) (count int, err error) {
 	hw := l.HighWatermark()
 	for n := from; n < len(l.view.segments); n++ {

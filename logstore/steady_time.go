@@ -3,17 +3,16 @@ package logstore
 import "sync"
 
 const (
-	// clockStepMs is how far ahead the clock may be set, at once, and be believed at once.
+	// clockStepMs is how far the clock may jump ahead and still be followed at once.
 	clockStepMs = 60_000
-	// clockDoubtMs is for how long a clock that was set ahead by more is not believed by
-	// what deletes.
+	// clockDoubtMs is for how long deletions do not follow a clock that jumped further.
 	clockDoubtMs = 3_600_000
 )
 
-// steadyTime is the time that deleting goes by: the clock's, but when that jumps ahead
-// it goes on as before for an hour, in case the clock is set back again. What was
-// deleted too early would not come back; what is deleted an hour late does no harm. A
-// clock that goes back is followed at once.
+// steadyTime is the time that deletions go by. It is the clock's time, but if the clock
+// jumps ahead, steadyTime goes on as before for an hour, in case the clock is set back. A
+// record that is deleted too early does not come back; one that is deleted an hour late
+// does no harm. If the clock goes back, steadyTime follows at once.
 type steadyTime struct {
 	mu sync.Mutex
 	// Guarded by mu. All in ms.
@@ -40,7 +39,7 @@ func (t *steadyTime) nowMs(clock, elapsed int64) int64 {
 	return t.ahead + elapsed
 }
 
-// deletionMs is the time that what deletes goes by.
+// deletionMs gives the time that deletions go by.
 func (s *Store) deletionMs() int64 {
 	return s.steady.nowMs(s.o.Clock().UnixMilli(), s.o.Elapsed().Milliseconds())
 }

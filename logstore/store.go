@@ -21,8 +21,8 @@ type StoreOptions struct {
 	Dirs []string
 	// FS is the disk; nil is the real one.
 	FS vfs.FS
-	// BrokerID and ClusterID have to agree with meta.properties. NoBrokerID and
-	// "" take over what stands there, for who does not know them yet.
+	// BrokerID and ClusterID have to agree with meta.properties. NoBrokerID and ""
+	// take what stands there.
 	BrokerID  int32
 	ClusterID string
 
@@ -35,8 +35,8 @@ type StoreOptions struct {
 	// directory are at least loaded, recovered and closed at a time. Since they
 	// wait for the disk most of the time, never fewer than 16 are.
 	RecoveryThreads int
-	// ReserveBytes is how much room is kept in each directory for what has to work on a
-	// full disk; 0 is 8 MiB, or a fiftieth of a smaller file system.
+	// ReserveBytes is how much room is kept in each directory for operations that have to
+	// work on a full disk; 0 is 8 MiB, or a fiftieth of a smaller file system.
 	ReserveBytes int64
 	// MaxOpenFiles bounds the files that the logs keep open; 0 is 4096.
 	MaxOpenFiles int
@@ -65,14 +65,14 @@ type StoreOptions struct {
 	// they copy together; 0 for no bound. See Store.SetMoveRate.
 	MoveBytesPerSecond float64
 
-	// OnDirFailure is told, once per directory, that it went offline, why, and
-	// which partitions went with it: their logs take no write any more. It is called
-	// on a goroutine of its own, possibly before OpenStore has returned, and may
-	// call the Store.
+	// OnDirFailure is called once for each directory that goes offline, with the reason
+	// and the partitions in it, whose logs take no more writes. It is called on a
+	// goroutine of its own, possibly before OpenStore has returned, and may call the
+	// Store.
 	OnDirFailure func(dir string, err error, partitions []protocol.TopicPartition)
-	// OnLoaded, if set, lets OpenStore return once the directories are checked, locked
-	// and listed. Each log is told of when it is ready, or why it is not, from
-	// several goroutines; until then Get answers ErrLoading.
+	// OnLoaded, if set, has OpenStore return once the directories are checked, locked
+	// and listed. It is called for each log that is ready, or with the error, on
+	// several goroutines; until then Get fails with ErrLoading.
 	OnLoaded func(tp protocol.TopicPartition, log *Log, err error)
 
 	// Clock tells the time; nil is time.Now.
@@ -80,9 +80,9 @@ type StoreOptions struct {
 	// Elapsed tells how long the process has been running, by a clock that nobody sets; nil
 	// asks Clock, whose times know that too if they are time.Now's.
 	Elapsed func() time.Duration
-	// Logger hears of what an operator should know; nil is slog.Default.
+	// Logger gets lines for the operator; nil is slog.Default.
 	Logger *slog.Logger
-	// RequestLogger hears of what is done because a client asked, as often as it asks; nil is Logger.
+	// RequestLogger gets lines about what clients ask for, however often they ask; nil is Logger.
 	RequestLogger *slog.Logger
 }
 
@@ -206,11 +206,11 @@ type partition struct {
 	gone chan struct{}
 }
 
-// OpenStore takes the log directories: it checks whose they are and locks them, and
-// changes nothing before both have succeeded for all of them. Then it loads
-// every log in them, recovering those of a directory that was not closed
-// cleanly, and starts the background work. A directory that the disk fails on
-// is left out as offline, as long as there is another.
+// OpenStore opens the log directories. It checks to which broker they belong and locks
+// them, and changes nothing before both have succeeded for all of them. Then it loads
+// every log in them, recovering those of a directory that was not closed cleanly, and
+// starts the background work. A directory whose disk fails is offline, as long as there
+// is another.
 //
 // Errors: *MetaPropertiesError, *LockedError, *DuplicateLogError, *DirError.
 func OpenStore(o StoreOptions) (*Store, error) {
@@ -243,9 +243,8 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	return s, s.SetCleaner(o.Cleaner)
 }
 
-// Get gives the partition's log. It fails with ErrNoLog, ErrLoading,
-// ErrStoreClosed, with *DirError when its directory is offline, or with what
-// kept the log from being loaded.
+// Get gives the partition's log. It fails with ErrNoLog, ErrLoading, ErrStoreClosed, with
+// *DirError if its directory is offline, or with the error of loading the log.
 func (s *Store) Get(tp protocol.TopicPartition) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// A length prefix is a claim: ten thousand connections that announce 100 MB each
-// and send nothing must not cost much more than they do anyway. So there is room
-// for what has come, the kernel's part of it too, or a few times what was read, and never
-// more than was announced; at first for more times, since a reader's first bytes are what its
-// small buffer had room for.
+// A client may announce a large request and send nothing. Ten thousand connections that
+// announce 100 MB each must cost little more than ten thousand others. So a request's buffer
+// has room for the bytes that have arrived, those in the kernel included, or for growth times
+// the bytes that were read, and never for more than was announced. A small request grows by
+// firstGrowth, since its first bytes are as many as the reader's small buffer holds.
 const (
 	growth      = 4
 	firstGrowth = 8
@@ -26,10 +26,10 @@ const (
 	minClass = 9  // 512 bytes
 	maxClass = 23 // 8 MiB
 
-	// Those of minShelf and more are not left to a sync.Pool, which empties when
-	// the garbage collector runs: it seldom does, since the heap of a broker is
-	// small, and until then a pool has room for all that a burst of large requests
-	// once took. Of those shelfBytes are kept in all.
+	// Buffers of class minShelf and above are kept on a shelf, of shelfBytes in all, and
+	// not in a sync.Pool. A pool drops buffers only when the garbage collector runs, which
+	// is seldom since a broker's heap is small. Until then it would keep every buffer that
+	// a burst of large requests took.
 	minShelf   = 16 // 64 KiB
 	shelfBytes = 16 << 20
 )
@@ -141,7 +141,7 @@ func (b *Buffer) Release() {
 }
 
 // FrameSizeError says that a length prefix is negative or above the limit
-// (socket.request.max.bytes). There is no way on for the connection.
+// (socket.request.max.bytes). The connection cannot be used any more.
 type FrameSizeError struct{ Size, Max int32 }
 
 func (e *FrameSizeError) Error() string {
@@ -182,8 +182,8 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 
 // ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
 //
-// arrived, where it is not nil, says how many bytes r can read at once beyond those that it holds.
-// It may wait until that are as many as it is asked for: until then the request has no buffer.
+// arrived, unless it is nil, says how many bytes r can read without waiting beside those that it has
+// buffered. It may wait until there are as many as it is asked for. Until then the request has no buffer.
 func ReadFrameBody(r *bufio.Reader, n int32, arrived func(want int) int) (*Buffer, error) {
 	size := int(n)
 	if size > 0 && r.Buffered() == 0 {
