@@ -631,6 +631,41 @@ func TestTooManyOpenFilesTakesNoDirectoryOffline(t *testing.T) {
 	ok(t, appendTo(log, 1))
 }
 
+// TestLogThatLackedDescriptorsIsOpenedLater: before, a log that could not be opened at a start for want of descriptors
+// could not be opened until the next one, however often somebody asked for it.
+func TestLogThatLackedDescriptorsIsOpenedLater(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openStore(t, testStore(disk, "/d"))
+	lacking, broken := tpOf("t", 0), tpOf("t", 1)
+	ok(t, appendTo(create(t, s, lacking, 1), 3))
+	ok(t, appendTo(create(t, s, broken, 1), 3))
+	closeStore(t, s)
+	stop := disk.Fail(vfs.Rule{Kind: vfs.OpRead, Path: "/d/t-0/partition.metadata", Err: syscall.EMFILE})
+	f, err := disk.Create("/d/t-1/partition.metadata")
+	ok(t, err)
+	_, err = f.WriteAt([]byte("version: 0\ntopic_id: no id\n"), 0)
+	ok(t, err)
+	ok(t, f.Close())
+	s = openStore(t, testStore(disk, "/d"))
+	defer closeStore(t, s)
+	for range 2 {
+		if _, err := s.GetOrCreate(lacking, topicID(1), s.o.Defaults); !errors.Is(err, syscall.EMFILE) || !Transient(err) {
+			t.Fatalf("while descriptors lack: %v", err)
+		}
+		if _, err := s.GetOrCreate(broken, topicID(1), s.o.Defaults); err == nil || Transient(err) {
+			t.Fatalf("a log that is broken: %v", err)
+		}
+	}
+	stop()
+	l, err := s.GetOrCreate(lacking, topicID(1), s.o.Defaults)
+	ok(t, err)
+	if l.EndOffset() != 3 {
+		t.Errorf("the log ends at %d", l.EndOffset())
+	}
+	ok(t, appendTo(l, 1))
+	wantOffsets(t, s, lacking, 0, 4)
+}
+
 // A full disk is told to the operator once a minute, however many batches it refuses.
 func TestFullDiskIsSaidNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
