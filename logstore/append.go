@@ -350,8 +350,8 @@ func (l *Log) rollLocked(nowMs int64) error {
 		return l.dirError("stat", old.path(logSuffix), err)
 	}
 	l.producers.mapEnd = base
-	if _, err := l.producers.takeSnapshot(l.fs, l.Dir(), false); err != nil {
-		return l.dirError("write", l.Dir(), err)
+	if err := l.snapshotAtRollLocked(); err != nil {
+		return err
 	}
 	next := l.newSegment(base, nowMs)
 	if err := next.create(l.fullSize()); err != nil {

@@ -281,6 +281,7 @@ func (l *Log) renameDeletedLocked(s *segment, snapshot bool) (paths []string, er
 	s.retire()
 	suffixes := segmentSuffixes
 	if snapshot {
+		l.awaitSnapshotLocked()
 		suffixes = append(slices.Clip(suffixes), snapshotSuffix)
 	}
 	for _, suffix := range suffixes {

@@ -493,6 +493,7 @@ func (c *futureLog) finishLocked() error {
 	if err := c.copyTxnIndex(l.view.active()); err != nil {
 		return err
 	}
+	l.awaitSnapshotLocked()
 	for _, offset := range l.producers.snapshots {
 		if err := c.copySnapshot(offset); err != nil {
 			return err

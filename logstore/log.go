@@ -82,6 +82,9 @@ type Log struct {
 	lacked   lackedRoom // guarded by cleaning
 
 	flush flushState
+
+	snapshotWrite snapshotWrite
+
 	hints readHints
 	tasks sync.WaitGroup // background flushes
 }
@@ -479,6 +482,7 @@ func (l *Log) closeLocked() error {
 	if err := l.writeEpochsLocked(); err != nil {
 		return err
 	}
+	l.awaitSnapshotLocked()
 	l.producers.mapEnd = max(l.producers.mapEnd, l.view.end)
 	if _, err := l.producers.takeSnapshot(l.fs, l.Dir(), true); err != nil {
 		return l.dirError("write", l.Dir(), err)

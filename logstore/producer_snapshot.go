@@ -1,12 +1,12 @@
 package logstore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 
@@ -32,14 +32,19 @@ const (
 var crc32c = crc32.MakeTable(crc32.Castagnoli)
 
 // encodeSnapshot gives the content of a snapshot, with the producers ordered by id.
-func encodeSnapshot(byID map[int64]*producer) []byte {
+func encodeSnapshot(byID map[int64]*producer) []byte { return copySnapshotEntries(byID).encode() }
+
+// snapshotEntries is a snapshot whose entries are not ordered yet and whose checksum is missing.
+type snapshotEntries []byte
+
+// copySnapshotEntries copies the producers' state into the form of the file, in no order.
+func copySnapshotEntries(byID map[int64]*producer) snapshotEntries {
 	be := binary.BigEndian
 	b := make([]byte, 0, snapshotHeader+len(byID)*snapshotEntrySize)
 	b = be.AppendUint16(b, snapshotVersion)
 	b = be.AppendUint32(b, 0)
 	b = be.AppendUint32(b, uint32(len(byID)))
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		p := byID[id]
+	for id, p := range byID {
 		last := p.last()
 		b = be.AppendUint64(b, uint64(id))
 		b = be.AppendUint16(b, uint16(p.epoch))
@@ -50,8 +55,21 @@ func encodeSnapshot(byID map[int64]*producer) []byte {
 		b = be.AppendUint32(b, uint32(p.coordinatorEpoch))
 		b = be.AppendUint64(b, uint64(p.txnFirstOffset))
 	}
-	be.PutUint32(b[2:], crc32.Checksum(b[snapshotCRCFrom:], crc32c))
 	return b
+}
+
+// encode orders the entries by producer id and completes the content.
+func (b snapshotEntries) encode() []byte {
+	entries := slices.Collect(slices.Chunk(b[snapshotHeader:], snapshotEntrySize))
+	slices.SortFunc(entries, func(x, y snapshotEntries) int {
+		return cmp.Compare(int64(binary.BigEndian.Uint64(x)), int64(binary.BigEndian.Uint64(y)))
+	})
+	out := slices.Grow([]byte(b[:snapshotHeader:snapshotHeader]), len(b))
+	for _, e := range entries {
+		out = append(out, e...)
+	}
+	binary.BigEndian.PutUint32(out[2:], crc32.Checksum(out[snapshotCRCFrom:], crc32c))
+	return out
 }
 
 // snapshotTimestamp gives the last batch's largest timestamp, as Apache Kafka writes it, or the time at which the batch arrived
@@ -113,11 +131,16 @@ func (s *producers) takeSnapshot(disk vfs.FS, dir string, sync bool) (string, er
 	if err := writeFile(disk, path, encodeSnapshot(s.byID), sync); err != nil {
 		return "", err
 	}
+	s.noteSnapshot()
+	return path, nil
+}
+
+// noteSnapshot records that there is, or will be, a snapshot of the state at mapEnd.
+func (s *producers) noteSnapshot() {
 	s.snapEnd = s.mapEnd
 	if i, found := slices.BinarySearch(s.snapshots, s.mapEnd); !found {
 		s.snapshots = slices.Insert(s.snapshots, i, s.mapEnd)
 	}
-	return path, nil
 }
 
 // load sets the state from the newest good snapshot whose offset is at most atMost, and removes broken snapshots that it meets.

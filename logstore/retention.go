@@ -200,6 +200,7 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 
 // keepSnapshotLocked makes the producers' snapshot at a segment's base offset durable, unless a flush has done so.
 func (l *Log) keepSnapshotLocked(base int64) error {
+	l.awaitSnapshotLocked()
 	if l.RecoveryPoint() >= base {
 		return nil
 	}

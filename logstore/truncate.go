@@ -40,6 +40,7 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 		l.pub.Unlock()
 		return nil
 	}
+	l.awaitSnapshotLocked()
 	l.waitFlushIdle()
 	defer l.flushDone()
 	if offset < l.view.segments[0].base {

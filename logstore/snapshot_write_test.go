@@ -1,0 +1,94 @@
+package logstore
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"klamm/logstore/vfs"
+)
+
+// manyProducers is a log that knows more producers than a roll writes while appends wait.
+func manyProducers(t *testing.T, disk *vfs.Mem) (*Log, Options) {
+	t.Helper()
+	o := testOptions(disk, DefaultConfig())
+	o.Background = nil
+	l := mustOpen(t, o)
+	for id := range int64(maxSnapshotInPlace + 1) {
+		if r := sendAs(t, l, id, 0, testNow); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	return l, o
+}
+
+// holdSnapshot has the creation of a snapshot wait until release is called.
+func holdSnapshot(disk *vfs.Mem) (begun <-chan struct{}, release func()) {
+	b, r := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(b) })
+	disk.SetHook(func(op vfs.Op) {
+		if op.Kind == vfs.OpCreate && strings.HasSuffix(op.Path, snapshotSuffix) {
+			begin()
+			<-r
+		}
+	})
+	return b, sync.OnceFunc(func() { close(r) })
+}
+
+// TestAppendsDoNotWaitForALargeSnapshot: a roll wrote all producers while every append waited.
+func TestAppendsDoNotWaitForALargeSnapshot(t *testing.T) {
+	disk := newMemDisk(t)
+	l, o := manyProducers(t, disk)
+	begun, release := holdSnapshot(disk)
+	if err := l.Roll(testNow); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if r := sendAs(t, l, 0, 1, testNow); r.Err != nil { // the snapshot is still being written
+		t.Fatal(r.Err)
+	}
+	if err := l.Flush(l.EndOffset()); err != nil {
+		t.Fatal(err)
+	}
+	crashed := disk.CrashClone(1)
+	release()
+	if err := l.Close(); err != nil { // which waits for the write
+		t.Fatal(err)
+	}
+	disk.SetHook(nil)
+	for name, fs := range map[string]*vfs.Mem{"closed": disk, "crashed": crashed} {
+		o.FS, o.Clean = fs, name == "closed"
+		again := mustOpen(t, o)
+		if r := sendAs(t, again, 7, 0, testNow); !r.Duplicate {
+			t.Errorf("%s: a batch that was sent again: %+v", name, r)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLargeSnapshotThatFailsIsWrittenByTheNextOne has the disk fail the write in the background.
+func TestLargeSnapshotThatFailsIsWrittenByTheNextOne(t *testing.T) {
+	disk := newMemDisk(t)
+	l, o := manyProducers(t, disk)
+	stop := disk.Fail(vfs.Rule{Kind: vfs.OpCreate, Path: "*" + snapshotSuffix, Err: syscall.EIO})
+	if err := l.Roll(testNow); err != nil {
+		t.Fatal(err)
+	}
+	l.tasks.Wait()
+	stop()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.Stat(filepath.Join(testDir, fileName(maxSnapshotInPlace+1, snapshotSuffix))); err != nil {
+		t.Error(err)
+	}
+	o.Clean = true
+	again := mustOpen(t, o)
+	if r := sendAs(t, again, 7, 0, testNow); !r.Duplicate {
+		t.Errorf("a batch that was sent again: %+v", r)
+	}
+}
