@@ -350,9 +350,11 @@ func TestGroupsWaitForOtherPartitions(t *testing.T) {
 		if _, err := p.c.FetchOffsets("group-0", nil, true); !errors.Is(err, ErrLoading) {
 			t.Errorf("the group's offsets: %v", err)
 		}
+		p.logs[old].mu.Lock()
 		p.logs[old].broken = errors.New("too many open files")
 		close(p.logs[old].stuck)
 		p.logs[old].stuck = nil
+		p.logs[old].mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if list, err := p.c.FetchOffsets("group-0", nil, true); err != nil || len(list) != 0 {

@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,8 +67,14 @@ func (g *grown) restart() {
 		g.t.Fatal(err)
 	}
 	for adm, ctx := harness.Admin(g.t, g.b.Addr), harness.Context(g.t); ; time.Sleep(100 * time.Millisecond) {
-		if _, err := adm.ListGroups(ctx); err == nil || ctx.Err() != nil {
-			return // else the groups are being read still
+		listed, err := adm.ListGroups(ctx)
+		if err == nil && len(listed) >= len(g.want) {
+			_, err = adm.DescribeGroups(ctx, listed.Groups()...)
+		} else if err == nil {
+			err = errors.New("there are fewer groups than before")
+		}
+		if err == nil || ctx.Err() != nil {
+			return // else the groups are being read still, or check says what is missing
 		}
 	}
 }
