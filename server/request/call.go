@@ -36,9 +36,10 @@ const maxTypedBytes = 8 << 20
 // Typed makes a handler of a function from a request to its response, for the
 // APIs whose messages are kmsg's.
 func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.Response) Handler {
+	known := newShapes(func() kmsg.Request { return newRequest() })
 	return func(c *Call) error {
 		req := newRequest()
-		done, err := c.decode(req)
+		done, err := c.decode(req, known)
 		if err != nil {
 			return err
 		}
@@ -51,11 +52,11 @@ func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.
 
 // decode reads a request's body. done is to be called when the request has been served: one of many elements keeps
 // others of that kind waiting, see Places.
-func (c *Call) decode(req kmsg.Request) (done func(), err error) {
+func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) {
 	if len(c.Body) > maxTypedBytes {
 		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), maxTypedBytes)
 	}
-	elements, err := checkShape(c.API, c.Header.Version, c.Body)
+	elements, err := known.check(c.API, c.Header.Version, c.Body)
 	if err != nil {
 		return nil, fmt.Errorf("the body cannot be read: %w", err)
 	}
@@ -77,9 +78,10 @@ func (c *Call) decode(req kmsg.Request) (done func(), err error) {
 // TypedLater makes a handler of a function that may answer when it has returned, on any goroutine, but
 // answers once. The connection's next request is handled after that, as by the reference.
 func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req Req, answer func(kmsg.Response))) Handler {
+	known := newShapes(func() kmsg.Request { return newRequest() })
 	return func(c *Call) error {
 		req := newRequest()
-		done, err := c.decode(req)
+		done, err := c.decode(req, known)
 		if err != nil {
 			return err
 		}

@@ -29,51 +29,10 @@ func manyElementsOf(key int16) int {
 	return manyElements
 }
 
-// shapes says how the requests that kmsg decodes are built, so that a body can
-// be walked before kmsg has it. kmsg makes room for as many elements as a list
-// claims, and counts down as many tagged fields as a message claims, four
-// thousand million if five bytes say so, even when the bytes have run out.
-var shapes = map[int16][]field{
-	protocol.KeyListOffsets: {fixed(4), since(2, fixed(1)), structs(text, structs(fixed(4), since(4, fixed(4)), fixed(8), until(0, fixed(4)))), since(10, fixed(4))},
-	protocol.KeyMetadata: {structs(since(10, fixed(16)), text), since(4, fixed(1)),
-		until(10, since(8, fixed(1))), since(8, fixed(1))},
-	protocol.KeyOffsetCommit: {text, since(1, fixed(4)), since(1, text), since(7, text), since(2, until(4, fixed(8))),
-		structs(until(9, text), since(10, fixed(16)), structs(fixed(4), fixed(8), since(1, until(1, fixed(8))), since(6, fixed(4)), text))},
-	protocol.KeyOffsetFetch: {until(7, text), until(7, structs(text, list(fixed(4)))),
-		since(8, structs(text, since(9, text), since(9, fixed(4)), structs(until(9, text), since(10, fixed(16)), list(fixed(4))))), since(7, fixed(1))},
-	protocol.KeyFindCoordinator:         {until(3, text), since(1, fixed(1)), since(4, list(text))},
-	protocol.KeyJoinGroup:               {text, fixed(4), since(1, fixed(4)), text, since(5, text), text, structs(text, data), since(8, text)},
-	protocol.KeyHeartbeat:               {text, fixed(4), text, since(3, text)},
-	protocol.KeyLeaveGroup:              {text, until(2, text), since(3, structs(text, text, since(5, text)))},
-	protocol.KeySyncGroup:               {text, fixed(4), text, since(3, text), since(5, text), since(5, text), structs(text, data)},
-	protocol.KeyDescribeGroups:          {list(text), since(3, fixed(1))},
-	protocol.KeyListGroups:              {since(4, list(text)), since(5, list(text))},
-	protocol.KeyAPIVersions:             {since(3, text), since(3, text)},
-	protocol.KeyCreateTopics:            {structs(text, fixed(4), fixed(2), structs(fixed(4), list(fixed(4))), structs(text, text)), fixed(4), since(1, fixed(1))},
-	protocol.KeyDeleteTopics:            {until(5, list(text)), since(6, structs(text, fixed(16))), fixed(4)},
-	protocol.KeyDeleteRecords:           {structs(text, structs(fixed(4), fixed(8))), fixed(4)},
-	protocol.KeyInitProducerID:          {text, fixed(4), since(3, fixed(8)), since(3, fixed(2))},
-	protocol.KeyOffsetForLeaderEpoch:    {since(3, fixed(4)), structs(text, structs(fixed(4), since(2, fixed(4)), fixed(4)))},
-	protocol.KeyDescribeConfigs:         {structs(fixed(1), text, list(text)), since(1, fixed(1)), since(3, fixed(1))},
-	protocol.KeyAlterConfigs:            {structs(fixed(1), text, structs(text, text)), fixed(1)},
-	protocol.KeyAlterReplicaLogDirs:     {structs(text, structs(text, list(fixed(4))))},
-	protocol.KeyDescribeLogDirs:         {structs(text, list(fixed(4)))},
-	protocol.KeyCreatePartitions:        {structs(text, fixed(4), structs(list(fixed(4)))), fixed(4), fixed(1)},
-	protocol.KeyDeleteGroups:            {list(text)},
-	protocol.KeyIncrementalAlterConfigs: {structs(fixed(1), text, structs(text, fixed(1), text)), fixed(1)},
-	protocol.KeyOffsetDelete:            {text, structs(text, structs(fixed(4)))},
-	protocol.KeyDescribeCluster:         {fixed(1), since(1, fixed(1)), since(2, fixed(1))},
-	protocol.KeyDescribeProducers:       {structs(text, list(fixed(4)))},
-	protocol.KeyListConfigResources:     {since(1, list(fixed(1)))},
-	protocol.KeyDescribeTopicPartitions: {structs(text), fixed(4), maybe(text, fixed(4))},
-}
-
 // field is one field of a message.
 type field struct {
 	kind   fieldKind
 	size   int     // of a fixed one, in bytes
-	from   int16   // the first version that has it
-	below  int16   // the first that has it no more; 0 for none
 	fields []field // of a struct, or the one that a list is made of
 }
 
@@ -93,18 +52,16 @@ var (
 	data = field{kind: dataField}
 )
 
-func fixed(size int) field            { return field{kind: fixedField, size: size} }
-func list(of field) field             { return field{kind: listField, fields: []field{of}} }
-func structs(fields ...field) field   { return field{kind: structField, fields: fields} }
-func maybe(fields ...field) field     { return field{kind: maybeField, fields: fields} }
-func since(from int16, f field) field { f.from = from; return f }
-func until(to int16, f field) field   { f.below = to + 1; return f }
+func fixed(size int) field          { return field{kind: fixedField, size: size} }
+func list(of field) field           { return field{kind: listField, fields: []field{of}} }
+func structs(fields ...field) field { return field{kind: structField, fields: fields} }
+func maybe(fields ...field) field   { return field{kind: maybeField, fields: fields} }
 
-// checkShape walks a body and counts the elements of its lists. The error says
+// check walks a body and counts the elements of its lists. The error says
 // why kmsg is not to have it.
-func checkShape(api *protocol.API, version int16, body []byte) (elements int, err error) {
-	w := walker{rest: body, version: version, flexible: api.IsFlexible(version), elements: maxElements}
-	if err := w.message(shapes[api.Key]); err != nil {
+func (s *shapes) check(api *protocol.API, version int16, body []byte) (elements int, err error) {
+	w := walker{rest: body, flexible: api.IsFlexible(version), elements: maxElements}
+	if err := w.message(s.of(version)); err != nil {
 		return 0, fmt.Errorf("%w, %d bytes before the end", err, len(w.rest))
 	}
 	return maxElements - w.elements, nil
@@ -119,7 +76,6 @@ var (
 // walker goes through the bytes of a body.
 type walker struct {
 	rest     []byte
-	version  int16
 	flexible bool
 	elements int // that may still come
 }
@@ -128,9 +84,6 @@ type walker struct {
 func (w *walker) message(fields []field) error {
 	for i := range fields {
 		f := &fields[i]
-		if w.version < f.from || f.below != 0 && w.version >= f.below {
-			continue
-		}
 		if err := w.field(f); err != nil {
 			return err
 		}

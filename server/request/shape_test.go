@@ -18,24 +18,30 @@ func TestShapesAreThoseOfTheMessages(t *testing.T) {
 		if api.Key == protocol.KeyProduce || api.Key == protocol.KeyFetch {
 			continue // decoders of our own
 		}
+		known := shapesFor(api.Key)
 		for v := api.Min; v <= api.Max; v++ {
 			for range 200 {
 				req := kmsg.RequestForKey(api.Key)
 				fill(random, reflect.ValueOf(req).Elem())
 				req.SetVersion(v)
 				body := req.AppendTo(nil)
-				w := walker{rest: body, version: v, flexible: api.IsFlexible(v), elements: maxElements}
-				if err := w.message(shapes[api.Key]); err != nil || len(w.rest) != 0 {
+				w := walker{rest: body, flexible: api.IsFlexible(v), elements: maxElements}
+				if err := w.message(known.of(v)); err != nil || len(w.rest) != 0 {
 					t.Fatalf("%s v%d: %v, %d of %d bytes left\n%+v", api.Name, v, err, len(w.rest), len(body), req)
 				}
 				for cut := range body {
-					if _, err := checkShape(&api, v, body[:cut]); err == nil {
+					if _, err := known.check(&api, v, body[:cut]); err == nil {
 						t.Fatalf("%s v%d: cut off at %d of %d bytes it passes", api.Name, v, cut, len(body))
 					}
 				}
 			}
 		}
 	}
+}
+
+// shapesFor are the shapes of an API's requests.
+func shapesFor(key int16) *shapes {
+	return newShapes(func() kmsg.Request { return kmsg.RequestForKey(key) })
 }
 
 // fill gives each field of a message a value.
@@ -75,7 +81,7 @@ func fill(random *rand.Rand, v reflect.Value) {
 // Five bytes that claim four thousand million tagged fields are refused at once.
 func TestTagsThatAreNotThereAreNotCounted(t *testing.T) {
 	api, _ := protocol.Lookup(protocol.KeyDescribeCluster)
-	if _, err := checkShape(api, 0, []byte{0, 0xff, 0xff, 0xff, 0xff, 0x0f}); err == nil {
+	if _, err := shapesFor(api.Key).check(api, 0, []byte{0, 0xff, 0xff, 0xff, 0xff, 0x0f}); err == nil {
 		t.Error("they pass")
 	}
 }
@@ -83,11 +89,11 @@ func TestTagsThatAreNotThereAreNotCounted(t *testing.T) {
 func TestElementsAreBounded(t *testing.T) {
 	api, _ := protocol.Lookup(protocol.KeyMetadata)
 	body := append([]byte{0, 0x20, 0, 0}, make([]byte, 2*2<<20)...)
-	if _, err := checkShape(api, 0, body); err == nil {
+	if _, err := shapesFor(api.Key).check(api, 0, body); err == nil {
 		t.Error("two million topics pass")
 	}
 	body = append([]byte{0, 0, 0x10, 0}, make([]byte, 2*4096)...)
-	if _, err := checkShape(api, 0, body); err != nil {
+	if _, err := shapesFor(api.Key).check(api, 0, body); err != nil {
 		t.Errorf("four thousand do not: %v", err)
 	}
 }
