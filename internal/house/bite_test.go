@@ -81,6 +81,9 @@ func TestTheRulesBite(t *testing.T) {
 		{"sizes", sizes, "server/a.go", "package server\nfunc f() {" + strings.Repeat("\n", 60) + "}", true},
 		{"sizes", sizes, "server/a.go", "package server\n" + strings.Repeat("func f() {}\n", 30) + "func g() {" + strings.Repeat("\n", 60) + "}", false},
 
+		{"packageSizes", packageSizes, "server/a.go", "package server\n" + strings.Repeat("\n", 6000), true},
+		{"packageSizes", packageSizes, "server/a.go", "// Package server answers. It is large because\n// the world is.\npackage server\n" + strings.Repeat("\n", 6000), false},
+
 		{"apiFiles", table, "server/produce.go", "package server\n// Fetch (1).", true},
 		{"apiFiles", table, "server/fetch.go", "package server\n// Fetch (1).", true},
 		{"apiFiles", table, "server/produce.go", "package server\n// Produce (0).", false},

@@ -3,6 +3,7 @@ package house
 import (
 	"fmt"
 	"go/ast"
+	"sort"
 	"strings"
 )
 
@@ -14,6 +15,43 @@ const (
 	longFunctions    = 5 // of a hundred
 	excuse           = "one invariant"
 )
+
+// Sizes of a package that a reader takes in, its tests counted. One that is larger
+// says why in its doc, in a sentence that begins with "It is large because".
+const (
+	maxPackageFiles = 40
+	maxPackageLines = 6000
+	largeBecause    = "It is large because"
+)
+
+// packageSizes: a package has at most 40 files and 6,000 lines.
+func packageSizes(files []*file) (found []string) {
+	type size struct {
+		files, lines int
+		excused      bool
+	}
+	sizes := map[string]*size{}
+	for _, f := range files {
+		s := sizes[f.dir()]
+		if s == nil {
+			s = new(size)
+			sizes[f.dir()] = s
+		}
+		doc := strings.Join(strings.Fields(f.ast.Doc.Text()), " ")
+		s.excused = s.excused || strings.Contains(doc, largeBecause)
+		if !f.generated() {
+			s.files, s.lines = s.files+1, s.lines+f.lines
+		}
+	}
+	for dir, s := range sizes {
+		if (s.files > maxPackageFiles || s.lines > maxPackageLines) && !s.excused {
+			found = append(found, fmt.Sprintf("%s: %d files with %d lines, want at most %d and %d; give a part of it a room of its own, or say in its doc why not: %q",
+				dir, s.files, s.lines, maxPackageFiles, maxPackageLines, largeBecause+" ..."))
+		}
+	}
+	sort.Strings(found)
+	return found
+}
 
 // sizes: files stay under 800 lines, and 95 of 100 functions under 60. Tests
 // are held to the first alone: their tables are long and plain.

@@ -15,6 +15,9 @@
 //     which packs the records in another codec on the way;
 //   - whoever wants the records: Records.
 //
+// It is large because five codecs, three formats of records and the rules for each stand
+// in it, with their tests and fuzz targets; each has a file of its own.
+//
 // The layout and the rules are those of Apache Kafka's DefaultRecordBatch,
 // DefaultRecord and LogValidator. Begin reading at header.go.
 package batch

@@ -14,6 +14,9 @@
 // (config_provider.go), and nothing else: no socket, no clock, no environment of its own (it is handed in).
 // It does not know where dynamic configuration is kept.
 //
+// It is large because it has each of the several hundred properties of Apache Kafka, by
+// family in the files broker_*.go, and the tests that hold them to Kafka's own list.
+//
 // Begin reading at property.go, then load.go and dynamic.go.
 package config
 
