@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // directories are where a run keeps what it makes, named after its process so that
@@ -48,14 +46,14 @@ func (d *directories) on(medium string) string {
 
 // room says whether the tmpfs is one and has room for so many bytes.
 func (d *directories) room(bytes int64) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(d.tmpfs, &fs); err != nil {
+	free, isTmpfs, err := memoryLeft(d.tmpfs)
+	if err != nil {
 		return err
 	}
-	if fs.Type != unix.TMPFS_MAGIC {
+	if !isTmpfs {
 		return fmt.Errorf("%s is no tmpfs; -media disk does without", shared)
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; free < bytes {
+	if free < bytes {
 		return fmt.Errorf("%s has %d MB left and a load wants %d; mount it larger, or give -volume or -media disk", shared, free/1e6, bytes/1e6)
 	}
 	return nil

@@ -54,7 +54,7 @@ func send(c *net.TCPConn, head []byte, file *os.File, at, n int64) error {
 	if err != nil {
 		return err
 	}
-	more := unix.MSG_MORE
+	more := sendMore
 	if n == 0 {
 		more = 0
 	}

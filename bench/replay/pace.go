@@ -1,11 +1,8 @@
 package replay
 
 import (
-	"errors"
 	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // KeepThread keeps a thread for a goroutine that sleeps in the kernel, so that it takes none from the others; what it
@@ -23,9 +20,6 @@ func KeepThread() (end func()) {
 // else only waits for its connections, which is more than the latency that is measured.
 func SleepUntil(t time.Time) {
 	for wait := time.Until(t); wait > 0; wait = time.Until(t) {
-		ts := unix.NsecToTimespec(int64(wait))
-		if err := unix.Nanosleep(&ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
-			time.Sleep(wait)
-		}
+		sleep(wait)
 	}
 }

@@ -100,7 +100,7 @@ func startChild(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	endWithParent(cmd.SysProcAttr)
 	job := spawnJob{cmd: cmd, err: make(chan error)}
 	spawner <- job
 	return <-job.err

@@ -44,7 +44,7 @@ func (r *receiver) unread() int {
 }
 
 func (r *receiver) count(socket uintptr) {
-	if n, err := unix.IoctlGetInt(int(socket), unix.SIOCINQ); err == nil {
+	if n, ok := unread(socket); ok {
 		r.bytes = n
 	}
 }
@@ -74,10 +74,8 @@ func (r *receiver) heard() (ago time.Duration, ok bool) {
 		return 0, false
 	}
 	err := control(r.raw, func(fd int) error {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err == nil {
-			ago = time.Duration(info.Last_data_recv) * time.Millisecond
-		}
+		var err error
+		ago, err = lastHeard(fd)
 		return err
 	})
 	return ago, err == nil
@@ -95,7 +93,7 @@ func (r *receiver) hasEnough(socket uintptr) bool {
 	if r.bytes >= r.want {
 		return true
 	}
-	poll := [1]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN | unix.POLLRDHUP}}
+	poll := [1]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN | pollEnded}}
 	n, err := unix.Poll(poll[:], 0)
 	return err != nil || n > 0
 }

@@ -85,7 +85,7 @@ func (s *sender) drained() bool {
 }
 
 func (s *sender) look(socket uintptr) {
-	if n, err := unix.IoctlGetInt(int(socket), unix.SIOCOUTQ); err == nil {
+	if n, ok := unsent(socket); ok {
 		s.outstanding = n
 	}
 }
@@ -185,7 +185,7 @@ func (s *sender) write(f func(uintptr) bool) error {
 // pushBytes sends what is left of the buffers, as long as the socket takes it.
 func (s *sender) pushBytes(socket uintptr) (done bool) {
 	for len(s.rest) > 0 {
-		n, err := unix.SendmsgBuffers(int(socket), s.rest[:min(len(s.rest), maxIovec)], nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		n, err := unix.SendmsgBuffers(int(socket), s.rest[:min(len(s.rest), maxIovec)], nil, nil, sendMore)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return false

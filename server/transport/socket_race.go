@@ -1,4 +1,4 @@
-//go:build race
+//go:build race || !linux
 
 package transport
 
@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Under the race detector a client in the same process, as tests have it, and what it asked for are in order: the
+// Where the system is not Linux, the scheduler is told of each call. Under the race detector a client in the same process, as tests have it, and what it asked for are in order: the
 // detector knows of that from syscall.Read and syscall.Write, and not from what socket_raw.go does.
 
 func receiveNow(socket uintptr, p []byte) (int, syscall.Errno) {

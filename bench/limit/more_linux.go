@@ -1,0 +1,6 @@
+package limit
+
+import "golang.org/x/sys/unix"
+
+// sendMore says that more follows at once.
+const sendMore = unix.MSG_MORE

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package limit
+
+const sendMore = 0
