@@ -125,8 +125,15 @@ type BindError struct {
 	Err      error
 }
 
+// Error names the listener, its address and the reason.
 func (e *BindError) Error() string {
-	return fmt.Sprintf("listener %s cannot listen on %s: %v", e.Listener, e.Addr, e.Err)
+	err := e.Err
+	var op *net.OpError
+	if errors.As(err, &op) { // its text would name the address once more
+		err = op.Err
+	}
+	return fmt.Sprintf("listener %s cannot listen on %s: %v", e.Listener, e.Addr, err)
 }
 
+// Unwrap gives the reason.
 func (e *BindError) Unwrap() error { return e.Err }
