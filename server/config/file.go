@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/viper"
 )
@@ -157,7 +158,14 @@ func scalar(v any) (s string, ok bool, err error) {
 	case bool, int, int64, uint64:
 		return fmt.Sprint(v), true, nil
 	default:
-		return "", false, fmt.Errorf("a %T is no value; write it as text in quotes", v)
+		kind := "this"
+		switch v.(type) {
+		case time.Time:
+			kind = "a date"
+		case map[string]any, map[any]any:
+			kind = "a table in a list"
+		}
+		return "", false, fmt.Errorf("%s cannot be a value; write it as text in quotes", kind)
 	}
 }
 

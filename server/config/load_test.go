@@ -164,6 +164,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"overrides", Options{Sets: []string{"max.connections.per.ip.overrides=localhost"}}, []string{"host:count"}},
 		{"a broken escape", Options{File: write(t, "x.properties", "a=1\nbroker.rack=\\u00z\n")}, []string{"x.properties:2: malformed"}},
 		{"broken YAML", Options{File: write(t, "x.yaml", "a: [\n")}, []string{"x.yaml", "cannot be parsed as yaml"}},
+		{"a date", Options{File: write(t, "x.yaml", "a: 1\nlog.dirs: 2020-01-01\n")}, []string{"x.yaml:2: log.dirs: a date cannot be a value"}},
+		{"a list of tables", Options{File: write(t, "x.toml", "[[log.dirs]]\na = 1\n")}, []string{"log.dirs: a table in a list cannot be a value"}},
 		{"two documents", Options{File: write(t, "x.yaml", "# a\n---\nnum.partitions: 1\n---\nnum.partitions: 2\n")}, []string{"x.yaml:4: a second YAML document"}},
 	} {
 		_, _, err := Load(c.o)
@@ -236,5 +238,18 @@ func TestServerPropertiesOfKRaft(t *testing.T) {
 	}
 	if all := strings.Join(Lines(ws), "\n"); !strings.Contains(all, "no KRaft quorum") || !strings.Contains(all, "CONTROLLER://:9093 is a KRaft controller's") {
 		t.Errorf("warnings = %s", all)
+	}
+}
+
+// TestTreesKeepCapitals: names in YAML and TOML were folded to small letters, whatever they were.
+func TestTreesKeepCapitals(t *testing.T) {
+	for name, text := range map[string]string{"k.yaml": "my:\n  Name: x\nLog.Dirs: y\n", "k.toml": "[my]\nName = 'x'\n[Log]\nDirs = 'y'\n"} {
+		b, ws := mustLoad(t, Options{File: write(t, name, text)})
+		if value, _, ok := b.Given("my.Name"); !ok || value != "x" {
+			t.Errorf("%s: my.Name is %q, %t", name, value, ok)
+		}
+		if all := strings.Join(Lines(ws), "\n"); !strings.Contains(all, "Log.Dirs: is no property of Apache Kafka 3.9; it has no effect (did you mean log.dirs?)") {
+			t.Errorf("%s: warnings %s", name, all)
+		}
 	}
 }
