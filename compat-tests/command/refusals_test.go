@@ -54,6 +54,23 @@ func TestFlagsAndValuesThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestAllWrongSettingsAreNamedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "server.properties", "num.partitions=many\nconfig.providers=vault\nconfig.providers.vault.class=com.example.Vault\n")
+	e := klamm(t, dir, nil, "--config", file, "--set", "log.retention.ms=soon")
+	lines := strings.Split(strings.TrimRight(e.stderr, "\n"), "\n")
+	if e.code == 0 || len(lines) != 3 {
+		t.Fatalf("exit code %d, want an error and three lines:\n%s", e.code, e.stderr)
+	}
+	for i, words := range [][]string{{"server.properties:1", "num.partitions"}, {"server.properties:3", "com.example.Vault"}, {"--set log.retention.ms", "soon"}} {
+		for _, w := range append(words, "klamm: ") {
+			if !strings.Contains(lines[i], w) {
+				t.Errorf("%q does not name %q", lines[i], w)
+			}
+		}
+	}
+}
+
 func TestAnUnreadableFile(t *testing.T) {
 	dir := t.TempDir()
 	// A directory cannot be read as a file by root either.
