@@ -103,11 +103,11 @@ func (s *shard) run(e *entry, event func(*effects)) {
 	if dead {
 		s.remove(e)
 	}
+	for _, l := range out.logs { // before the answers, so that lines about what the client does next come later
+		l.write(s.c.o.Logger)
+	}
 	for _, answer := range out.answers {
 		answer()
-	}
-	for _, l := range out.logs {
-		l.write(s.c.o.Logger)
 	}
 }
 
