@@ -7,7 +7,7 @@ import (
 	"klamm/protocol/batch"
 )
 
-// builders are reused: most batches are small and of one size.
+// builders are reused: most batches are small and of one size. Brokers of one process share it: a builder in it is empty.
 var builders = sync.Pool{New: func() any { return batch.NewBuilder(batch.None) }}
 
 // writeAllLocked appends what a group wants written. The tombstones that the group owes come first: behind a newer record of the

@@ -45,6 +45,7 @@ const (
 	recoverChunk = 256 << 10
 )
 
+// Buffers that are read into, used again. Brokers of one process share it: a buffer in it holds nothing of who used it.
 var (
 	lookupBuffers  = sync.Pool{New: func() any { b := make([]byte, lookupChunk); return &b }}
 	recoverBuffers = sync.Pool{New: func() any { b := make([]byte, recoverChunk); return &b }}

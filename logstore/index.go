@@ -147,6 +147,7 @@ func (x *index) empty() error {
 // entry sizes.
 const indexBlock = 4080
 
+// indexBlocks are read into, and used again. Brokers of one process share it: a buffer in it holds nothing of who used it.
 var indexBlocks = sync.Pool{New: func() any { return new([indexBlock]byte) }}
 
 // field reads a number out of an entry: its key or its value.

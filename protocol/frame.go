@@ -34,6 +34,8 @@ const (
 	shelfBytes = 16 << 20
 )
 
+// Buffers that nobody uses. Brokers of one process share it: a buffer in it holds nothing of who used it, and the shelf bounds
+// what all of them keep.
 var (
 	classes [minShelf]sync.Pool
 	large   shelf

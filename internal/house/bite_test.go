@@ -81,6 +81,18 @@ func TestTheRulesBite(t *testing.T) {
 		{"sizes", sizes, "server/a.go", "package server\nfunc f() {" + strings.Repeat("\n", 60) + "}", true},
 		{"sizes", sizes, "server/a.go", "package server\n" + strings.Repeat("func f() {}\n", 30) + "func g() {" + strings.Repeat("\n", 60) + "}", false},
 
+		{"processState", processState, "server/a.go", `package server; import "sync"; var pool sync.Pool`, true},
+		{"processState", processState, "server/a.go", `package server; import "sync"; var pool = sync.Pool{New: nil}`, true},
+		{"processState", processState, "logstore/a.go", `package logstore; import "sync/atomic"; var n atomic.Int64`, true},
+		{"processState", processState, "server/a.go", `package server; var turns = make(chan int, 1)`, true},
+		{"processState", processState, "cluster/a.go", `package cluster; var n int; func f() { n++ }`, true},
+		{"processState", processState, "cluster/a.go", `package cluster; var m = map[int]int{}; func f() { m[1] = 2 }`, true},
+		{"processState", processState, "server/a.go", "package server\nimport \"sync\"\n// Brokers of one process share it, since it is empty.\nvar pool sync.Pool", false},
+		{"processState", processState, "cluster/a.go", `package cluster; var n int; func f() { n := 1; n++ }`, false},
+		{"processState", processState, "cluster/a.go", `package cluster; var m map[int]int; func init() { m = map[int]int{} }`, false},
+		{"processState", processState, "cluster/a.go", `package cluster; import "sync"; var once = sync.OnceValue(func() int { return 1 })`, false},
+		{"processState", processState, "cmd/klamm/a.go", `package main; import "sync"; var pool sync.Pool`, false},
+
 		{"packageSizes", packageSizes, "server/a.go", "package server\n" + strings.Repeat("\n", 6000), true},
 		{"packageSizes", packageSizes, "server/a.go", "// Package server answers. It is large because\n// the world is.\npackage server\n" + strings.Repeat("\n", 6000), false},
 

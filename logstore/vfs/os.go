@@ -116,7 +116,7 @@ func (OS) SyncDir(path string) error {
 }
 
 // spare is a descriptor that is kept for SyncDir. A change that becomes durable in several steps
-// must not stop in the middle because there is none.
+// must not stop in the middle because there is none. Brokers of one process share it, as they share the limit on descriptors.
 var spare struct {
 	sync.Mutex
 	f *os.File

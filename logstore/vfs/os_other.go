@@ -13,7 +13,8 @@ import (
 func syncData(f *os.File) error { return f.Sync() }
 
 // The classic POSIX lock excludes other processes only, so a second lock in
-// this process is refused by a list of our own.
+// this process is refused by a list of our own. Brokers of one process share it: the locks are the
+// process's.
 var (
 	lockedMu sync.Mutex
 	locked   = map[string]bool{}

@@ -39,9 +39,11 @@ type expander struct {
 	wideOn bool          // holds a place in wideZstd
 }
 
+// expanders are decoders that nobody uses, by codec. Brokers of one process share it: a decoder in it holds nothing of who used it.
 var expanders [Zstd + 1]sync.Pool
 
-// wideZstd is held while what clients ask for uses a decoder with a large window.
+// wideZstd is held while what clients ask for uses a decoder with a large window. Brokers of one process share it: it bounds
+// the memory of the process.
 var wideZstd = make(chan struct{}, 1)
 
 // wideWindow says what becomes of a zstd frame with a large window.

@@ -39,7 +39,7 @@ const (
 )
 
 // lz4Blocks has room for blocks that may be large. Java's producers and librdkafka say
-// 64 KB, clients in Go 4 MB, whatever they send.
+// 64 KB, clients in Go 4 MB, whatever they send. Brokers of one process share it: a buffer in it holds nothing of who used it.
 var lz4Blocks = sync.Pool{New: func() any { return new([largeLZ4Block]byte) }}
 
 // lz4Reader expands one whole lz4 frame of the form that every client reads, a

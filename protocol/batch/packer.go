@@ -28,6 +28,8 @@ type packer struct {
 	zstd *zstd.Encoder
 }
 
+// packers are encoders that nobody uses, by codec and strength. Brokers of one process share it: an encoder in it holds
+// nothing of who used it.
 var packers [Zstd + 1][strengths]sync.Pool
 
 // packWindow is how far back zstd looks, in bytes; it bounds the memory that

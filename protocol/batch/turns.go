@@ -34,6 +34,8 @@ const (
 	longPiece = 256 << 10
 )
 
+// Who has a turn, and who waits for the long one. Brokers of one process share it: the turns bound what the checks take of
+// the machine's processors and of the process's memory.
 var (
 	quickTurns  = make(chan struct{}, runtime.GOMAXPROCS(0))
 	packTurns   = make(chan struct{}, runtime.GOMAXPROCS(0))
