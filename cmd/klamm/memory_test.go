@@ -39,7 +39,7 @@ func TestGOGCByWhatLives(t *testing.T) {
 		{0, 0, 0, 400}, {1 << 20, 1 << 20, 0, 400}, {4 << 20, 4 << 20, 0, 200}, {16 << 20, 16 << 20, 0, 50},
 		{64 << 20, 0, 0, 12}, {64 << 20, 16 << 20, 0, 12}, {64 << 20, 32 << 20, 0, 25}, {1 << 30, 1 << 30, 0, 50}, {1 << 31, 0, 0, 2},
 		// The stacks of 10,000 connections: 40 MB of room, where 8 MB had all of them looked through for each 8 MB of garbage.
-		{20 << 20, 0, 80 << 20, 40}, {20 << 20, 20 << 20, 80 << 20, 50},
+		{40 << 20, 0, 80 << 20, 33}, {10 << 20, 0, 90 << 20, 45}, {20 << 20, 20 << 20, 80 << 20, 50},
 	} {
 		if got := (heap{live: c.live, scanned: c.scanned, roots: c.roots}).gogc(); got != c.want {
 			t.Errorf("%d bytes live, %d with pointers, %d of roots: %d %%, want %d", c.live, c.scanned, c.roots, got, c.want)
