@@ -47,7 +47,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	@exec .ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: tools ## klamm, Apache Kafka 3.9.2 and 4.3.1 and a limit under every load; BENCH holds flags, docs/performance.md explains
+bench: tools ## klamm, Apache Kafka 3.9.2 and 4.4.0 and a limit under every load; BENCH holds flags, docs/performance.md explains
 	@mkdir -p build/bin
 	go build -o build/bin/bench ./bench # and not `go run`, which does not pass SIGTERM on
 	exec build/bin/bench $(BENCH)

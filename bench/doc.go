@@ -1,4 +1,4 @@
-// Command bench measures klamm from outside, with Apache Kafka 3.9.2 and 4.3.1
+// Command bench measures klamm from outside, with Apache Kafka 3.9.2 and 4.4.0
 // beside it and, where there is one, a limit: a loop that does what no broker can
 // leave out. It prints a table for each load and says what docs/performance.md
 // explains.

@@ -197,11 +197,11 @@ func TestWhatAKilledRunLeftIsSwept(t *testing.T) {
 func suffixOf(pid int) string { return fmt.Sprintf("-%d", pid) }
 
 func TestTheCommandLine(t *testing.T) {
-	o, err := parse([]string{"-loads", "big, small", "-brokers", "klamm,4.3.1,limit", "-media", "disk", "-volume", "3"})
+	o, err := parse([]string{"-loads", "big, small", "-brokers", "klamm,4.4.0,limit", "-media", "disk", "-volume", "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.volume != 3e6 || o.brokers[1] != kafka43 || len(o.media) != 1 || o.rounds != 3 {
+	if o.volume != 3e6 || o.brokers[1] != kafkaNewest || len(o.media) != 1 || o.rounds != 3 {
 		t.Errorf("%+v", o)
 	}
 	var run []string

@@ -26,16 +26,16 @@ type target interface {
 
 // The brokers' names.
 const (
-	klamm   = "klamm"
-	kafka39 = "Kafka " + harness.Kafka39
-	kafka43 = "Kafka " + harness.Kafka43
-	limits  = "limit"
+	klamm       = "klamm"
+	kafka39     = "Kafka " + harness.Kafka39
+	kafkaNewest = "Kafka " + harness.KafkaNewest
+	limits      = "limit"
 )
 
 // flagNames are the brokers as the command line names them, in the order of the table.
 var (
-	brokerNames = []string{"klamm", harness.Kafka43, harness.Kafka39, "limit"}
-	flagNames   = map[string]string{"klamm": klamm, harness.Kafka39: kafka39, harness.Kafka43: kafka43, "limit": limits}
+	brokerNames = []string{"klamm", harness.KafkaNewest, harness.Kafka39, "limit"}
+	flagNames   = map[string]string{"klamm": klamm, harness.Kafka39: kafka39, harness.KafkaNewest: kafkaNewest, "limit": limits}
 )
 
 // brokerOptions are how a broker is started, with its data below dir.
@@ -54,8 +54,8 @@ func brokerOptions(name, dir string) harness.Options {
 	switch name {
 	case kafka39:
 		o.Broker, o.Release = "apache", harness.Kafka39
-	case kafka43:
-		o.Broker, o.Release = "apache", harness.Kafka43
+	case kafkaNewest:
+		o.Broker, o.Release = "apache", harness.KafkaNewest
 	}
 	return o
 }

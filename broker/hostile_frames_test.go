@@ -134,7 +134,7 @@ func oddRequests(t *testing.T, broker string) (all []oddRequest) {
 }
 
 // Unknown keys, versions that are not served and bodies that do not fit: Apache
-// Kafka 4.3.1 was asked, and 3.9.2 in versions that only it serves, and we do as
+// Kafka 4.4.0 was asked, and 3.9.2 in versions that only it serves, and we do as
 // it does.
 func TestOddRequestsAsTheReferenceAnswers(t *testing.T) {
 	old := map[string]oddRequest{}
@@ -144,7 +144,7 @@ func TestOddRequestsAsTheReferenceAnswers(t *testing.T) {
 	b := brokertest.Run(t)
 	b.Topic("klamm-golden", 1)
 	n := 0
-	for _, o := range oddRequests(t, "4.3.1") {
+	for _, o := range oddRequests(t, "4.4.0") {
 		if of := old[o.name]; o.end == "closed" && of.end == "" && len(of.request) > 4 {
 			api, ok := protocol.Lookup(int16(binary.BigEndian.Uint16(of.request)))
 			if ok && api.Serves(int16(binary.BigEndian.Uint16(of.request[2:]))) {

@@ -48,8 +48,8 @@ const (
 )
 
 // apis is in the order of keys. The lowest versions are those that Apache Kafka
-// 3.9.2 announces, the highest those of 4.3.1: testdata/3.9.2/18-ApiVersions-04.hex
-// and the same of 4.3.1. 4.3.1 has given up the messages before magic 2 and with
+// 3.9.2 announces, the highest those of 4.4.0: testdata/3.9.2/18-ApiVersions-04.hex
+// and the same of 4.4.0. 4.4.0 has given up the messages before magic 2 and with
 // them what its clients used; clients from 0.8.2 on go on here.
 var apis = []API{
 	{Key: KeyProduce, Name: "Produce", Min: 0, Max: 13, Flexible: 9},
@@ -65,7 +65,7 @@ var apis = []API{
 	{Key: KeySyncGroup, Name: "SyncGroup", Min: 0, Max: 5, Flexible: 4},
 	{Key: KeyDescribeGroups, Name: "DescribeGroups", Min: 0, Max: 6, Flexible: 5},
 	{Key: KeyListGroups, Name: "ListGroups", Min: 0, Max: 5, Flexible: 3},
-	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 4, Flexible: 3},
+	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 5, Flexible: 3},
 	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 0, Max: 7, Flexible: 5},
 	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 0, Max: 6, Flexible: 4},
 	{Key: KeyDeleteRecords, Name: "DeleteRecords", Min: 0, Max: 2, Flexible: 2},
@@ -76,7 +76,7 @@ var apis = []API{
 	{Key: KeyAlterReplicaLogDirs, Name: "AlterReplicaLogDirs", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 0, Max: 5, Flexible: 2},
 	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, Flexible: 2},
-	{Key: KeyDeleteGroups, Name: "DeleteGroups", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyDeleteGroups, Name: "DeleteGroups", Min: 0, Max: 3, Flexible: 2},
 	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, Flexible: 1},
 	{Key: KeyOffsetDelete, Name: "OffsetDelete", Min: 0, Max: 0, Flexible: 1},
 	{Key: KeyDescribeCluster, Name: "DescribeCluster", Min: 0, Max: 2, Flexible: 0},

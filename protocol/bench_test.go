@@ -46,7 +46,7 @@ func steady(t testing.TB) map[string]func() {
 			b.Release()
 		}
 	}
-	head := readGolden(t, "testdata/4.3.1/01-Fetch-18.hex").request
+	head := readGolden(t, "testdata/4.4.0/01-Fetch-18.hex").request
 	fetchBody := fetchRequest(11).AppendTo(nil)
 	var h RequestHeader
 	var p ProduceRequest

@@ -57,7 +57,7 @@ func goldens(t testing.TB, version string) []golden {
 	return all
 }
 
-var brokers = []string{"4.3.1", "3.9.2"}
+var brokers = []string{"4.4.0", "3.9.2"}
 
 // Every version that is served has a golden file of one of the two at least.
 func TestGoldensAreComplete(t *testing.T) {

@@ -59,15 +59,15 @@ func readOddFile(t testing.TB, path string) []oddCase {
 }
 
 // Where the broker closes the connection we refuse to read the request or its
-// version is not served; where it answers, we read it. The broker is 4.3.1, and
+// version is not served; where it answers, we read it. The broker is 4.4.0, and
 // 3.9.2 for the versions that only it serves.
 func TestOddRequestsAreClosedOrReadAsTheBrokerDoes(t *testing.T) {
 	old := map[string]oddCase{}
 	for _, o := range readOdd(t, "3.9.2") {
 		old[o.name] = o
 	}
-	newest := announcedBy(t, "4.3.1")
-	for _, o := range readOdd(t, "4.3.1") {
+	newest := announcedBy(t, "4.4.0")
+	for _, o := range readOdd(t, "4.4.0") {
 		h, at, err := ParseRequestHeader(o.request)
 		if err == nil && h.Version >= 0 && (h.Version < newest[h.Key][0] || h.Key == KeyProduce && h.Version < 3) {
 			o = old[o.name]
@@ -233,16 +233,16 @@ func announcedBy(t *testing.T, broker string) map[int16][2]int16 {
 }
 
 // The table's ranges go from the lowest version that 3.9.2 announces to the
-// highest of 4.3.1. What only one of them knows has that one's range.
+// highest of 4.4.0. What only one of them knows has that one's range.
 func TestTableIsTheBrokersTable(t *testing.T) {
-	old, newest := announcedBy(t, "3.9.2"), announcedBy(t, "4.3.1")
+	old, newest := announcedBy(t, "3.9.2"), announcedBy(t, "4.4.0")
 	for _, a := range APIs() {
 		low, high := old[a.Key], newest[a.Key]
 		if _, known := old[a.Key]; !known {
 			low = high
 		}
 		if low[0] != a.Min || high[1] != a.Max {
-			t.Errorf("%s: %d to %d in the table, 3.9.2 announces %v and 4.3.1 %v", a.Name, a.Min, a.Max, low, high)
+			t.Errorf("%s: %d to %d in the table, 3.9.2 announces %v and 4.4.0 %v", a.Name, a.Min, a.Max, low, high)
 		}
 	}
 }

@@ -1,16 +1,19 @@
 package server
 
-// ApiVersions: key 18, versions 0 to 4.
+// ApiVersions: key 18, versions 0 to 5.
 //
 //	1  throttle time
 //	3  flexible (but for the response's header, KIP-511); the client's software
 //	   name and version; features
 //	4  features with a lowest level of 0 may be listed (KAFKA-17492)
+//	5  the cluster id and the node id that the client expects (KIP-1242)
 //
 // Refused, in this order: a version that is not served, with the body of
 // version 0 and UNSUPPORTED_VERSION, in which the client finds the versions
 // that are; a software name or version that is not made of letters, digits,
-// dots and dashes (INVALID_REQUEST).
+// dots and dashes (INVALID_REQUEST); a cluster id without a node id, or a node id
+// without a cluster id (INVALID_REQUEST); the id of another cluster or of another
+// broker (REBOOTSTRAP_REQUIRED): the client's metadata are stale.
 //
 // Missing on purpose: features. There is nothing yet that a cluster would
 // switch on step by step, and a client that reads transaction.version there
@@ -20,7 +23,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/cluster"
 	"klamm/protocol"
+	"klamm/server/codes"
 	"klamm/server/request"
 )
 
@@ -31,10 +36,20 @@ const softwareNameVersion = 3
 // was made and nothing was switched on since: there is an empty list of them.
 const noFeaturesYet = 0
 
-func serveApiVersions(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Response {
+// noNode is the node id of a request that names no broker.
+const noNode = -1
+
+// apiVersions serves ApiVersions for a broker.
+type apiVersions struct{ broker *cluster.Broker }
+
+func (a apiVersions) serve(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= softwareNameVersion && !(isSoftwareWord(req.ClientSoftwareName) && isSoftwareWord(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	}
+	if err := a.refusesNode(req); err != nil {
+		resp.ErrorCode = codes.Of(err)
 		return resp
 	}
 	resp.FinalizedFeaturesEpoch = noFeaturesYet
@@ -42,6 +57,19 @@ func serveApiVersions(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Respon
 		resp.ApiKeys = append(resp.ApiKeys, apiRange(&api))
 	}
 	return resp
+}
+
+// refusesNode gives an error if the client expects another broker here. Before version 5 it cannot say.
+func (a apiVersions) refusesNode(req *kmsg.ApiVersionsRequest) error {
+	switch {
+	case req.ClusterID == nil && req.NodeID == noNode:
+		return nil
+	case req.ClusterID == nil || req.NodeID == noNode:
+		return kerr.InvalidRequest
+	case *req.ClusterID != a.broker.Metadata().ClusterID || req.NodeID != a.broker.ID():
+		return kerr.RebootstrapRequired
+	}
+	return nil
 }
 
 // refuseApiVersions answers a version that is not served. The client may know

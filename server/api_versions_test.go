@@ -29,9 +29,9 @@ func TestApiVersionsGivesTheTable(t *testing.T) {
 func TestApiVersionsOfTheFuture(t *testing.T) {
 	w := dial(t, startBroker(t))
 	defer w.close()
-	for _, v := range []int16{5, 99, 32767, -1} {
+	for _, v := range []int16{6, 99, 32767, -1} {
 		resp := askVersions(t, w, v)
-		if resp.ErrorCode != 35 || len(resp.ApiKeys) != 1 || resp.ApiKeys[0].ApiKey != 18 || resp.ApiKeys[0].MaxVersion != 4 {
+		if resp.ErrorCode != 35 || len(resp.ApiKeys) != 1 || resp.ApiKeys[0].ApiKey != 18 || resp.ApiKeys[0].MaxVersion != 5 {
 			t.Fatalf("v%d: got %+v", v, resp)
 		}
 	}

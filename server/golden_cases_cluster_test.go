@@ -111,7 +111,7 @@ func topicPartitionsCases() []goldenCase {
 	setup := topics(topic("a", 3), topic("b", 2), topic("c", 1))
 	const key = kmsg.DescribeTopicPartitions
 	return []goldenCase{
-		{name: "describe_topic_partitions/named", key: key, klamm: "4.3.1 stumbles over an empty name (UNKNOWN_SERVER_ERROR)", setup: setup, steps: []goldenStep{of(100, "", 0, "a", "b"), of(100, "", 0, "b", "a", "b"), of(100, "", 0, "none", "a"), of(100, "", 0, "bad name", ""), of(100, "", 0)}},
+		{name: "describe_topic_partitions/named", key: key, klamm: "4.4.0 stumbles over an empty name (UNKNOWN_SERVER_ERROR)", setup: setup, steps: []goldenStep{of(100, "", 0, "a", "b"), of(100, "", 0, "b", "a", "b"), of(100, "", 0, "none", "a"), of(100, "", 0, "bad name", ""), of(100, "", 0)}},
 		{name: "describe_topic_partitions/limit", key: key, setup: setup, steps: []goldenStep{of(2, "", 0, "a", "b", "c"), of(3, "", 0, "a", "b", "c"), of(4, "", 0, "a", "b", "c"), of(6, "", 0, "a", "b", "c"), of(0, "", 0, "a", "b"), of(-5, "", 0, "a", "b"), of(3, "", 0, "a", "none", "zz"), of(3, "", 0, "a", "none", "o")}},
 		{name: "describe_topic_partitions/cursor", key: key, setup: setup, steps: []goldenStep{of(10, "a", 1, "a", "b"), of(10, "b", 0, "a", "b", "c"), of(10, "a", 3, "a", "b"), of(10, "a", 99, "a"), of(1, "b", 1, "a", "b", "c"), of(10, "b", 1)}},
 		{name: "describe_topic_partitions/refused", key: key, setup: setup, steps: []goldenStep{of(10, "x", 1, "a", "b"), of(10, "a", -1, "a", "b"), of(10, "none", 0, "none")}},

@@ -27,7 +27,7 @@ func appending(topic string, partition int32) goldenStep {
 	return step(func(t *talk) kmsg.Request { return produce(t.n(topic), partition, -1, -1, 2000) })
 }
 
-// deleting deletes a topic. With 4.3.1 the answer tells its id, too.
+// deleting deletes a topic. With 4.4.0 the answer tells its id, too.
 func deleting(topic string) goldenStep {
 	return goldenStep{drop: []string{"TopicID"}, req: func(t *talk) kmsg.Request { t.id(topic); return deleteTopics(t.n(topic)) }}
 }

@@ -121,7 +121,7 @@ func fetchCases() []goldenCase {
 		{name: "fetch/isolation", key: key, from: firstFetch, setup: filled, steps: []goldenStep{isolation(0), isolation(1), fetching(func(req *kmsg.FetchRequest) { req.IsolationLevel = 1 }, want{topic: "none"}, want{topic: "a", offset: 99})}},
 		{name: "fetch/isolation_unknown", key: key, from: firstFetch, setup: filled, steps: []goldenStep{isolation(2), isolation(-1)}},
 		{name: "fetch/debug_consumer_and_rack", key: key, from: firstFetch, setup: filled, steps: []goldenStep{replica(-2), all(func(req *kmsg.FetchRequest) { req.Rack = "rack" })}},
-		// 4.3.1 has forgotten to tell where the leader listens.
+		// 4.4.0 has forgotten to tell where the leader listens.
 		{name: "fetch/replicas", key: key, from: firstFetch, to: 17, setup: filled, steps: []goldenStep{replica(5), replica(0)}},
 	}
 	return append(cases, fetchLimitCases(all)...)

@@ -11,7 +11,7 @@ import (
 )
 
 // recompressCases are about compression.type: what is kept of a batch that the
-// broker packs anew. 4.3.1 is not asked: what it adds to Produce is about topics' names.
+// broker packs anew. 4.4.0 is not asked: what it adds to Produce is about topics' names.
 func recompressCases() []goldenCase {
 	return slices.Concat(recompressKeepsCases(), recompressOddCases(), recompressRefusalCases())
 }

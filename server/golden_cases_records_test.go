@@ -56,7 +56,7 @@ func recordsCases() []goldenCase {
 			with(func(req *kmsg.ListOffsetsRequest) { req.ReplicaID = 5 }),
 			with(func(req *kmsg.ListOffsetsRequest) { req.IsolationLevel = 7 }),
 		}},
-		{name: "list_offsets/refused", key: list, from: 1, klamm: "from version 10 on 4.3.1 answers a partition that is named twice once, and topics without partitions not at all; klamm answers as before", setup: written, steps: []goldenStep{
+		{name: "list_offsets/refused", key: list, from: 1, klamm: "from version 10 on 4.4.0 answers a partition that is named twice once, and topics without partitions not at all; klamm answers as before", setup: written, steps: []goldenStep{
 			step(func(t *talk) kmsg.Request { return listOffsets(t.n("none"), 0, -1) }),
 			step(func(t *talk) kmsg.Request { return listOffsets(t.n("a"), 2, -1) }),
 			step(func(t *talk) kmsg.Request { return listOffsets(t.n("a"), -1, -1) }),

@@ -21,10 +21,29 @@ func versionCases() []goldenCase {
 			return req
 		}}
 	}
+	// whom asks the broker that a client takes to be of a cluster, and to have a number.
+	whom := func(cluster *string, node int32) goldenStep {
+		valid := apiVersions("golden", "1.0")
+		return goldenStep{drop: valid.drop, req: func(t *talk) kmsg.Request {
+			req := valid.req(t).(*kmsg.ApiVersionsRequest)
+			req.ClusterID, req.NodeID = cluster, node
+			if cluster != nil && *cluster == "here" {
+				req.ClusterID = t.do(metadata()).(*kmsg.MetadataResponse).ClusterID
+			}
+			return req
+		}}
+	}
 	return []goldenCase{
 		{name: "api_versions/valid", key: kmsg.ApiVersions, steps: []goldenStep{apiVersions("golden", "1.0"), apiVersions("a-b.c", "v1-SNAPSHOT")}},
 		{name: "api_versions/invalid_client", key: kmsg.ApiVersions, steps: []goldenStep{
 			apiVersions("", "1.0"), apiVersions("golden", ""), apiVersions("-golden", "1"), apiVersions("gol den", "1"), apiVersions("golden-", "1"), apiVersions("golden", "1_0"),
+		}},
+		{name: "api_versions/whom", key: kmsg.ApiVersions, from: 5, steps: []goldenStep{
+			whom(nil, -1), whom(ptr("here"), -1), whom(nil, 0), whom(ptr("here"), 0), whom(ptr("elsewhere"), -1), whom(ptr("elsewhere"), 0), whom(nil, 7), whom(ptr("here"), 7),
+			whom(ptr(""), -1), whom(ptr(""), 0), whom(nil, -2), whom(ptr("here"), -2), whom(ptr("elsewhere"), 7), whom(ptr("HERE"), 0),
+			step(func(*talk) kmsg.Request {
+				return &kmsg.ApiVersionsRequest{ClientSoftwareName: "-", ClusterID: ptr("elsewhere"), NodeID: 7}
+			}),
 		}},
 	}
 }
@@ -62,7 +81,7 @@ func metadataCases() []goldenCase {
 				return req
 			}),
 		}},
-		{name: "metadata/auto_create", key: kmsg.Metadata, klamm: "version 13 is answered as the others are: 4.3.1 says UNKNOWN_TOPIC_OR_PARTITION first, 3.9.2 says LEADER_NOT_AVAILABLE", steps: []goldenStep{
+		{name: "metadata/auto_create", key: kmsg.Metadata, klamm: "version 13 is answered as the others are: 4.4.0 says UNKNOWN_TOPIC_OR_PARTITION first, 3.9.2 says LEADER_NOT_AVAILABLE", steps: []goldenStep{
 			step(func(t *talk) kmsg.Request {
 				req := metadata(ptr(t.n("new")))
 				req.AllowAutoTopicCreation = true
@@ -166,7 +185,7 @@ func createTopicsCases() []goldenCase {
 			addTopic(req, t.n("b"), 0, 1)
 		}), meta("a", 1)}},
 		{name: "create_topics/assigned", key: key, steps: []goldenStep{assigned(false, -1, -1, []int32{0, 0}, []int32{1, 0}), meta("assigned", 2)}},
-		{name: "create_topics/bad_assignment", key: key, from: 1, klamm: "3.9.2 makes partitions without replicas and stumbles over partition -1; 4.3.1 refuses both", steps: []goldenStep{
+		{name: "create_topics/bad_assignment", key: key, from: 1, klamm: "3.9.2 makes partitions without replicas and stumbles over partition -1; 4.4.0 refuses both", steps: []goldenStep{
 			assigned(true, 1, -1, []int32{0, 0}), assigned(true, -1, 1, []int32{0, 0}), assigned(true, -1, -1, []int32{1, 0}),
 			assigned(true, -1, -1, []int32{0, 0}, []int32{2, 0}), assigned(true, -1, -1, []int32{0, 0}, []int32{0, 0}),
 			assigned(true, -1, -1, []int32{0, 0, 0}), assigned(true, -1, -1, []int32{0}), assigned(true, -1, -1, []int32{-1, 0}),
@@ -210,7 +229,7 @@ func deleteTopicsCases() []goldenCase {
 			req.TimeoutMillis = 0
 			return req
 		})}},
-		{name: "delete_topics/by_id", key: key, from: 6, klamm: "a topic with neither name nor id is INVALID_REQUEST as with 4.3.1; 3.9.2 says TOPIC_AUTHORIZATION_FAILED", setup: setup, steps: []goldenStep{
+		{name: "delete_topics/by_id", key: key, from: 6, klamm: "a topic with neither name nor id is INVALID_REQUEST as with 4.4.0; 3.9.2 says TOPIC_AUTHORIZATION_FAILED", setup: setup, steps: []goldenStep{
 			step(func(t *talk) kmsg.Request { return deleteByID(t.id("a")) }),
 			step(func(t *talk) kmsg.Request { return deleteByID([16]byte{9, 9}) }),
 			step(func(t *talk) kmsg.Request { return deleteByID([16]byte{}) }),

@@ -57,7 +57,7 @@ func (t *talk) awaitLeaders(name string, partitions int) {
 }
 
 // awaitServed waits until the leaders that Metadata tells know it themselves:
-// with 4.3.1 that is later.
+// with 4.4.0 that is later.
 func (t *talk) awaitServed(name string, partitions int32) {
 	for p := int32(0); p < partitions; {
 		if t.do(listOffsets(t.n(name), p, -1)).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].ErrorCode == 0 {

@@ -24,7 +24,7 @@ import (
 // the broker as testdata/golden/README.md says and run
 //
 //	go test ./server -run TestGolden -ask 127.0.0.1:9092 -reference 3.9.2
-//	go test ./server -run TestGolden -ask 127.0.0.1:9092 -reference 4.3.1
+//	go test ./server -run TestGolden -ask 127.0.0.1:9092 -reference 4.4.0
 //
 // and, for the answers that differ on purpose, after reading them,
 //
@@ -32,7 +32,7 @@ import (
 var (
 	askAddr   = flag.String("ask", "", "address of a running reference broker whose answers become the golden files")
 	askGroups = flag.Bool("groups", false, "ask what needs group.initial.rebalance.delay.ms=0, which the reference was started with")
-	reference = flag.String("reference", "", "the golden files to write: 3.9.2, 4.3.1 or klamm")
+	reference = flag.String("reference", "", "the golden files to write: 3.9.2, 4.4.0 or klamm")
 )
 
 // goldenCase is one conversation, held once in every version of an API.
@@ -262,6 +262,8 @@ func steady(k kmsg.Key) int16 {
 		return 7
 	case kmsg.DescribeGroups:
 		return 5
+	case kmsg.DeleteGroups:
+		return 2
 	default:
 		return kmsg.RequestForKey(int16(k)).MaxVersion()
 	}
@@ -522,13 +524,13 @@ func readGolden(t *testing.T, ref, name string) map[int16][]any {
 }
 
 // checkGolden compares klamm's answers with those of 3.9.2, and in versions
-// which that does not serve with those of 4.3.1.
+// which that does not serve with those of 4.4.0.
 func checkGolden(t *testing.T, c goldenCase, got map[int16][]any) {
 	if c.klamm != "" && *reference == "klamm" {
 		writeGolden(t, "klamm", c.name, got)
 		return
 	}
-	old, newest, own := readGolden(t, "3.9.2", c.name), readGolden(t, "4.3.1", c.name), readGolden(t, "klamm", c.name)
+	old, newest, own := readGolden(t, "3.9.2", c.name), readGolden(t, "4.4.0", c.name), readGolden(t, "klamm", c.name)
 	if (own != nil) != (c.klamm != "") {
 		t.Fatalf("a case has a file in testdata/golden/klamm when it says why klamm differs, and only then")
 	}
@@ -536,7 +538,7 @@ func checkGolden(t *testing.T, c goldenCase, got map[int16][]any) {
 	for v, answers := range got {
 		want, from := old[v], "3.9.2"
 		if want == nil {
-			want, from = newest[v], "4.3.1"
+			want, from = newest[v], "4.4.0"
 		}
 		if want == nil {
 			t.Errorf("v%d: neither reference has answered; write the golden files again", v)

@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/cluster"
 	"klamm/protocol"
 	"klamm/server/admin"
 	"klamm/server/data"
@@ -14,7 +15,7 @@ import (
 
 // newHandlers has a handler for each API of protocol's table, and no other: a
 // test holds the two equal.
-func newHandlers(d *data.Service, g *groups.Service, a *admin.Service) map[int16]request.Handler {
+func newHandlers(b *cluster.Broker, d *data.Service, g *groups.Service, a *admin.Service) map[int16]request.Handler {
 	return map[int16]request.Handler{
 		protocol.KeyProduce:                 d.Produce,
 		protocol.KeyFetch:                   d.Fetch,
@@ -29,7 +30,7 @@ func newHandlers(d *data.Service, g *groups.Service, a *admin.Service) map[int16
 		protocol.KeySyncGroup:               request.TypedLater(kmsg.NewPtrSyncGroupRequest, g.SyncGroup),
 		protocol.KeyDescribeGroups:          request.Typed(kmsg.NewPtrDescribeGroupsRequest, g.DescribeGroups),
 		protocol.KeyListGroups:              request.Typed(kmsg.NewPtrListGroupsRequest, g.ListGroups),
-		protocol.KeyAPIVersions:             request.Typed(kmsg.NewPtrApiVersionsRequest, serveApiVersions),
+		protocol.KeyAPIVersions:             request.Typed(kmsg.NewPtrApiVersionsRequest, apiVersions{b}.serve),
 		protocol.KeyCreateTopics:            request.Typed(kmsg.NewPtrCreateTopicsRequest, a.CreateTopics),
 		protocol.KeyDeleteTopics:            request.Typed(kmsg.NewPtrDeleteTopicsRequest, a.DeleteTopics),
 		protocol.KeyDeleteRecords:           request.Typed(kmsg.NewPtrDeleteRecordsRequest, d.DeleteRecords),

@@ -74,7 +74,7 @@ func New(o Options) *Server {
 	s.data = data.New(data.Options{
 		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now,
 	})
-	s.handlers = newHandlers(s.data, g, s.admin)
+	s.handlers = newHandlers(o.Broker, s.data, g, s.admin)
 	s.sockets = transport.NewSocketServer(transport.Options{
 		Serve:           s.dispatch,
 		MaxRequestBytes: int32(v.Int("socket.request.max.bytes")),

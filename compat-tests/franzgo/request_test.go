@@ -71,7 +71,7 @@ func TestApiVersionsHasWhatClientsNeed(t *testing.T) {
 	if !harness.Reference() {
 		for key, max := range map[int16]int16{0: 13, 1: 18, 2: 11, 3: 13, 74: 1, 75: 0} {
 			if have, ok := got[key]; !ok || have[1] != max {
-				t.Errorf("%s: advertised %v, Kafka 4.3 has %d", kmsg.NameForKey(key), have, max)
+				t.Errorf("%s: advertised %v, Kafka 4.4 has %d", kmsg.NameForKey(key), have, max)
 			}
 		}
 	}

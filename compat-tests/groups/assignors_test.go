@@ -35,7 +35,7 @@ var clients = []client{
 	{"franz-go", func(a assignor) func(*member) func() { return franz(a.franz) }, false},
 	{"kcat", func(a assignor) func(*member) func() { return named(a.kcat, kcat) }, false},
 	{"java " + harness.Kafka39, func(a assignor) func(*member) func() { return java(harness.Kafka39, a.java) }, true},
-	{"java " + harness.Kafka43, func(a assignor) func(*member) func() { return java(harness.Kafka43, a.java) }, true},
+	{"java " + harness.KafkaNewest, func(a assignor) func(*member) func() { return java(harness.KafkaNewest, a.java) }, true},
 	{"sarama", func(a assignor) func(*member) func() { return named(a.sarama, sarama) }, false},
 	{"aiokafka", func(a assignor) func(*member) func() { return named(a.aiokafka, aiokafka) }, false},
 }

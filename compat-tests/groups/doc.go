@@ -1,5 +1,5 @@
 // Package groups tests consumer groups with the clients that people use: franz-go, the Java consumers of 3.9.2 and
-// 4.3.1, librdkafka (as kcat), sarama, aiokafka and kafkajs, each with the assignors that it has, alone and in one group
+// 4.4.0, librdkafka (as kcat), sarama, aiokafka and kafkajs, each with the assignors that it has, alone and in one group
 // with the others; and Apache Kafka's tools for groups.
 //
 //	go test -count=1 ./compat-tests/groups                        # against klamm

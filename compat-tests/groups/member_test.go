@@ -67,7 +67,7 @@ func java(release, assignor string) func(*member) func() {
 		g := m.group
 		file := properties(g.t, fmt.Sprintf("heartbeat.interval.ms=%d\nfetch.max.wait.ms=200\n", heartbeat.Milliseconds()))
 		option := "--consumer.config"
-		if release == harness.Kafka43 {
+		if release == harness.KafkaNewest {
 			option = "--command-config"
 		}
 		r := harness.RunJava(g.t, m.verifiable, release, "verifiable-consumer", append(server(), "--topic", g.topic, "--group-id", g.id, "--verbose",

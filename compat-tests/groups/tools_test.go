@@ -75,7 +75,7 @@ func same(t *testing.T, what string, got, want []string) {
 
 // eachRelease runs a test with the tools of both releases.
 func eachRelease(t *testing.T, f func(t *testing.T, release string)) {
-	for _, release := range []string{harness.Kafka39, harness.Kafka43} {
+	for _, release := range []string{harness.Kafka39, harness.KafkaNewest} {
 		t.Run(release, func(t *testing.T) { f(t, release) })
 	}
 }
@@ -154,12 +154,12 @@ func TestList(t *testing.T) {
 		args     []string
 		want     []string
 	}{
-		{"3.9.2 4.3.1", nil, []string{active, empty}},
-		{"3.9.2 4.3.1", []string{"--state"}, []string{active + " Stable", empty + " Empty"}},
+		{"3.9.2 4.4.0", nil, []string{active, empty}},
+		{"3.9.2 4.4.0", []string{"--state"}, []string{active + " Stable", empty + " Empty"}},
 		{"3.9.2", []string{"--state", "stable"}, []string{active + " Stable"}},
-		{"3.9.2 4.3.1", []string{"--type"}, []string{active + " Classic", empty + " Classic"}},
+		{"3.9.2 4.4.0", []string{"--type"}, []string{active + " Classic", empty + " Classic"}},
 		{"3.9.2", []string{"--type", "consumer"}, nil},
-		{"4.3.1", []string{"--type", "classic", "--state", "Empty"}, []string{empty + " Classic Empty"}},
+		{"4.4.0", []string{"--type", "classic", "--state", "Empty"}, []string{empty + " Classic Empty"}},
 	} {
 		for _, release := range strings.Fields(c.releases) {
 			what := strings.Join(append([]string{"--list"}, c.args...), " ")
@@ -194,8 +194,8 @@ func TestDescribe(t *testing.T) {
 
 // assignment is how the releases print what a member has, all three partitions of a topic. 3.9 leaves out the topic.
 var assignment = map[string]func(topic string) string{
-	harness.Kafka39: func(string) string { return `\(0,1,2\)` },
-	harness.Kafka43: func(topic string) string { return `-\s+` + topic + `:0,1,2` },
+	harness.Kafka39:     func(string) string { return `\(0,1,2\)` },
+	harness.KafkaNewest: func(topic string) string { return `-\s+` + topic + `:0,1,2` },
 }
 
 func TestDescribeStaticMember(t *testing.T) {
@@ -221,16 +221,16 @@ func TestResetOffsets(t *testing.T) {
 		args     []string
 		want     []int64 // of the partitions; -1 for one that is not reset
 	}{
-		{"3.9.2 4.3.1", []string{"--to-earliest", "--topic", topic}, []int64{0, 0, 0}},
-		{"3.9.2 4.3.1", []string{"--to-latest", "--all-topics"}, []int64{100, 100, 100}},
+		{"3.9.2 4.4.0", []string{"--to-earliest", "--topic", topic}, []int64{0, 0, 0}},
+		{"3.9.2 4.4.0", []string{"--to-latest", "--all-topics"}, []int64{100, 100, 100}},
 		{"3.9.2", []string{"--to-offset", "55", "--topic", topic + ":0,2"}, []int64{55, -1, 55}},
 		{"3.9.2", []string{"--to-offset", "5555", "--topic", topic + ":1"}, []int64{-1, 100, -1}},
-		{"3.9.2 4.3.1", []string{"--shift-by", "7", "--topic", topic}, []int64{17, 27, 37}},
+		{"3.9.2 4.4.0", []string{"--shift-by", "7", "--topic", topic}, []int64{17, 27, 37}},
 		{"3.9.2", []string{"--shift-by", "-15", "--topic", topic}, []int64{0, 5, 15}},
-		{"3.9.2 4.3.1", []string{"--to-datetime", ago, "--topic", topic}, []int64{70, 70, 70}},
+		{"3.9.2 4.4.0", []string{"--to-datetime", ago, "--topic", topic}, []int64{70, 70, 70}},
 		{"3.9.2", []string{"--by-duration", "P2DT2H30M", "--topic", topic}, []int64{50, 50, 50}},
 		{"3.9.2", []string{"--to-current", "--topic", topic}, []int64{10, 20, 30}},
-		{"3.9.2 4.3.1", []string{"--from-file", file}, []int64{7, -1, 9}},
+		{"3.9.2 4.4.0", []string{"--from-file", file}, []int64{7, -1, 9}},
 	} {
 		for _, release := range strings.Fields(c.releases) {
 			t.Run(release+" "+c.args[0], func(t *testing.T) {

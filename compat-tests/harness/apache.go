@@ -14,8 +14,8 @@ import (
 
 // Kafka releases whose jars the tools target puts under build/.
 const (
-	Kafka39 = "3.9.2"
-	Kafka43 = "4.3.1"
+	Kafka39     = "3.9.2"
+	KafkaNewest = "4.4.0"
 )
 
 // releaseDir is where the jars of a Kafka release are.

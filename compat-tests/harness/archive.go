@@ -49,7 +49,7 @@ func ArchiveClasses(work func() error) error {
 	if err = errors.Join(err, os.Unsetenv(listDirEnv)); err != nil {
 		return err
 	}
-	for _, version := range []string{Kafka39, Kafka43} {
+	for _, version := range []string{Kafka39, KafkaNewest} {
 		list, err := classList(dir, version)
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ type Options struct {
 	// that the tests run against, see Reference.
 	Broker string
 	// Release is the reference broker's: Kafka39, which is the empty one's too, or
-	// Kafka43, a single KRaft node without ZooKeeper.
+	// KafkaNewest, a single KRaft node without ZooKeeper.
 	Release string
 	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1,
 	// all of the compiler) instead of with what starts fast and takes little.
@@ -55,7 +55,7 @@ type Broker struct {
 	logPath   string
 	proc      *process
 	zookeeper *zookeeper // of Kafka39
-	quorum    string     // of Kafka43: where its controller listens
+	quorum    string     // of KafkaNewest: where its controller listens
 }
 
 // Reference says whether the tests run against Apache Kafka instead of klamm.
@@ -156,7 +156,7 @@ func prepare(addr string, o Options) (*Broker, error) {
 		b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	switch {
-	case b.apache && o.Release == Kafka43:
+	case b.apache && o.Release == KafkaNewest:
 		err = b.format()
 	case b.apache:
 		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"))

@@ -5,7 +5,7 @@
 // Kafka 3.9.2 with the ZooKeeper that it brings, when KLAMM_BROKER=apache. A
 // test does not know which one it has, except through [Reference], which it may
 // ask only where the two are allowed to differ (klamm serves the version ranges
-// of Kafka 4.3). A caller that names its broker may have Kafka 4.3.1 as well, a single
+// of Kafka 4.3). A caller that names its broker may have Kafka 4.4.0 as well, a single
 // KRaft node: Options.Release.
 //
 // Everything listens on 127.0.0.1, on ports that were free a moment before, and

@@ -27,17 +27,17 @@ type Result struct {
 // release where they moved.
 var tools = map[string]map[string]string{
 	"topics":                    {"": "org.apache.kafka.tools.TopicCommand"},
-	"configs":                   {"": "kafka.admin.ConfigCommand"},
+	"configs":                   {Kafka39: "kafka.admin.ConfigCommand", KafkaNewest: "org.apache.kafka.tools.ConfigCommand"},
 	"get-offsets":               {"": "org.apache.kafka.tools.GetOffsetShell"},
 	"delete-records":            {"": "org.apache.kafka.tools.DeleteRecordsCommand"},
 	"log-dirs":                  {"": "org.apache.kafka.tools.LogDirsCommand"},
 	"producer-perf-test":        {"": "org.apache.kafka.tools.ProducerPerformance"},
 	"console-consumer":          {"": "org.apache.kafka.tools.consumer.ConsoleConsumer"},
-	"console-producer":          {Kafka39: "kafka.tools.ConsoleProducer", Kafka43: "org.apache.kafka.tools.ConsoleProducer"},
+	"console-producer":          {Kafka39: "kafka.tools.ConsoleProducer", KafkaNewest: "org.apache.kafka.tools.ConsoleProducer"},
 	"consumer-groups":           {"": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"},
 	"verifiable-consumer":       {"": "org.apache.kafka.tools.VerifiableConsumer"},
 	"streams-application-reset": {"": "org.apache.kafka.tools.StreamsResetter"},
-	"dump-log":                  {Kafka39: "kafka.tools.DumpLogSegments", Kafka43: "org.apache.kafka.tools.DumpLogSegments"},
+	"dump-log":                  {Kafka39: "kafka.tools.DumpLogSegments", KafkaNewest: "org.apache.kafka.tools.DumpLogSegments"},
 }
 
 // Java runs one of Kafka's command-line tools of a release (kafka-topics.sh is

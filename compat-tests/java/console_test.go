@@ -20,7 +20,7 @@ func consume(t *testing.T, release, topic string, partition, n int, more ...stri
 
 func TestEveryCodecFromTheConsoleProducer(t *testing.T) {
 	for i, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
-		release := []string{harness.Kafka39, harness.Kafka43}[i%2]
+		release := []string{harness.Kafka39, harness.KafkaNewest}[i%2]
 		t.Run(codec+" with "+release, func(t *testing.T) {
 			const n = 2000
 			topic := harness.Topic(t, broker.Addr, 1)
@@ -64,7 +64,7 @@ func TestEveryCodecToTheConsoleConsumer(t *testing.T) {
 			}
 		}
 		property := "--property" // 4.3 says on stdout that this name is deprecated
-		if release == harness.Kafka43 {
+		if release == harness.KafkaNewest {
 			property = "--formatter-property"
 		}
 		if got := consume(t, release, topic, 1, n, property, "print.key=true"); got != sent.String() {

@@ -1,5 +1,5 @@
 // Package java tests the broker with Apache Kafka's own command-line tools, of
-// release 3.9.2 and of release 4.3.1: topics, configs, get-offsets,
+// release 3.9.2 and of release 4.4.0: topics, configs, get-offsets,
 // delete-records, log-dirs, the console producer and consumer (by partition),
 // the performance producer, and DumpLogSegments over what the broker wrote.
 //

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 
 // eachRelease runs a test with the tools of both releases.
 func eachRelease(t *testing.T, f func(t *testing.T, release string)) {
-	for _, release := range []string{harness.Kafka39, harness.Kafka43} {
+	for _, release := range []string{harness.Kafka39, harness.KafkaNewest} {
 		t.Run(release, func(t *testing.T) { f(t, release) })
 	}
 }

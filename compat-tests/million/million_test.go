@@ -83,7 +83,7 @@ func TestLinesFromTheConsoleProducer(t *testing.T) {
 			defer in.Close()
 			harness.Java(t, harness.Kafka39, "console-producer", in,
 				"--bootstrap-server", broker.Addr, "--topic", topic, "--compression-codec", codec)
-			readBack(t, topic, file, harness.Kafka43)
+			readBack(t, topic, file, harness.KafkaNewest)
 		})
 	}
 }

@@ -5,8 +5,8 @@
 //	go test -count=1 ./compat-tests/oldclients                        # against klamm
 //	KLAMM_BROKER=apache go test -count=1 ./compat-tests/oldclients    # against Apache Kafka 3.9.2
 //
-// What they produce is read by franz-go and by the console consumer of 4.3.1, and what
-// franz-go and the console producer of 4.3.1 produce is read by them, in each codec that
+// What they produce is read by franz-go and by the console consumer of 4.4.0, and what
+// franz-go and the console producer of 4.4.0 produce is read by them, in each codec that
 // the version has: keys, values, nulls, timestamps from 0.10 on, headers from 0.11 on.
 // client.py is the program; its libraries come with `make tools`.
 //

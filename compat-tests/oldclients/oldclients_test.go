@@ -47,14 +47,14 @@ func TestFromOldToNew(t *testing.T) {
 	}
 }
 
-// console reads a partition with the console consumer of 4.3.1.
+// console reads a partition with the console consumer of 4.4.0.
 func console(t *testing.T, topic string, n int) []string {
 	t.Helper()
 	args := []string{"--bootstrap-server", broker.Addr, "--topic", topic, "--partition", "0", "--offset", "earliest", "--max-messages", fmt.Sprint(n), "--timeout-ms", "60000"}
 	for _, what := range []string{"timestamp", "offset", "headers", "key"} {
 		args = append(args, "--formatter-property", "print."+what+"=true")
 	}
-	out := harness.Java(t, harness.Kafka43, "console-consumer", nil, args...)
+	out := harness.Java(t, harness.KafkaNewest, "console-consumer", nil, args...)
 	return strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 }
 
@@ -100,7 +100,7 @@ func fromFranz(t *testing.T, topic, codec string, from int) []message {
 	return sent
 }
 
-// fromConsole produces with the console producer of 4.3.1, which gives the time itself.
+// fromConsole produces with the console producer of 4.4.0, which gives the time itself.
 func fromConsole(t *testing.T, topic, codec string, from int) []message {
 	t.Helper()
 	sent := messages(perCodec)
@@ -113,7 +113,7 @@ func fromConsole(t *testing.T, topic, codec string, from int) []message {
 		args = append(args, "--reader-property", p)
 	}
 	begun := time.Now().Add(-time.Minute).UnixMilli()
-	harness.Java(t, harness.Kafka43, "console-producer", strings.NewReader(lines.String()), args...)
+	harness.Java(t, harness.KafkaNewest, "console-producer", strings.NewReader(lines.String()), args...)
 	stored := storedAs(t, topic, codec, from)
 	for i := range sent {
 		if sent[i].timestamp = stored[i].timestamp; stored[i].seen(0) != sent[i].seen(0) || sent[i].timestamp < begun {

@@ -6,7 +6,7 @@
 #   Maven               fetches Apache Kafka's jars (only needed while they are missing)
 #   kcat                librdkafka's command-line client
 #   build/kafka-3.9.2   the reference broker and its tools
-#   build/kafka-4.3.1   the newest tools
+#   build/kafka-4.4.0   the newest tools
 #   classes.jsa         in both: their classes as the JVM has them in memory, for JVMs that start faster
 #   build/python        a Python with its clients (requirements.txt)
 #   Node.js             runs kafkajs
@@ -22,7 +22,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=$root/build
-releases=(3.9.2 4.3.1)
+releases=(3.9.2 4.4.0)
 
 say() { printf 'tools: %s\n' "$*"; }
 

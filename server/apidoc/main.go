@@ -74,7 +74,7 @@ const heading = `# The APIs that are served
 
 Written by ` + "`go generate ./server`" + ` from the table in ` + "`protocol/api.go`" + ` and from the comment that the file of
 each API begins with, which also tells what each version changed and what is refused in which order.
-The lowest versions are those of Apache Kafka 3.9.2 with ZooKeeper, the highest those of 4.3.1. What is not in the table is not announced; a request for it closes the
+The lowest versions are those of Apache Kafka 3.9.2 with ZooKeeper, the highest those of 4.4.0. What is not in the table is not announced; a request for it closes the
 connection, as it does with Apache's broker.
 
 | key | API | versions | flexible from | missing on purpose |

@@ -10,7 +10,7 @@ import (
 )
 
 // Clients do not write to internal topics, whatever their batches are like: so
-// 3.9.2 and 4.3.1 answer. Administrative tools may.
+// 3.9.2 and 4.4.0 answer. Administrative tools may.
 func TestInternalTopicsTakeNoRecords(t *testing.T) {
 	b := brokertest.Run(t)
 	b.Topic("__consumer_offsets", 1, "cleanup.policy=compact")

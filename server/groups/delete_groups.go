@@ -1,9 +1,10 @@
 package groups
 
-// DeleteGroups: key 42, versions 0 to 2.
+// DeleteGroups: key 42, versions 0 to 3.
 //
 //	1 throttling happens after the answer
 //	2 flexible
+//	3 the groups of Streams have a topology besides (KIP-1331)
 //
 // Refused, group by group, in this order: a coordinator that stops
 // (COORDINATOR_NOT_AVAILABLE), reads the group's records

@@ -28,7 +28,7 @@ func load() error {
 		return err
 	}
 	defer b.Remove()
-	for _, version := range []string{harness.Kafka39, harness.Kafka43} {
+	for _, version := range []string{harness.Kafka39, harness.KafkaNewest} {
 		if err := runTools(b, version); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Capture asks a running Apache Kafka one request of each API and version in the
 // table and keeps both sides' bytes as golden files. See ../README.
 //
-//	go run ./protocol/testdata/capture 127.0.0.1:9092 protocol/testdata/4.3.1
+//	go run ./protocol/testdata/capture 127.0.0.1:9092 protocol/testdata/4.4.0
 package main
 
 import (
@@ -164,7 +164,7 @@ func lines(mark string, b []byte) string {
 }
 
 // keep sends r and writes the file of its API and version. There is none where
-// the broker closes the connection: 4.3.1 announces Produce from 0 and reads it
+// the broker closes the connection: 4.4.0 announces Produce from 0 and reads it
 // from 3 on.
 func (c *capture) keep(api protocol.API, v int16, r kmsg.Request) {
 	frame := formatter.AppendRequest(nil, r, 4242)
