@@ -1,5 +1,7 @@
 package protocol
 
+import "math"
+
 // API is one row of the table of what is served: dispatch, ApiVersions, limits,
 // metrics' labels and docs/apis.md are all made from it.
 type API struct {
@@ -14,38 +16,66 @@ type API struct {
 
 // Keys of the APIs served.
 const (
-	KeyProduce                 int16 = 0
-	KeyFetch                   int16 = 1
-	KeyListOffsets             int16 = 2
-	KeyMetadata                int16 = 3
-	KeyOffsetCommit            int16 = 8
-	KeyOffsetFetch             int16 = 9
-	KeyFindCoordinator         int16 = 10
-	KeyJoinGroup               int16 = 11
-	KeyHeartbeat               int16 = 12
-	KeyLeaveGroup              int16 = 13
-	KeySyncGroup               int16 = 14
-	KeyDescribeGroups          int16 = 15
-	KeyListGroups              int16 = 16
-	KeyAPIVersions             int16 = 18
-	KeyCreateTopics            int16 = 19
-	KeyDeleteTopics            int16 = 20
-	KeyDeleteRecords           int16 = 21
-	KeyInitProducerID          int16 = 22
-	KeyOffsetForLeaderEpoch    int16 = 23
-	KeyDescribeConfigs         int16 = 32
-	KeyAlterConfigs            int16 = 33
-	KeyAlterReplicaLogDirs     int16 = 34
-	KeyDescribeLogDirs         int16 = 35
-	KeyCreatePartitions        int16 = 37
-	KeyDeleteGroups            int16 = 42
-	KeyIncrementalAlterConfigs int16 = 44
-	KeyOffsetDelete            int16 = 47
-	KeyDescribeCluster         int16 = 60
-	KeyDescribeProducers       int16 = 61
-	KeyListConfigResources     int16 = 74
-	KeyDescribeTopicPartitions int16 = 75
+	KeyProduce                      int16 = 0
+	KeyFetch                        int16 = 1
+	KeyListOffsets                  int16 = 2
+	KeyMetadata                     int16 = 3
+	KeyOffsetCommit                 int16 = 8
+	KeyOffsetFetch                  int16 = 9
+	KeyFindCoordinator              int16 = 10
+	KeyJoinGroup                    int16 = 11
+	KeyHeartbeat                    int16 = 12
+	KeyLeaveGroup                   int16 = 13
+	KeySyncGroup                    int16 = 14
+	KeyDescribeGroups               int16 = 15
+	KeyListGroups                   int16 = 16
+	KeySASLHandshake                int16 = 17
+	KeyAPIVersions                  int16 = 18
+	KeyCreateTopics                 int16 = 19
+	KeyDeleteTopics                 int16 = 20
+	KeyDeleteRecords                int16 = 21
+	KeyInitProducerID               int16 = 22
+	KeyOffsetForLeaderEpoch         int16 = 23
+	KeyAddPartitionsToTxn           int16 = 24
+	KeyAddOffsetsToTxn              int16 = 25
+	KeyEndTxn                       int16 = 26
+	KeyTxnOffsetCommit              int16 = 28
+	KeyDescribeACLs                 int16 = 29
+	KeyCreateACLs                   int16 = 30
+	KeyDeleteACLs                   int16 = 31
+	KeyDescribeConfigs              int16 = 32
+	KeyAlterConfigs                 int16 = 33
+	KeyAlterReplicaLogDirs          int16 = 34
+	KeyDescribeLogDirs              int16 = 35
+	KeySASLAuthenticate             int16 = 36
+	KeyCreatePartitions             int16 = 37
+	KeyCreateDelegationToken        int16 = 38
+	KeyRenewDelegationToken         int16 = 39
+	KeyExpireDelegationToken        int16 = 40
+	KeyDescribeDelegationToken      int16 = 41
+	KeyDeleteGroups                 int16 = 42
+	KeyElectLeaders                 int16 = 43
+	KeyIncrementalAlterConfigs      int16 = 44
+	KeyAlterPartitionReassignments  int16 = 45
+	KeyListPartitionReassignments   int16 = 46
+	KeyOffsetDelete                 int16 = 47
+	KeyDescribeClientQuotas         int16 = 48
+	KeyAlterClientQuotas            int16 = 49
+	KeyDescribeUserSCRAMCredentials int16 = 50
+	KeyAlterUserSCRAMCredentials    int16 = 51
+	KeyUpdateFeatures               int16 = 57
+	KeyDescribeCluster              int16 = 60
+	KeyDescribeProducers            int16 = 61
+	KeyDescribeTransactions         int16 = 65
+	KeyListTransactions             int16 = 66
+	KeyConsumerGroupHeartbeat       int16 = 68
+	KeyConsumerGroupDescribe        int16 = 69
+	KeyListConfigResources          int16 = 74
+	KeyDescribeTopicPartitions      int16 = 75
 )
+
+// neverFlexible stands in the table where no version is flexible.
+const neverFlexible = math.MaxInt16
 
 // apis is in the order of keys. The lowest versions are those that Apache Kafka
 // 3.9.2 announces, the highest those of 4.4.0: testdata/3.9.2/18-ApiVersions-04.hex
@@ -65,22 +95,47 @@ var apis = []API{
 	{Key: KeySyncGroup, Name: "SyncGroup", Min: 0, Max: 5, Flexible: 4},
 	{Key: KeyDescribeGroups, Name: "DescribeGroups", Min: 0, Max: 6, Flexible: 5},
 	{Key: KeyListGroups, Name: "ListGroups", Min: 0, Max: 5, Flexible: 3},
+	{Key: KeySASLHandshake, Name: "SaslHandshake", Min: 0, Max: 1, Flexible: neverFlexible},
 	{Key: KeyAPIVersions, Name: "ApiVersions", Min: 0, Max: 5, Flexible: 3},
 	{Key: KeyCreateTopics, Name: "CreateTopics", Min: 0, Max: 7, Flexible: 5},
 	{Key: KeyDeleteTopics, Name: "DeleteTopics", Min: 0, Max: 6, Flexible: 4},
 	{Key: KeyDeleteRecords, Name: "DeleteRecords", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyInitProducerID, Name: "InitProducerId", Min: 0, Max: 5, Flexible: 2},
 	{Key: KeyOffsetForLeaderEpoch, Name: "OffsetForLeaderEpoch", Min: 0, Max: 4, Flexible: 4},
+	{Key: KeyAddPartitionsToTxn, Name: "AddPartitionsToTxn", Min: 0, Max: 5, Flexible: 3},
+	{Key: KeyAddOffsetsToTxn, Name: "AddOffsetsToTxn", Min: 0, Max: 4, Flexible: 3},
+	{Key: KeyEndTxn, Name: "EndTxn", Min: 0, Max: 5, Flexible: 3},
+	{Key: KeyTxnOffsetCommit, Name: "TxnOffsetCommit", Min: 0, Max: 6, Flexible: 3},
+	{Key: KeyDescribeACLs, Name: "DescribeAcls", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyCreateACLs, Name: "CreateAcls", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyDeleteACLs, Name: "DeleteAcls", Min: 0, Max: 3, Flexible: 2},
 	{Key: KeyDescribeConfigs, Name: "DescribeConfigs", Min: 0, Max: 4, Flexible: 4},
 	{Key: KeyAlterConfigs, Name: "AlterConfigs", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyAlterReplicaLogDirs, Name: "AlterReplicaLogDirs", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyDescribeLogDirs, Name: "DescribeLogDirs", Min: 0, Max: 5, Flexible: 2},
+	{Key: KeySASLAuthenticate, Name: "SaslAuthenticate", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyCreatePartitions, Name: "CreatePartitions", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyCreateDelegationToken, Name: "CreateDelegationToken", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyRenewDelegationToken, Name: "RenewDelegationToken", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyExpireDelegationToken, Name: "ExpireDelegationToken", Min: 0, Max: 2, Flexible: 2},
+	{Key: KeyDescribeDelegationToken, Name: "DescribeDelegationToken", Min: 0, Max: 3, Flexible: 2},
 	{Key: KeyDeleteGroups, Name: "DeleteGroups", Min: 0, Max: 3, Flexible: 2},
+	{Key: KeyElectLeaders, Name: "ElectLeaders", Min: 0, Max: 2, Flexible: 2},
 	{Key: KeyIncrementalAlterConfigs, Name: "IncrementalAlterConfigs", Min: 0, Max: 1, Flexible: 1},
+	{Key: KeyAlterPartitionReassignments, Name: "AlterPartitionReassignments", Min: 0, Max: 1, Flexible: 0},
+	{Key: KeyListPartitionReassignments, Name: "ListPartitionReassignments", Min: 0, Max: 0, Flexible: 0},
 	{Key: KeyOffsetDelete, Name: "OffsetDelete", Min: 0, Max: 0, Flexible: 1},
+	{Key: KeyDescribeClientQuotas, Name: "DescribeClientQuotas", Min: 0, Max: 1, Flexible: 1},
+	{Key: KeyAlterClientQuotas, Name: "AlterClientQuotas", Min: 0, Max: 1, Flexible: 1},
+	{Key: KeyDescribeUserSCRAMCredentials, Name: "DescribeUserScramCredentials", Min: 0, Max: 0, Flexible: 0},
+	{Key: KeyAlterUserSCRAMCredentials, Name: "AlterUserScramCredentials", Min: 0, Max: 0, Flexible: 0},
+	{Key: KeyUpdateFeatures, Name: "UpdateFeatures", Min: 0, Max: 2, Flexible: 0},
 	{Key: KeyDescribeCluster, Name: "DescribeCluster", Min: 0, Max: 2, Flexible: 0},
 	{Key: KeyDescribeProducers, Name: "DescribeProducers", Min: 0, Max: 0, Flexible: 0},
+	{Key: KeyDescribeTransactions, Name: "DescribeTransactions", Min: 0, Max: 0, Flexible: 0},
+	{Key: KeyListTransactions, Name: "ListTransactions", Min: 0, Max: 2, Flexible: 0},
+	{Key: KeyConsumerGroupHeartbeat, Name: "ConsumerGroupHeartbeat", Min: 0, Max: 1, Flexible: 0},
+	{Key: KeyConsumerGroupDescribe, Name: "ConsumerGroupDescribe", Min: 0, Max: 1, Flexible: 0},
 	{Key: KeyListConfigResources, Name: "ListConfigResources", Min: 0, Max: 1, Flexible: 0},
 	{Key: KeyDescribeTopicPartitions, Name: "DescribeTopicPartitions", Min: 0, Max: 0, Flexible: 0},
 }

@@ -10,7 +10,7 @@ import (
 func goldenCases() []goldenCase {
 	return slices.Concat(versionCases(), metadataCases(), createTopicsCases(), deleteTopicsCases(),
 		createPartitionsCases(), oldCases(), recordsCases(), configCases(), clusterCases(),
-		produceCases(), recompressCases(), fetchCases(), fetchSessionCases(), groupCases())
+		produceCases(), recompressCases(), fetchCases(), fetchSessionCases(), groupCases(), securityCases(), txnCases(), leaderCases())
 }
 
 func versionCases() []goldenCase {

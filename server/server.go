@@ -16,6 +16,7 @@ import (
 	"klamm/server/groups"
 	"klamm/server/request"
 	"klamm/server/transport"
+	"klamm/server/txn"
 )
 
 // Options are what a Server is made of. All fields are required unless said
@@ -74,7 +75,7 @@ func New(o Options) *Server {
 	s.data = data.New(data.Options{
 		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now,
 	})
-	s.handlers = newHandlers(o.Broker, s.data, g, s.admin)
+	s.handlers = newHandlers(apiVersions{o.Broker}, s.data, g, txn.New(txn.Options{Broker: o.Broker}), s.admin)
 	s.sockets = transport.NewSocketServer(transport.Options{
 		Serve:           s.dispatch,
 		MaxRequestBytes: int32(v.Int("socket.request.max.bytes")),

@@ -89,7 +89,7 @@ func compareArrays(klamm, apache []any, path string) (gaps []gap) {
 }
 
 // naming are the fields that tell elements of one array from each other.
-var naming = []string{"Topic", "TopicID", "Partition", "ResourceType", "ResourceName", "Name", "Dir", "NodeID", "ApiKey", "Key", "Group", "MemberID"}
+var naming = []string{"Topic", "TopicID", "Partition", "ResourceType", "ResourceName", "Name", "Dir", "NodeID", "ApiKey", "Key", "Group", "MemberID", "Feature", "TransactionalID"}
 
 // nameOf is what names an element; empty for none.
 func nameOf(element any) string {

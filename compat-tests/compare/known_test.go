@@ -30,7 +30,7 @@ type difference struct {
 }
 
 func (d *difference) matches(q question, g gap) bool {
-	if len(d.apis) > 0 && !slices.Contains(d.apis, kmsg.Key(q.key)) || q.version < d.from || d.to > 0 && q.version > d.to {
+	if len(d.apis) > 0 && !slices.Contains(d.apis, kmsg.Key(q.key)) || d.from > 0 && q.version < d.from || d.to > 0 && q.version > d.to {
 		return false
 	}
 	return whole(d.path, g.path) && whole(d.klamm, asJSON(g.klamm)) && whole(d.apache, asJSON(g.apache)) && (d.when == nil || d.when(q))
@@ -62,7 +62,13 @@ var known = []difference{
 		reason: "4.4.0 has them, 3.9.2 with ZooKeeper has not"},
 	{apis: []kmsg.Key{kmsg.ApiVersions}, path: `\.ApiKeys\[\d+\]`, klamm: absent,
 		asked: "what is served", says: "klamm leaves out what it does not serve",
-		reason: "transactions, other brokers, ACLs, quotas and tokens are not there yet, and what is not served is not announced"},
+		reason: "they are what brokers ask each other, and a broker alone has nobody to answer"},
+	{apis: []kmsg.Key{kmsg.DescribeClientQuotas}, path: `\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "-1|null", when: matchesNothing,
+		asked: "for quotas with an unknown kind of match, or with an exact match that names nothing", says: "klamm says INVALID_REQUEST; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		reason: "the request is wrong, the server is not"},
+	{apis: []kmsg.Key{kmsg.CreateDelegationToken}, from: 3, path: `\.(ErrorCode|PrincipalName)`, apache: `-1|"ANONYMOUS"`, when: ownerWithoutType,
+		asked: "for a delegation token of an owner without a type", says: "klamm says DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as for any owner; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		reason: "the request is wrong, the server is not"},
 	{path: "", klamm: isClosed, when: lengthBelowNull,
 		asked: "a nullable array or text whose length is below -1", says: "klamm closes the connection; Apache takes it for null",
 		reason: "no client writes such a length: the bytes are not what they claim to be"},
@@ -206,6 +212,18 @@ func said[T kmsg.Request](q question) (req T, ok bool) {
 	}
 	req, ok = r.(T)
 	return req, ok
+}
+
+func matchesNothing(q question) bool {
+	req, ok := said[*kmsg.DescribeClientQuotasRequest](q)
+	return ok && slices.ContainsFunc(req.Components, func(c kmsg.DescribeClientQuotasRequestComponent) bool {
+		return c.MatchType < 0 || c.MatchType > 2 || c.MatchType == 0 && c.Match == nil
+	})
+}
+
+func ownerWithoutType(q question) bool {
+	req, ok := said[*kmsg.CreateDelegationTokenRequest](q)
+	return ok && req.OwnerPrincipalType == nil && req.OwnerPrincipalName != nil
 }
 
 func namelessTopic(q question) bool {

@@ -21,6 +21,8 @@ var unordered = map[string]bool{
 	"AlterReplicaLogDirs.Topics": true, "AlterReplicaLogDirs.Partitions": true, "DeleteRecords.Topics": true, "DeleteRecords.Partitions": true, "Produce.Topics": true, "Produce.Partitions": true,
 	"OffsetCommit.Topics": true, "OffsetCommit.Partitions": true, "OffsetDelete.Topics": true, "OffsetDelete.Partitions": true, "OffsetFetch.Topics": true, "OffsetFetch.Partitions": true,
 	"DeleteGroups.Groups": true, "ListGroups.Groups": true,
+	"AlterPartitionAssignments.Topics": true, "AlterPartitionAssignments.Partitions": true,
+	"UpdateFeatures.Results": true, "ListTransactions.UnknownStateFilters": true,
 }
 
 // tree turns an answer into maps, slices and plain values that two brokers can

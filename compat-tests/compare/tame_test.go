@@ -35,6 +35,17 @@ func tame(req kmsg.Request) {
 		if len(req.Groups) == 0 {
 			req.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g1", MemberEpoch: -1}} // 3.9.2 does not answer for none
 		}
+	case *kmsg.AddPartitionsToTxnRequest:
+		if req.Transactions == nil {
+			req.Transactions = []kmsg.AddPartitionsToTxnRequestTransaction{{TransactionalID: "tx"}} // 3.9.2 does not answer for none
+		}
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		// To assign a partition to what it is assigned to gives it a higher leader epoch in the reference.
+		for i := range req.Topics {
+			req.Topics[i].Partitions = slices.DeleteFunc(slices.Clone(req.Topics[i].Partitions), func(p kmsg.AlterPartitionAssignmentsRequestTopicPartition) bool {
+				return len(p.Replicas) == 1 && p.Replicas[0] == 0
+			})
+		}
 	case *kmsg.AlterConfigsRequest:
 		// With a resource named twice, beside others that are not, 3.9.2 never answers.
 		seen := map[string]bool{}

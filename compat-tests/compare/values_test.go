@@ -79,6 +79,13 @@ var fields = map[string]func(g *generator) any{
 	"ResourceTypes": func(g *generator) any {
 		return [][]int8{nil, {2}, {4}, {8}, {16}, {32}, {2, 4}, {0}, {2, 2}, {99}}[g.IntN(10)]
 	},
+	"EntityType":              func(g *generator) any { return pick(g, "user", "user", "client-id", "ip", "", "x") },
+	"MatchType":               func(g *generator) any { return pick[int8](g, 0, 0, 1, 1, 2, 2, 3, -1) },
+	"OwnerPrincipalType":      func(g *generator) any { s := pick(g, "User", "x", ""); return pick(g, nil, &s) },
+	"SASLHandshake.Mechanism": func(g *generator) any { return pick(g, "PLAIN", "SCRAM-SHA-256", "") },
+	"StateFilters": func(g *generator) any {
+		return pick(g, nil, nil, []string{"Ongoing"}, []string{"ongoing", "Dead"}, []string{"x", ""})
+	},
 	"EndpointType": func(g *generator) any { return pick[int8](g, 1, 1, 2, 0, 3, -1) },
 	// Not 1, of transactions: the reference would make their topic, in its own time.
 	"CoordinatorType": func(g *generator) any { return pick[int8](g, 0, 0, 2, 3, -1) },

@@ -1,6 +1,7 @@
 // Package admin serves the APIs of administration, one file for each: the cluster and
 // its topics as clients see them, their creation, change and deletion, configurations,
-// and the log directories.
+// and the log directories. It answers besides what is asked about ACLs, SASL, delegation
+// tokens, quotas, elections, reassignments and features, as a broker that has none of them.
 //
 // It decides nothing about topics or leaders: it hands what is asked to the cluster, and
 // tells what came of it.

@@ -47,7 +47,7 @@ var opening = regexp.MustCompile(`^(\w+): key (\d+), versions? (\d+)(?: to (\d+)
 // generate gives docs/apis.md, or says which file and which row of the table
 // do not agree.
 func generate(root string) (string, error) {
-	pages, err := read(filepath.Join(root, "server"), "", "data", "groups", "admin")
+	pages, err := read(filepath.Join(root, "server"), "", "data", "groups", "txn", "admin")
 	if err != nil {
 		return "", err
 	}
@@ -75,7 +75,8 @@ const heading = `# The APIs that are served
 Written by ` + "`go generate ./server`" + ` from the table in ` + "`protocol/api.go`" + ` and from the comment that the file of
 each API begins with, which also tells what each version changed and what is refused in which order.
 The lowest versions are those of Apache Kafka 3.9.2 with ZooKeeper, the highest those of 4.4.0. What is not in the table is not announced; a request for it closes the
-connection, as it does with Apache's broker.
+connection, as it does with Apache's broker. The table has all that 3.9.2 announces to clients, also what belongs to security, quotas, transactions and
+groups of KIP-848, which klamm has not yet: clients tell a broker's version by it. klamm answers those requests as 3.9.2 does without them.
 
 | key | API | versions | flexible from | missing on purpose |
 |-|-|-|-|-|

@@ -36,6 +36,12 @@ const maxTypedBytes = 8 << 20
 // Typed makes a handler of a function from a request to its response, for the
 // APIs whose messages are kmsg's.
 func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.Response) Handler {
+	return TypedOrClosed(newRequest, func(c *Call, req Req) (kmsg.Response, error) { return serve(c, req), nil })
+}
+
+// TypedOrClosed is Typed for a function that may find that a request cannot be read. Its error closes the
+// connection.
+func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) (kmsg.Response, error)) Handler {
 	known := newShapes(func() kmsg.Request { return newRequest() })
 	return func(c *Call) error {
 		req := newRequest()
@@ -45,7 +51,11 @@ func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.
 		}
 		defer done()
 		c.forgetBody()
-		c.Reply(serve(c, req))
+		resp, err := serve(c, req)
+		if err != nil {
+			return err
+		}
+		c.Reply(resp)
 		return nil
 	}
 }

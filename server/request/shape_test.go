@@ -73,6 +73,8 @@ func fill(random *rand.Rand, v reflect.Value) {
 		v.SetBool(random.IntN(2) == 0)
 	case reflect.Uint8:
 		v.SetUint(random.Uint64N(256))
+	case reflect.Float64:
+		v.SetFloat(float64(random.IntN(200)))
 	default:
 		v.SetInt(int64(int8(random.Uint32())))
 	}

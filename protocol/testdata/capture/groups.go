@@ -80,7 +80,7 @@ func (c *capture) fillOffsets(r kmsg.Request, v int16) {
 		}
 		r.Topics = append(r.Topics, t)
 	default:
-		log.Fatalf("nothing to ask with %T", r)
+		c.fillRefused(r)
 	}
 }
 

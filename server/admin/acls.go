@@ -1,0 +1,28 @@
+package admin
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+)
+
+// aclPatterns is the first version of the three requests about ACLs that has a pattern type.
+const aclPatterns = 1
+
+// errNoAuthorizer refuses whatever is asked about ACLs.
+var errNoAuthorizer = codes.Refuse(kerr.SecurityDisabled, "No authorizer is configured on the broker.")
+
+// knownACL gives an error if an element of an ACL has the code of "unknown", which Apache Kafka refuses to read:
+// it closes the connection. It reads codes that it does not know.
+func knownACL(version int16, resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, operation kmsg.ACLOperation, permission kmsg.ACLPermissionType) error {
+	if resource == kmsg.ACLResourceTypeUnknown || version >= aclPatterns && pattern == kmsg.ACLResourcePatternTypeUnknown ||
+		operation == kmsg.ACLOperationUnknown || permission == kmsg.ACLPermissionTypeUnknown {
+		return errUnknownACL
+	}
+	return nil
+}
+
+var errUnknownACL = errors.New("an ACL has an unknown resource type, pattern type, operation or permission")

@@ -1,0 +1,78 @@
+package admin
+
+// UpdateFeatures: key 57, versions 0 to 2, flexible from 0 (KIP-584).
+//
+//	1 kinds of upgrades and downgrades; a request that is only validated (KIP-778)
+//	2 an error for the whole request in place of one for each feature
+//
+// Refused, feature by feature, in this order (INVALID_REQUEST for each, from
+// version 2 on INVALID_UPDATE_VERSION for the first): an empty
+// name, an unknown kind of upgrade, a feature to be removed that there is not, a
+// level below 1, and any other. A feature that is named more than once is answered once.
+//
+// Missing on purpose: features. A cluster on ZooKeeper has none of its own.
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/server/codes"
+	"klamm/server/request"
+)
+
+// The first versions that have what is said above.
+const (
+	upgradeTypes       = 1
+	oneErrorOfFeatures = 2
+)
+
+// The kinds of upgrade.
+const (
+	upgradeUp            = 1
+	upgradeUnsafeDown    = 3
+	upgradeSafeDownOfOld = 2 // which version 0 calls a downgrade that is allowed
+)
+
+// UpdateFeatures serves UpdateFeatures: see above.
+func (*Service) UpdateFeatures(_ *request.Call, req *kmsg.UpdateFeaturesRequest) kmsg.Response {
+	resp := kmsg.NewPtrUpdateFeaturesResponse()
+	answered := make(map[string]bool)
+	for i := range req.FeatureUpdates {
+		f := &req.FeatureUpdates[i]
+		err := refusesFeature(req.Version, f)
+		if req.Version >= oneErrorOfFeatures {
+			resp.ErrorCode, resp.ErrorMessage = kerr.InvalidUpdateVersion.Code, codes.Message(err)
+			return resp
+		}
+		if answered[f.Feature] {
+			continue
+		}
+		answered[f.Feature] = true
+		out := kmsg.NewUpdateFeaturesResponseResult()
+		out.Feature, out.ErrorCode, out.ErrorMessage = f.Feature, codes.Of(err), codes.Message(err)
+		resp.Results = append(resp.Results, out)
+	}
+	return resp
+}
+
+// refusesFeature gives the reason why a feature's level stays as it is. There is always one.
+func refusesFeature(version int16, f *kmsg.UpdateFeaturesRequestFeatureUpdate) error {
+	kind := f.UpgradeType
+	if version < upgradeTypes {
+		kind = upgradeUp
+		if f.AllowDowngrade {
+			kind = upgradeSafeDownOfOld
+		}
+	}
+	switch {
+	case f.Feature == "":
+		return codes.Refuse(kerr.InvalidRequest, "The name of a feature is empty.")
+	case kind < upgradeUp || kind > upgradeUnsafeDown:
+		return codes.Refuse(kerr.InvalidRequest, "There is no such kind of upgrade.")
+	case f.MaxVersionLevel < 1 && kind != upgradeUp:
+		return codes.Refuse(kerr.InvalidRequest, "The cluster has no feature "+f.Feature+" that could be removed.")
+	case f.MaxVersionLevel < 1:
+		return codes.Refuse(kerr.InvalidRequest, "A level is at least 1.")
+	}
+	return codes.Refuse(kerr.InvalidRequest, "This broker has no feature "+f.Feature+".")
+}
