@@ -28,6 +28,12 @@ type Result struct {
 var tools = map[string]map[string]string{
 	"topics":                    {"": "org.apache.kafka.tools.TopicCommand"},
 	"configs":                   {Kafka39: "kafka.admin.ConfigCommand", KafkaNewest: "org.apache.kafka.tools.ConfigCommand"},
+	"acls":                      {Kafka39: "kafka.admin.AclCommand", KafkaNewest: "org.apache.kafka.tools.AclCommand"},
+	"delegation-tokens":         {"": "org.apache.kafka.tools.DelegationTokenCommand"},
+	"features":                  {"": "org.apache.kafka.tools.FeatureCommand"},
+	"leader-election":           {"": "org.apache.kafka.tools.LeaderElectionCommand"},
+	"reassign-partitions":       {"": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"},
+	"transactions":              {"": "org.apache.kafka.tools.TransactionsCommand"},
 	"get-offsets":               {"": "org.apache.kafka.tools.GetOffsetShell"},
 	"delete-records":            {"": "org.apache.kafka.tools.DeleteRecordsCommand"},
 	"log-dirs":                  {"": "org.apache.kafka.tools.LogDirsCommand"},
