@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"klamm/logstore"
 )
 
 // grow has bytes become readable in a partition without a log.
@@ -108,6 +110,54 @@ func TestFetchIsWokenAmidAppendsToSeveralPartitions(t *testing.T) {
 		w.Unwatch()
 		appends.Wait()
 	}
+}
+
+// TestFetchIsWokenByTheSecondOfTwoSyncs: the first sync counted the bytes of an append that only the second one made readable. A
+// fetch that came between the two slept through the second.
+func TestFetchIsWokenByTheSecondOfTwoSyncs(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	begun, release := f.holdSyncs()
+	f.append()
+	<-begun
+	end := f.append().LastOffset + 1
+	release <- struct{}{}
+	<-begun
+	w := NewDelayedFetch(1, 1, func() {})
+	if !w.Watch(f.Partition, 1) || !w.Arm() {
+		t.Fatal("the second sync has not ended, and Watch says that it moved the high watermark")
+	}
+	committed := make(chan error, 1)
+	if f.AwaitCommit(end, func(err error) { committed <- err }) {
+		t.Fatal("committed before its sync")
+	}
+	release <- struct{}{}
+	if err := <-committed; err != nil {
+		t.Fatal(err)
+	}
+	f.disk.SetHook(nil)
+	if w.state.Load() != fetchCompleted {
+		t.Error("the fetch still waits for a byte that is readable")
+	}
+	w.Unwatch()
+}
+
+// TestFetchIsWokenByAppendsThatPassEachOther has the partition hear of two appends in the other order. The bytes of the first
+// counted only with the next append.
+func TestFetchIsWokenByAppendsThatPassEachOther(t *testing.T) {
+	f := newFixture(t, nil)
+	both := []logstore.Append{f.batch(), f.batch()}
+	f.log.Append(both, 3, 1)
+	w := NewDelayedFetch(int64(both[0].Result.Size+both[1].Result.Size), 1, func() {})
+	if !w.Watch(f.Partition, 0) || !w.Arm() {
+		t.Fatal("nothing moved, and Watch says so")
+	}
+	for _, a := range []*logstore.Append{&both[1], &both[0]} {
+		f.appended(a.Result.LastOffset+1, int64(a.Result.Size), false)
+	}
+	if w.state.Load() != fetchCompleted {
+		t.Error("the fetch still waits for bytes that are readable")
+	}
+	w.Unwatch()
 }
 
 // BenchmarkAppendWhileFetchesWait has fetches wait that need far more than each append brings.

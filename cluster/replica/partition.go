@@ -33,7 +33,7 @@ type Partition struct {
 	end      int64           // guarded by mu; the log end offset after the last append
 	syncing  bool            // guarded by mu; a goroutine is flushing the log
 	syncDue  bool            // guarded by mu; records that were appended since that flush began need another one
-	unsynced int64           // guarded by mu; bytes above the high watermark
+	unsynced int64           // guarded by mu; bytes that were appended and are not in readable yet
 	readable int64           // guarded by mu; bytes that came below the high watermark since the partition is led
 	produces delayedProduces // guarded by mu; appends that wait for the high watermark
 	fetches  watches         // guarded by mu; fetches that wait for more bytes
@@ -115,22 +115,26 @@ func (p *Partition) appended(end, size int64, flushDue bool) {
 		p.mu.Unlock()
 		return
 	}
-	p.advanceUnlock(p.end, nil)
+	p.advanceUnlock(p.end, p.unsynced, nil)
 }
 
-// advanceUnlock sets the high watermark, releases mu, and completes the produce requests and fetches
-// that waited for it. With err the waiting produce requests fail instead.
-func (p *Partition) advanceUnlock(hw int64, err error) {
+// advanceUnlock sets the high watermark, below which bytes more are readable now, releases mu, and completes the produce requests
+// and fetches that waited for it. With err the waiting produce requests fail instead.
+//
+// The high watermark may be there already: of two appends the later one may come first.
+func (p *Partition) advanceUnlock(hw, bytes int64, err error) {
 	var done []*delayedProduce
 	var few [4]*DelayedFetch
 	fire, tight := few[:0], []*DelayedFetch(nil)
 	if err != nil {
 		done, p.produces = p.produces, nil
-	} else if hw > p.hw.Load() {
-		p.hw.Store(hw)
-		p.log.SetHighWatermark(hw)
-		p.readable += p.unsynced
-		p.unsynced = 0
+	} else if was := p.hw.Load(); hw >= was {
+		if hw > was {
+			p.hw.Store(hw)
+			p.log.SetHighWatermark(hw)
+		}
+		p.readable += bytes
+		p.unsynced -= bytes
 		fire, tight = p.completeFetchesLocked(fire, tight)
 		for len(p.produces) > 0 && p.produces[0].offset <= hw {
 			done = append(done, heap.Pop(&p.produces).(*delayedProduce))
@@ -153,7 +157,7 @@ func (p *Partition) advanceUnlock(hw int64, err error) {
 func (p *Partition) sync() {
 	for {
 		p.mu.Lock()
-		upTo := p.end
+		upTo, bytes := p.end, p.unsynced
 		p.syncDue = false
 		p.mu.Unlock()
 		err := p.log.Flush(upTo)
@@ -161,11 +165,11 @@ func (p *Partition) sync() {
 		p.mu.Lock()
 		if err == nil && !p.syncDue {
 			// The records that were appended during the flush need none of their own.
-			upTo = p.end
+			upTo, bytes = p.end, p.unsynced
 		}
 		again := p.syncDue && err == nil
 		p.syncing = again
-		p.advanceUnlock(upTo, err)
+		p.advanceUnlock(upTo, bytes, err)
 		if !again {
 			return
 		}
@@ -204,6 +208,6 @@ func (p *Partition) stop(why error) {
 	p.mu.Lock()
 	p.stopped = why
 	fire := p.stopFetchesLocked()
-	p.advanceUnlock(0, why)
+	p.advanceUnlock(0, 0, why)
 	fireAll(fire)
 }
