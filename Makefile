@@ -72,7 +72,7 @@ garbage: ## normal clients beside a hundred connections that send garbage for GA
 hostile: ## what hurts, in some minutes: hostile bytes, full disks, directories that fail, on real file systems and on doubles
 	@failed=0
 	go test -count=1 -p 1 -timeout 15m ./compat-tests/garbage ./compat-tests/disk || failed=1
-	go test -count=1 -timeout 10m -run 'Hostile|Garbage|Fault|Full|Fail|Offline|Unread|Idle' ./server ./logstore/... ./cluster/... || failed=1
+	go test -count=1 -timeout 10m -run 'Hostile|Garbage|Fault|Full|Fail|Offline|Unread|Idle' ./broker/... ./server/... ./logstore/... ./cluster/... || failed=1
 	exit $$failed
 
 .PHONY: million
