@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// clientLogBurst is how many lines about clients' errors are written in a
-// second at most. The rest are counted and reported with the next line, so that
-// a client that errs a million times fills no disk.
+// clientLogBurst is how many lines about clients' errors a ClientLog writes in a
+// second at most. It counts the rest and reports their number with the next line, so
+// that a client that makes a million errors does not fill the disk.
 const clientLogBurst = 10
 
 // ClientLog writes what clients did wrong, at a bounded rate.
@@ -20,9 +20,9 @@ type ClientLog struct {
 	now    func() time.Time
 
 	mu         sync.Mutex
-	second     time.Time // guarded by mu; the second that written counts in
-	written    int       // guarded by mu
-	suppressed int       // guarded by mu; lines not written since the last one
+	second     time.Time // guarded by mu; the second in which the lines of written were written
+	written    int       // guarded by mu; the lines of that second
+	suppressed int       // guarded by mu; the lines left out since the last line that was written
 }
 
 // NewClientLog makes a log of clients' errors. now is the wall clock.
@@ -53,12 +53,12 @@ func (l *ClientLog) Warn(client net.Addr, listener, msg string, err error) {
 	l.logger.Warn(msg, args...)
 }
 
-// maxClientText is the most of an error's text that is logged: it may quote
-// what a client sent.
+// maxClientText is how many bytes of a text Printable keeps. The text may quote a
+// client, and a client may send any length.
 const maxClientText = 300
 
-// Printable cuts a text and replaces what is not printable in it: what a client sent is
-// logged in no other form.
+// Printable cuts a text to maxClientText bytes and replaces the characters that are not
+// printable. Every text that a client sent goes through it before it is logged.
 func Printable(s string) string {
 	cut := len(s) > maxClientText
 	if cut {

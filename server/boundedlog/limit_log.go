@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// limitLogEvery is how often a line is written about one limit at most.
+// limitLogEvery is the least time between two lines about the same limit.
 const limitLogEvery = time.Minute
 
-// LimitLog tells the operator that a limit holds clients back: at once, and then
-// once a minute with how often it was since.
+// LimitLog tells the operator that a limit holds clients back. It writes the first line
+// at once, and later lines once a minute at most, each with the number of hits since the
+// line before.
 type LimitLog struct {
 	logger *slog.Logger
 	now    func() time.Time
@@ -20,8 +21,8 @@ type LimitLog struct {
 }
 
 type limitHits struct {
-	logged time.Time // the last line
-	since  int       // hits without a line
+	logged time.Time // when the last line was written
+	since  int       // the hits since then
 }
 
 // NewLimitLog makes a log of the limits that hold clients back. now is the wall clock.
@@ -29,8 +30,9 @@ func NewLimitLog(logger *slog.Logger, now func() time.Time) *LimitLog {
 	return &LimitLog{logger: logger, now: now, limits: make(map[string]*limitHits)}
 }
 
-// Hit counts that a limit, named as its property is, held a client back, and logs
-// that with msg and args if it is time to. Nothing in args is a client's text.
+// Hit counts that a limit held a client back, and logs msg and args unless it logged a
+// line about this limit less than limitLogEvery ago. limit is the name of the limit's
+// property. A client's text must go through Printable before it is put into args.
 func (l *LimitLog) Hit(limit, msg string, args ...any) {
 	now := l.now()
 	l.mu.Lock()

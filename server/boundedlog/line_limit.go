@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// lineBurst is how many lines that say the same, of different topics and partitions, are
-// written in a second at most. A request names 10,000 of them, and may come again and
-// again.
+// lineBurst is how many lines with the same message a lineLimit writes in a second at
+// most. One request can name 10,000 partitions and cause a line for each, and a client
+// can send it again and again.
 const lineBurst = 10
 
-// lineLimit is a slog.Handler for the rooms below the server, whose lines come of what
-// clients ask for: of each message it writes lineBurst lines in a second, and says with
-// the next one after that how many it left out.
+// lineLimit is a slog.Handler for the packages below the server, which log what clients
+// ask for. It writes at most lineBurst lines of each message in a second. The next line of
+// that message gives the number of lines that it left out.
 type lineLimit struct {
 	slog.Handler
 	seen *linesSeen
@@ -22,16 +22,16 @@ type lineLimit struct {
 
 type linesSeen struct {
 	mu       sync.Mutex
-	messages map[string]*lineCount // guarded by mu; by what the line says, which is the code's own text
+	messages map[string]*lineCount // guarded by mu; by message: the messages stand in the code, so they are few
 }
 
 type lineCount struct {
-	second     time.Time // that written counts in
-	written    int
-	suppressed int // since the last line
+	second     time.Time // the second in which the lines of written were written
+	written    int       // the lines of that second
+	suppressed int       // the lines left out since the last line that was written
 }
 
-// LimitLines gives a logger that writes to another at a bounded rate.
+// LimitLines returns a logger that writes to l at a bounded rate.
 func LimitLines(l *slog.Logger) *slog.Logger {
 	return slog.New(&lineLimit{l.Handler(), &linesSeen{messages: map[string]*lineCount{}}})
 }
@@ -49,7 +49,8 @@ func (h *lineLimit) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// count says whether a line is written, and how many like it were not before.
+// count counts one line. It returns whether the line is to be written, and how many lines
+// with the same message were left out before it.
 func (s *linesSeen) count(message string, at time.Time) (write bool, suppressed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
