@@ -17,8 +17,7 @@ import (
 	"klamm/server/config"
 )
 
-// refusal is an error that names its code itself, for what a handler of this
-// room finds wrong.
+// refusal is the error of a handler that finds a request wrong. It carries its own code.
 type refusal struct {
 	code    *kerr.Error
 	message string
@@ -27,11 +26,12 @@ type refusal struct {
 func (e *refusal) Error() string { return e.code.Message + ": " + e.message }
 func (e *refusal) Unwrap() error { return e.code }
 
-// Refuse makes a refusal of the protocol's error and a sentence for a person.
+// Refuse returns an error with the code of a protocol error. message is the sentence that
+// the client gets beside the code; with an empty message the client gets the code alone.
 func Refuse(code *kerr.Error, message string) error { return &refusal{code, message} }
 
-// Of gives the protocol's code of an error of this room or of those below;
-// 0 for nil. It is the one place where errors become codes.
+// Of returns the protocol's code for an error of the server or of a package below it, and
+// 0 for nil. Errors become codes nowhere else.
 func Of(err error) int16 {
 	if err == nil {
 		return 0
@@ -39,7 +39,8 @@ func Of(err error) int16 {
 	return Error(err).Code
 }
 
-// Error finds the error of the protocol that err stands for.
+// Error returns the protocol error that err stands for: UNKNOWN_SERVER_ERROR for an error
+// that this package does not know. err must not be nil.
 func Error(err error) *kerr.Error {
 	for _, sentinel := range sentinels {
 		if errors.Is(err, sentinel.err) {
@@ -61,7 +62,7 @@ func Error(err error) *kerr.Error {
 	return kerr.UnknownServerError
 }
 
-// sentinels are the errors that are values.
+// sentinels maps the errors that are values, and not types, to protocol errors.
 var sentinels = []struct {
 	err  error
 	code *kerr.Error
@@ -107,8 +108,9 @@ var sentinels = []struct {
 	{groupcoord.ErrCommitTimedOut, kerr.RequestTimedOut},
 }
 
-// logError knows the errors of partitions, logs and batches.
-func logError(err error) (*kerr.Error, bool) {
+// logError returns the protocol error for a typed error of a partition, a log or a batch.
+// ok is false for any other error.
+func logError(err error) (e *kerr.Error, ok bool) {
 	if e, ok := errors.AsType[*replica.EpochError](err); ok {
 		if e.Fenced() {
 			return kerr.FencedLeaderEpoch, true
@@ -146,12 +148,14 @@ func logError(err error) (*kerr.Error, bool) {
 	return nil, false
 }
 
+// Is reports whether err is, or wraps, an error of type E.
 func Is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
 }
 
-// Message gives the sentence that stands beside the code; nil for nil.
+// Message returns the sentence that a client gets beside the code, and nil when the client
+// gets the code alone.
 func Message(err error) *string {
 	if err == nil {
 		return nil
@@ -162,25 +166,26 @@ func Message(err error) *string {
 		}
 		return &r.message
 	}
-	if e, ok := err.(*kerr.Error); ok { // bare, so that nothing more is known
+	if e, ok := err.(*kerr.Error); ok { // not wrapped: the protocol's description is all there is
 		return &e.Description
 	}
 	if Error(err) == kerr.UnknownServerError {
-		// What went wrong in here is for the log: it may name what a client
-		// should not learn, and helps it nothing.
+		// An unexpected error belongs into the log. It may name paths and other things
+		// that a client should not learn, and a client cannot act on it.
 		return nil
 	}
 	s := err.Error()
 	return &s
 }
 
-// NoTransactionError says that a batch belongs to a transaction that is not
-// open here (INVALID_TXN_STATE).
+// NoTransactionError says that a batch belongs to a transaction that this broker does not
+// have open for the partition (INVALID_TXN_STATE).
 type NoTransactionError struct{ Partition protocol.TopicPartition }
 
 func (e *NoTransactionError) Error() string {
 	return fmt.Sprintf("partition %s was not added to the transaction", e.Partition)
 }
 
-// ErrNamedTooOften refuses what a request asks again and again.
-var ErrNamedTooOften = Refuse(kerr.InvalidRequest, "It is named too often.")
+// ErrNamedTooOften refuses a resource or partition that a request names more than
+// request.MaxNamed times.
+var ErrNamedTooOften = Refuse(kerr.InvalidRequest, "The request names this resource or partition too often.")

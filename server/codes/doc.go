@@ -1,6 +1,6 @@
-// Package codes turns the typed errors of the rooms below into the protocol's error
-// codes and the sentences beside them. It is the one place where that happens: no
-// room below the server knows a code.
+// Package codes turns the typed errors of the packages below the server into the
+// protocol's error codes, and into the sentences that clients get beside them. No other
+// package does so: the packages below the server know no codes.
 //
-// It decides nothing else, and logs nothing. Begin reading at Of.
+// It decides nothing else and logs nothing. Begin reading at Of.
 package codes
