@@ -9,7 +9,8 @@ import (
 	"klamm/server/transport"
 )
 
-// BrokerAddress is a broker as one client is told to reach it.
+// BrokerAddress is a broker, with the address at which one client reaches it. The broker
+// may have another address for a client of another listener.
 type BrokerAddress struct {
 	ID   int32
 	Host string
@@ -17,8 +18,8 @@ type BrokerAddress struct {
 	Rack *string
 }
 
-// Brokers gives the brokers of a cluster, of which own is this one, that a client can reach by the listener that
-// it came in on, which may be fewer than there are.
+// Brokers returns the brokers that have the listener by which the client of c connected,
+// with their addresses on it: the client can reach no other brokers. own is this broker.
 func Brokers(own *cluster.Broker, c *request.Call, meta *cluster.Metadata) []BrokerAddress {
 	var out []BrokerAddress
 	for i := range meta.Brokers {
@@ -36,7 +37,8 @@ func Brokers(own *cluster.Broker, c *request.Call, meta *cluster.Metadata) []Bro
 	return out
 }
 
-// localAddress is the address of ours that the client reached.
+// localAddress returns this broker's own address on a connection, which the client
+// evidently can reach. It stands in for a listener that has no advertised host.
 func localAddress(c *transport.Conn) (host string, port int32) {
 	host, p, err := net.SplitHostPort(c.LocalAddr().String())
 	if err != nil {
