@@ -15,16 +15,16 @@ type Call struct {
 	Conn    *transport.Conn
 	API     *protocol.API
 	Header  protocol.RequestHeader
-	Body    []byte           // what follows the header; nil once forgetBody was called
-	Answer  transport.Answer // the place in the order of the connection's answers
-	Places  *Places          // of requests of many elements
-	large   bool             // it has many elements and holds a place, see Places
-	replied bool             // the answer was filled, or is left to whoever completes it
+	Body    []byte           // the bytes after the header; nil after forgetBody
+	Answer  transport.Answer // the answer's place in the order of the connection's answers
+	Places  *Places          // the places for requests of many elements
+	large   bool             // the request has many elements and holds a place, see Places
+	replied bool             // the answer is filled, or somebody will call Complete later
 }
 
-// Handler serves one API. A request is answered by Reply or NoReply, or by Later and
-// then Complete; the error that it returns instead closes the connection, as the
-// reference broker does with what it cannot read.
+// Handler serves one API. It answers a request by Reply or NoReply, or by Later and a
+// call of Complete. If it returns an error instead, the server closes the connection, as
+// the reference broker does with a request that it cannot read.
 type Handler func(*Call) error
 
 // maxTypedBytes bounds the body of a request whose message is kmsg's, together
@@ -33,14 +33,14 @@ type Handler func(*Call) error
 // below. Produce and Fetch are not bound by it.
 const maxTypedBytes = 8 << 20
 
-// Typed makes a handler of a function from a request to its response, for the
-// APIs whose messages are kmsg's.
+// Typed makes a Handler of a function that takes a request and returns its response. It
+// is for the APIs whose messages are kmsg's.
 func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.Response) Handler {
 	return TypedOrClosed(newRequest, func(c *Call, req Req) (kmsg.Response, error) { return serve(c, req), nil })
 }
 
-// TypedOrClosed is Typed for a function that may find that a request cannot be read. Its error closes the
-// connection.
+// TypedOrClosed is Typed for a function that can find a request unreadable. If the function returns an error, the
+// server closes the connection.
 func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) (kmsg.Response, error)) Handler {
 	known := newShapes(func() kmsg.Request { return newRequest() })
 	return func(c *Call) error {
@@ -60,8 +60,8 @@ func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Re
 	}
 }
 
-// decode reads a request's body. done is to be called when the request has been served: one of many elements keeps
-// others of that kind waiting, see Places.
+// decode reads a request's body into req. The caller calls done when the request has been served: a request of many
+// elements holds a place until then, for which other such requests wait, see Places.
 func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) {
 	if len(c.Body) > maxTypedBytes {
 		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), maxTypedBytes)
@@ -85,8 +85,8 @@ func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) 
 	return done, nil
 }
 
-// TypedLater makes a handler of a function that may answer when it has returned, on any goroutine, but
-// answers once. The connection's next request is handled after that, as by the reference.
+// TypedLater makes a Handler of a function that may answer after it has returned, on any goroutine. The function
+// calls answer exactly once. The connection handles its next request after the answer, as the reference does.
 func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req Req, answer func(kmsg.Response))) Handler {
 	known := newShapes(func() kmsg.Request { return newRequest() })
 	return func(c *Call) error {
@@ -98,8 +98,8 @@ func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req
 		defer done()
 		c.replied = true
 		c.Conn.HoldNext()
-		// left is by the handler, or by the answer: whoever comes second has the next request served. An answer that comes first may
-		// still be completed when the handler has returned: see transport.Conn.Complete.
+		// The handler sets left when it returns, and the answer when it comes. The second of them has the connection serve its
+		// next request. An answer that comes first may be completed after the handler has returned: see transport.Conn.Complete.
 		var left atomic.Bool
 		serve(c, req, func(resp kmsg.Response) {
 			if !left.Swap(true) {
@@ -109,25 +109,25 @@ func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req
 			c.replyBy(transport.Aside, resp)
 			c.Conn.ServeNext()
 		})
-		if left.Swap(true) { // it is answered
+		if left.Swap(true) { // the answer came first
 			c.Conn.ServeNext()
 		}
 		return nil
 	}
 }
 
-// Large says that the request has many elements and keeps others of its kind waiting, so that its handler is not to wait for
-// what those of its API do not wait for, see Places.
+// Large reports whether the request has many elements and so keeps others of its kind waiting. The handler of a large
+// request must wait for nothing but what WaitOf gives for its API, see Places.
 func (c *Call) Large() bool { return c.large }
 
-// forgetBody gives the request's bytes back, with what they took of queued.max.request.bytes. A handler that may wait does so
-// first: what it waits for may be a request that waits for these bytes.
+// forgetBody gives the request's bytes back, and their part of queued.max.request.bytes. A handler that may wait must call
+// it before it waits: it may wait for another request, and that request may wait for these bytes.
 func (c *Call) forgetBody() {
 	c.Body = nil
 	c.Conn.ForgetRequest()
 }
 
-// RequestError says which request could not be served.
+// RequestError says which request a handler could not serve. Version is the request's.
 type RequestError struct {
 	API     string
 	Version int16
@@ -137,15 +137,16 @@ type RequestError struct {
 func (e *RequestError) Error() string { return fmt.Sprintf("%s v%d: %v", e.API, e.Version, e.Err) }
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// answerBytes is the room that an answer's bytes begin with.
+// answerBytes is the size in bytes of the buffer that an answer begins with. It grows.
 const answerBytes = 4 << 10
 
-// Begin starts the answer's bytes: room for the size, then the response header.
+// Begin returns a buffer that holds the beginning of the answer: 4 bytes that Fill sets to
+// the size, and the response header.
 func (c *Call) Begin() []byte {
 	return protocol.BeginResponse(c.Conn.Buffer(answerBytes), c.API, c.Header.Version, c.Header.CorrelationID)
 }
 
-// Reply answers with a message.
+// Reply answers the request with a message. Only the handler may call it, before it returns.
 func (c *Call) Reply(resp kmsg.Response) { c.replyBy(transport.Own, resp) }
 
 func (c *Call) replyBy(by transport.Completer, resp kmsg.Response) {
@@ -154,31 +155,32 @@ func (c *Call) replyBy(by transport.Completer, resp kmsg.Response) {
 	c.Complete(by)
 }
 
-// Complete sends the answer in its turn. It is called once, by whoever has answered the
-// request.
+// Complete sends the answer when the answers to the connection's earlier requests have
+// been sent. Whoever answered the request calls it once. by says which goroutine that is.
 func (c *Call) Complete(by transport.Completer) { c.Conn.Complete(&c.Answer, by) }
 
-// Later leaves the answer to whoever calls Complete, also after the handler has returned.
+// Later says that somebody will call Complete, perhaps after the handler has returned.
 func (c *Call) Later() { c.replied = true }
 
-// Replied says that the request is answered, or will be.
+// Replied reports whether the handler has answered the request, or called Later.
 func (c *Call) Replied() bool { return c.replied }
 
-// Fill makes buf, which Begin started, the whole answer. buf goes back to its
-// pool once it is sent.
+// Fill makes buf the whole answer. buf begins with the bytes that Begin returned. It goes
+// back to its pool after it was sent.
 func (c *Call) Fill(buf []byte) {
 	protocol.FinishResponse(buf, 0)
 	c.Answer.Fill(buf)
 	c.replied = true
 }
 
-// NoReply keeps the request's place in the order and sends nothing there.
+// NoReply ends a request that gets no answer. The connection's later answers do not wait for
+// one.
 func (c *Call) NoReply() {
 	c.replied = true
 	c.Complete(transport.Own)
 }
 
-// ClientID is the name that the client gave itself; empty when none.
+// ClientID returns the client id of the request, and "" if the request has none.
 func (c *Call) ClientID() string {
 	if c.Header.ClientID == nil {
 		return ""
@@ -186,8 +188,8 @@ func (c *Call) ClientID() string {
 	return *c.Header.ClientID
 }
 
-// Who names the client, by its address and client id, if it has one; "" where no client asks. The id is as the client sent
-// it.
+// Who returns the client's address and, if the request has one, its client id, exactly as the client sent it. It returns ""
+// for a nil Call, where the broker acts for no client.
 func (c *Call) Who() string {
 	if c == nil {
 		return ""
@@ -199,9 +201,9 @@ func (c *Call) Who() string {
 	return at
 }
 
-// ClientHost is where the client came from, as groups have it.
+// ClientHost returns the client's IP address in the form in which groups hold it.
 func (c *Call) ClientHost() string { return "/" + c.Conn.RemoteIP().String() }
 
-// MaxNamed is how often one request may name a resource or a partition: that takes ten
-// bytes, and what is answered a hundred thousand.
+// MaxNamed is how often one request may name the same resource or partition. To name one
+// takes ten bytes of a request, and a hundred thousand bytes of its answer.
 const MaxNamed = 4

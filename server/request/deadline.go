@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// minWait is how long a change to the cluster is waited for at least. A client
-// that gives no time still gets its change, and is told that it timed out.
+// minWait is how long a request with a timeout of 0 or less waits for its change to the
+// cluster. The client gets its change, and REQUEST_TIMED_OUT as the answer.
 const minWait = 5 * time.Second
 
-// maxWait bounds what a client may make us wait.
+// maxWait is the longest that a request waits, whatever timeout the client gives.
 const maxWait = 10 * time.Minute
 
-// Within gives a context for a request's timeout in ms. It ends with cut, which is when
-// the server waits for no request any more.
+// Within returns a context that ends after a request's timeout in ms, or when cut ends.
+// The server ends cut when it waits for no request any more.
 func Within(cut context.Context, timeoutMs int32) (context.Context, context.CancelFunc) {
 	wait := time.Duration(timeoutMs) * time.Millisecond
 	if wait <= 0 {

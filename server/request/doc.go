@@ -1,10 +1,11 @@
-// Package request holds a request on its way from its connection to who serves its
-// API, and its answer on the way back: Call, the two ways to make a Handler of a
-// function from a message of kmsg's to its answer (Typed and TypedLater), and the bounds
-// on a body that hold before kmsg reads it (shape.go).
+// Package request carries a request from its connection to the handler of its API, and
+// the answer back. It has Call, which is one request; Typed, TypedOrClosed and TypedLater,
+// which make a Handler of a function that takes one of kmsg's messages; and the bounds on
+// a body that are checked before kmsg reads it (shape.go).
 //
-// It knows no API's meaning, no cluster and no log: the rooms by family (data, groups,
-// admin) do, which import it and are not imported by it.
+// It does not know what an API means, and knows no cluster and no log. The packages of the
+// API families (data, groups, txn, admin) know them. They import this package; it imports
+// none of them.
 //
 // Begin reading at call.go.
 package request

@@ -8,14 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// shapes says how the requests of one API are built, so that a body can be walked before
-// kmsg has it. kmsg makes room for as many elements as a list claims, and counts down as
-// many tagged fields as a message claims, four thousand million if five bytes say so, even
-// when the bytes have run out.
+// shapes holds the fields of one API's requests, so that a walker can check a body before
+// kmsg reads it. kmsg must not read it unchecked: it makes room for as many elements as a
+// list claims, and loops over as many tagged fields as a message claims, even when no
+// bytes are left. Five bytes can claim four thousand million.
 //
-// The shapes are derived from kmsg's own messages, version by version when one first comes:
-// which fields a version has shows in what kmsg writes when a field is changed. There is no
-// second schema to keep in step with kmsg's.
+// shapes derives the fields of a version from kmsg's own message when the first request of
+// that version comes: it changes a field and looks whether the bytes that kmsg writes
+// change. So there is no second schema to keep in step with kmsg's.
 type shapes struct {
 	newRequest func() kmsg.Request
 
@@ -27,7 +27,7 @@ func newShapes(newRequest func() kmsg.Request) *shapes {
 	return &shapes{newRequest: newRequest, byVersion: make(map[int16][]field)}
 }
 
-// of gives the fields of a version.
+// of returns the fields of a version, without the tagged ones.
 func (s *shapes) of(version int16) []field {
 	s.mu.RLock()
 	fields, known := s.byVersion[version]
@@ -44,9 +44,9 @@ func (s *shapes) of(version int16) []field {
 	return fields
 }
 
-// fieldsOf gives the fields of a struct of a message that are written one after the other,
-// without the tagged ones, which say themselves how long they are. encode writes the
-// message. The fields of a struct stand in the order in which they are written.
+// fieldsOf returns the fields of a struct of a message, in the order in which kmsg writes
+// them. It leaves the tagged fields out: each of them carries its own length. encode writes
+// the whole message.
 func fieldsOf(message reflect.Value, encode func() []byte) (fields []field) {
 	for i := range message.NumField() {
 		if name := message.Type().Field(i).Name; name == "Version" || name == "UnknownTags" {
@@ -63,8 +63,8 @@ func fieldsOf(message reflect.Value, encode func() []byte) (fields []field) {
 	return fields
 }
 
-// shapeOf gives the shape of a field; written is false where the version does not have it,
-// or has it tagged. It changes the field.
+// shapeOf returns the shape of a field. written is false if the version does not have the
+// field, or has it as a tagged field. shapeOf changes the field.
 func shapeOf(f reflect.Value, encode func() []byte) (shape field, written bool) {
 	without := encode()
 	switch {
@@ -79,15 +79,15 @@ func shapeOf(f reflect.Value, encode func() []byte) (shape field, written bool) 
 	}
 	grows := change(f)
 	with := encode()
-	// A tagged field is not written at all before it is changed.
+	// kmsg does not write a tagged field that has its default. So a tagged field grows by more than its value does.
 	if bytes.Equal(with, without) || len(with)-len(without) != grows {
 		return field{}, false
 	}
 	return simple(f.Type()), true
 }
 
-// shapeOfList gives the shape of a list. A tagged list is not written when it is empty, so
-// that its first element takes more than the second.
+// shapeOfList returns the shape of a list. kmsg does not write a tagged list that is
+// empty, so the first element of a tagged list adds more bytes than the second.
 func shapeOfList(f reflect.Value, empty []byte, encode func() []byte) (shape field, written bool) {
 	elem := f.Type().Elem()
 	add := func() []byte {
@@ -106,7 +106,7 @@ func shapeOfList(f reflect.Value, empty []byte, encode func() []byte) (shape fie
 	return structs(fieldsOf(f.Index(0), encode)...), true
 }
 
-// newDefault gives a pointer to a new value, with kmsg's defaults where it has some.
+// newDefault returns a pointer to a new value, with kmsg's defaults if the type has some.
 func newDefault(t reflect.Type) reflect.Value {
 	v := reflect.New(t)
 	if d, ok := v.Interface().(interface{ Default() }); ok {
@@ -115,7 +115,7 @@ func newDefault(t reflect.Type) reflect.Value {
 	return v
 }
 
-// change gives a field another value, and says by how many bytes it is longer then.
+// change gives a field another value. It returns how many bytes longer the new value is.
 func change(f reflect.Value) (grows int) {
 	switch f.Kind() {
 	case reflect.Bool:
@@ -142,7 +142,7 @@ func change(f reflect.Value) (grows int) {
 	return 0
 }
 
-// simple is the shape of what is no list and no struct.
+// simple returns the shape of a type that is neither a list nor a struct.
 func simple(t reflect.Type) field {
 	switch t.Kind() {
 	case reflect.String, reflect.Pointer:

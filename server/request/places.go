@@ -6,11 +6,11 @@ import (
 	"klamm/protocol"
 )
 
-// Places bound what requests of many elements take in memory: each such request is served in the place of what its
-// handler waits for, and a place has room for one request. So a request that waits for the controller keeps only those waiting
-// that would wait for the controller themselves.
+// Places bound the memory that requests of many elements take. There is one place for each WaitKind, and it has room for one
+// request. A handler serves such a request while the request holds the place of its API's WaitKind. So a request that waits
+// for the controller holds up only requests that would wait for the controller themselves.
 //
-// A request that waits for its place keeps its bytes, and with them its part of queued.max.request.bytes: they are in memory.
+// A request that waits for its place keeps its bytes in memory, and with them its part of queued.max.request.bytes.
 type Places [waitKinds]chan struct{}
 
 // WaitKind is what a request's handler may wait for while it holds its place.
@@ -24,8 +24,8 @@ const (
 	waitKinds
 )
 
-// WaitOf gives what the requests of an API wait for. Handlers of other APIs must not wait for anything while they
-// serve a call that is large.
+// WaitOf returns what the handler of an API may wait for while it serves a large request. A handler whose API has
+// WaitsForNothing must not wait then.
 func WaitOf(key int16) WaitKind {
 	switch key {
 	case protocol.KeyCreateTopics, protocol.KeyDeleteTopics, protocol.KeyCreatePartitions,
@@ -38,7 +38,7 @@ func WaitOf(key int16) WaitKind {
 	return WaitsForNothing
 }
 
-// NewPlaces makes places that nobody has.
+// NewPlaces makes places that no request holds.
 func NewPlaces() *Places {
 	p := new(Places)
 	for kind := range p {
@@ -47,7 +47,8 @@ func NewPlaces() *Places {
 	return p
 }
 
-// Take waits for a place. done leaves it. The error is net.ErrClosed when quit is closed before.
+// Take waits until the place of a kind is free, and takes it. The caller frees it by done. The error is net.ErrClosed if
+// quit is closed first.
 func (p *Places) Take(kind WaitKind, quit <-chan struct{}) (done func(), err error) {
 	place := p[kind]
 	select {

@@ -16,12 +16,12 @@ const (
 	manyElements = 10_000
 )
 
-// manyTopics counts in place of manyElements where topics are created: each is
-// answered with its configuration, a hundred times what names it.
+// manyTopics is manyElements for CreateTopics. The answer has the configuration of each
+// topic, which takes a hundred times the bytes of the topic's name.
 const manyTopics = 1000
 
-// manyElementsOf is the number of elements from which on requests of an API are
-// served one at a time.
+// manyElementsOf returns the number of elements above which a request of an API needs a
+// place, see Places.
 func manyElementsOf(key int16) int {
 	if key == protocol.KeyCreateTopics {
 		return manyTopics
@@ -32,19 +32,19 @@ func manyElementsOf(key int16) int {
 // field is one field of a message.
 type field struct {
 	kind   fieldKind
-	size   int     // of a fixed one, in bytes
-	fields []field // of a struct, or the one that a list is made of
+	size   int     // the bytes of a fixedField
+	fields []field // the fields of a structField or maybeField; the one kind of element of a listField
 }
 
 type fieldKind int8
 
 const (
-	fixedField  fieldKind = iota
-	textField             // a string, perhaps null
-	dataField             // bytes, perhaps null
-	listField             // of one kind of value
-	structField           // an array of structs
-	maybeField            // one struct, perhaps null
+	fixedField  fieldKind = iota // a number, a bool or a UUID
+	textField                    // a string, perhaps null
+	dataField                    // bytes, perhaps null
+	listField                    // an array of fields that are no structs
+	structField                  // an array of structs
+	maybeField                   // one struct, perhaps null
 )
 
 var (
@@ -57,8 +57,8 @@ func list(of field) field           { return field{kind: listField, fields: []fi
 func structs(fields ...field) field { return field{kind: structField, fields: fields} }
 func maybe(fields ...field) field   { return field{kind: maybeField, fields: fields} }
 
-// check walks a body and counts the elements of its lists. The error says
-// why kmsg is not to have it.
+// check walks a body and counts the elements of its lists. If kmsg must not read the
+// body, the error says why.
 func (s *shapes) check(api *protocol.API, version int16, body []byte) (elements int, err error) {
 	w := walker{rest: body, flexible: api.IsFlexible(version), elements: maxElements}
 	if err := w.message(s.of(version)); err != nil {
@@ -73,11 +73,11 @@ var (
 	errManyElements = fmt.Errorf("more than %d elements", maxElements)
 )
 
-// walker goes through the bytes of a body.
+// walker walks the bytes of a body field by field, without keeping any of them.
 type walker struct {
 	rest     []byte
 	flexible bool
-	elements int // that may still come
+	elements int // how many more elements the body may have
 }
 
 // message walks the fields of a struct, and its tagged ones.
@@ -121,7 +121,7 @@ func (w *walker) skip(n int) error {
 	return nil
 }
 
-// text skips a string, or bytes, whose length takes so many bytes.
+// text skips a string or a byte array. size is the number of bytes of its length.
 func (w *walker) text(size int) error {
 	n, err := w.length(size)
 	if err != nil || n < 0 {
@@ -130,7 +130,7 @@ func (w *walker) text(size int) error {
 	return w.skip(n)
 }
 
-// array walks a list, whose elements are at least a byte each.
+// array walks a list. Every element takes at least one byte.
 func (w *walker) array(f *field) error {
 	n, err := w.length(4)
 	if err != nil {
@@ -155,8 +155,8 @@ func (w *walker) array(f *field) error {
 	return nil
 }
 
-// length reads the length of a string (size 2) or an array (size 4), in its
-// compact form where the version has that; -1 is null.
+// length reads the length of a string (size 2) or of an array or bytes (size 4). A
+// flexible version has the compact form of either. -1 stands for null.
 func (w *walker) length(size int) (int, error) {
 	if w.flexible {
 		n, err := w.uvarint()
@@ -178,7 +178,7 @@ func (w *walker) length(size int) (int, error) {
 	return n, nil
 }
 
-// tags skips the tagged fields that a struct of a flexible version ends with.
+// tags skips the tagged fields at the end of a struct. Only flexible versions have them.
 func (w *walker) tags() error {
 	if !w.flexible {
 		return nil
