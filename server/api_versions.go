@@ -8,16 +8,16 @@ package server
 //	4  features with a lowest level of 0 may be listed (KAFKA-17492)
 //	5  the cluster id and the node id that the client expects (KIP-1242)
 //
-// Refused, in this order: a version that is not served, with the body of
-// version 0 and UNSUPPORTED_VERSION, in which the client finds the versions
-// that are; a software name or version that is not made of letters, digits,
-// dots and dashes (INVALID_REQUEST); a cluster id without a node id, or a node id
-// without a cluster id (INVALID_REQUEST); the id of another cluster or of another
-// broker (REBOOTSTRAP_REQUIRED): the client's metadata are stale.
+// Refused, in this order: a version that is not served (UNSUPPORTED_VERSION, with the
+// body of version 0, in which the client finds the versions that are served); a
+// software name or version that is not made of letters, digits, dots and dashes
+// (INVALID_REQUEST); a cluster id without a node id, or a node id without a cluster
+// id (INVALID_REQUEST); the id of another cluster or of another broker
+// (REBOOTSTRAP_REQUIRED): the client's metadata are stale.
 //
-// Missing on purpose: features. There is nothing yet that a cluster would
-// switch on step by step, and a client that reads transaction.version there
-// speaks otherwise to transactions.
+// Missing on purpose: features. klamm has none yet that a cluster would switch on
+// step by step. A client that finds transaction.version among them sends other
+// requests for its transactions.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,8 +32,8 @@ import (
 // softwareNameVersion is the first version that carries the client's software.
 const softwareNameVersion = 3
 
-// noFeaturesYet is the epoch of the features that a cluster has agreed on when it
-// was made and nothing was switched on since: there is an empty list of them.
+// noFeaturesYet is the epoch of a cluster's finalized features when nobody has finalized
+// one since the cluster was made: their list is empty.
 const noFeaturesYet = 0
 
 // noNode is the node id of a request that names no broker.
@@ -59,7 +59,7 @@ func (a apiVersions) serve(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.R
 	return resp
 }
 
-// refusesNode gives an error if the client expects another broker here. Before version 5 it cannot say.
+// refusesNode returns an error if the client expects another broker here. A client cannot say so before version 5.
 func (a apiVersions) refusesNode(req *kmsg.ApiVersionsRequest) error {
 	switch {
 	case req.ClusterID == nil && req.NodeID == noNode:
@@ -72,8 +72,9 @@ func (a apiVersions) refusesNode(req *kmsg.ApiVersionsRequest) error {
 	return nil
 }
 
-// refuseApiVersions answers a version that is not served. The client may know
-// a later form of the answer than we do, but every client reads version 0.
+// refuseApiVersions answers an ApiVersions request of a version that klamm does not
+// serve. It answers in version 0: klamm does not know the form of a later version, and
+// every client reads version 0.
 func refuseApiVersions(c *request.Call) {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.ErrorCode = kerr.UnsupportedVersion.Code
@@ -91,8 +92,8 @@ func apiRange(api *protocol.API) kmsg.ApiVersionsResponseApiKey {
 	return k
 }
 
-// isSoftwareWord tells what may stand in metrics' labels: letters, digits,
-// dots and dashes, beginning and ending with a letter or digit (KIP-511).
+// isSoftwareWord reports whether a name may stand in the labels of metrics: it has only
+// letters, digits, dots and dashes, and begins and ends with a letter or digit (KIP-511).
 func isSoftwareWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -9,10 +9,10 @@ import (
 	"klamm/server/transport"
 )
 
-// dispatch finds the request's handler and calls it. The error, if any, closes
-// the connection.
+// dispatch finds the request's handler and calls it. If it returns an error, the
+// connection is closed.
 func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body []byte) error {
-	api, _ := protocol.Lookup(header.Key) // the header was read, so it is there
+	api, _ := protocol.Lookup(header.Key) // found: the transport reads no header of an unknown API
 	k := &request.Call{Conn: c, API: api, Header: header, Body: body, Places: s.places}
 	if !api.Serves(header.Version) {
 		if header.Key == protocol.KeyAPIVersions {

@@ -13,8 +13,8 @@ import (
 
 //go:generate go run ./apidoc ..
 
-// newHandlers has a handler for each API of protocol's table, and no other: a
-// test holds the two equal.
+// newHandlers returns the handlers by API key. It has one for each API of the table in
+// package protocol and no other: a test compares the two.
 func newHandlers(v apiVersions, d *data.Service, g *groups.Service, t *txn.Service, a *admin.Service) map[int16]request.Handler {
 	return map[int16]request.Handler{
 		protocol.KeyProduce:                      d.Produce,

@@ -19,8 +19,7 @@ import (
 	"klamm/server/txn"
 )
 
-// Options are what a Server is made of. All fields are required unless said
-// otherwise.
+// Options are what a Server is made of. All fields but Now are required.
 type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
@@ -40,20 +39,20 @@ type Server struct {
 	sockets   *transport.SocketServer
 	data      *data.Service
 	admin     *admin.Service
-	handlers  map[int16]request.Handler // by the API's key; not changed once requests come
-	places    *request.Places           // of requests of many elements
+	handlers  map[int16]request.Handler // by API key; nobody changes it after New
+	places    *request.Places           // the places for requests of many elements
 	clientLog *boundedlog.ClientLog
 	limits    *boundedlog.LimitLog
 
-	quit context.Context // ended by Settle, when it stops accepting
+	quit context.Context // ends when Settle begins
 	stop context.CancelFunc
-	cut  context.Context // ended when Settle or Shutdown waits no longer
+	cut  context.Context // ends when Settle or Shutdown stops waiting for requests
 	kill context.CancelFunc
 
-	expiring chan struct{} // closed when expireOffsets has ended
+	expiring chan struct{} // closed when expireOffsets returns
 }
 
-// New makes a server; it opens nothing yet.
+// New makes a server. It opens no socket and starts no goroutine.
 func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -95,7 +94,7 @@ func New(o Options) *Server {
 // Serve starts to accept connections on the listeners and returns at once.
 func (s *Server) Serve(ls []*transport.Listener) {
 	v := s.config.Current()
-	protected := "" // the brokers' own listener, where there is another
+	protected := "" // the inter-broker listener, if clients have another
 	if len(ls) > 1 {
 		protected = s.config.Static().InterBrokerListener()
 	}
@@ -108,21 +107,21 @@ func (s *Server) Serve(ls []*transport.Listener) {
 	go s.expireOffsets(time.Duration(v.Long("offsets.retention.check.interval.ms")) * time.Millisecond)
 }
 
-// settleTimeout is how long Settle waits for requests that are being handled. A request that takes longer may find
-// the log closed.
+// settleTimeout is how long Settle waits at most for the requests that are being handled. A request that takes longer
+// may find its log closed.
 const settleTimeout = 5 * time.Second
 
-// Settle stops accepting connections and requests, and waits until those requests are handled that were read before; until
-// ctx ends, or settleTimeout. It does not wait until clients have taken their answers, since a client takes as
-// long as it likes. After Settle the partitions may be flushed and closed: answers that are still on their way need no more
-// than the files that they hold open.
+// Settle stops accepting connections and requests, and waits until the requests that were read before are handled. It
+// stops waiting when ctx ends, and after settleTimeout. It does not wait until clients have taken their answers, since a
+// client may take any time. After Settle the caller may flush and close the partitions: the answers that are not sent
+// yet need only the files that they hold open.
 func (s *Server) Settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, s.kill)()
 	s.stop()
 	s.sockets.StopAccepting()
-	s.groups.Close() // who waits for a group is told to look for its next coordinator
+	s.groups.Close() // it answers the waiting members, who then look for the group's next coordinator
 	s.sockets.Settle(ctx)
 	select {
 	case <-s.expiring:
@@ -130,8 +129,8 @@ func (s *Server) Settle(ctx context.Context) {
 	}
 }
 
-// Shutdown waits until clients have taken the answers that they are owed, and closes each connection then. When ctx
-// ends first, it cuts the connections that are left, and fails.
+// Shutdown closes each connection when its client has taken its last answer, and waits until all are closed. If ctx ends
+// first, Shutdown cuts the connections that are left and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.kill()
 	defer context.AfterFunc(ctx, s.kill)()
@@ -141,24 +140,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Listeners are those that Serve was given.
+// Listeners returns the listeners that Serve was given.
 func (s *Server) Listeners() []*transport.Listener { return s.sockets.Listeners() }
 
-// Sockets are the server's connections.
+// Sockets returns the part of the server that holds its connections.
 func (s *Server) Sockets() *transport.SocketServer { return s.sockets }
 
-// Data serves the APIs of records.
+// Data returns the service of the record APIs.
 func (s *Server) Data() *data.Service { return s.data }
 
-// Admin serves the APIs of administration.
+// Admin returns the service of the administration APIs.
 func (s *Server) Admin() *admin.Service { return s.admin }
 
-// clientErred logs what the client of a connection did wrong.
+// clientErred logs an error that the client of a connection made.
 func (s *Server) clientErred(c *transport.Conn, msg string, err error) {
 	s.clientLog.Warn(c.RemoteAddr(), c.Listener().Name, msg, err)
 }
 
-// expireOffsets has offsets looked through now and then, until the server stops.
+// expireOffsets has the coordinator expire offsets at an interval, until the server stops.
 func (s *Server) expireOffsets(every time.Duration) {
 	defer close(s.expiring)
 	tick := time.NewTicker(every)
