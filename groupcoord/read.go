@@ -39,15 +39,17 @@ type logReader struct {
 	replay *replay
 	at     int64 // where it reads next
 	end    int64
-	failed int // attempts to read that failed in a row
-	rotten int // offsets in a row without an intact batch
+	failed int   // attempts to read that failed in a row
+	rotten int   // offsets in a row without an intact batch
+	bad    int64 // the last of them
+	step   int64 // from there to at
 }
 
 // readAll replays the whole log. It reports false if this broker does not lead the partition any more.
 func (r *logReader) readAll() bool {
 	buf := make([]byte, max(r.s.c.o.Config.LoadBufferBytes, 64<<10))
 	r.at, r.end = r.s.log.Offsets()
-	for r.at < r.end {
+	for r.at < r.end || r.goBack() {
 		if r.s.state.Load() == gone {
 			return false
 		}
@@ -59,6 +61,7 @@ func (r *logReader) readAll() bool {
 			if !r.tryAgain(err) {
 				return false
 			}
+		case r.goBack():
 		case len(data) == 0:
 			return true // the offsets up to the end were compacted away
 		default:
@@ -78,24 +81,35 @@ func (r *logReader) take(data []byte) {
 			r.skipRot(errors.Join(errors.New("no whole batch"), err))
 			return
 		}
-		r.rotten = 0
+		r.rotten, r.step = 0, 0
 		r.replay.batch(data[:h.Size()], &h)
 		r.at, data = h.NextOffset(), data[h.Size():]
 	}
 }
 
 // skipRot goes on behind a batch that is not intact, since the batches behind it may be. Where they begin is not known: it tries one offset
-// after the other, and after many of them takes steps that double.
+// after the other, and after many of them takes steps that double. The last step may pass over intact batches: see goBack.
 func (r *logReader) skipRot(err error) {
 	const patient = 4096
 	if r.rotten++; r.rotten == 1 {
 		r.replay.skip(r.at, err)
 	}
-	step := int64(1)
-	if r.rotten > patient {
-		step <<= min(r.rotten-patient, 40)
+	if r.rotten <= patient {
+		r.step = 1
+	} else {
+		r.step = min(2*r.step, 1<<40)
 	}
-	r.at += step
+	r.bad = r.at
+	r.at += r.step
+}
+
+// goBack goes back to the offset behind the last one without an intact batch, if the step from there was longer than one.
+func (r *logReader) goBack() bool {
+	if r.step <= 1 {
+		return false
+	}
+	r.at, r.step = r.bad+1, 1
+	return true
 }
 
 // tryAgain waits before the next attempt to read, longer each time, and reports false if this broker does not lead the partition any more.
