@@ -154,24 +154,18 @@ func (o *offsets) usedBesides(some map[protocol.TopicPartition]bool) bool {
 	return false
 }
 
-// touches reports whether there are offsets, pending commits or open transactions with partitions of a topic.
-func (o *offsets) touches(topic string) bool {
-	if o.topics[topic] != nil {
-		return true
-	}
+// pendingTopics gives the topics of pending commits and open transactions.
+func (o *offsets) pendingTopics() map[string]bool {
+	topics := map[string]bool{}
 	for tp := range o.underway {
-		if tp.Topic == topic {
-			return true
-		}
+		topics[tp.Topic] = true
 	}
 	for _, of := range o.open {
 		for tp := range of {
-			if tp.Topic == topic {
-				return true
-			}
+			topics[tp.Topic] = true
 		}
 	}
-	return false
+	return topics
 }
 
 // unstable reports whether a commit of a partition's offset is pending: its records are not committed yet, or its transaction has not ended.

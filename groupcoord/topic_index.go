@@ -15,8 +15,16 @@ type topicIndex struct {
 func (x *topicIndex) update(e *entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	var pending map[string]bool
 	for _, topic := range e.changed {
-		if e.touches(topic) {
+		known := e.topics[topic] != nil
+		if !known {
+			if pending == nil {
+				pending = e.pendingTopics() // once for all topics: a commit may have very many
+			}
+			known = pending[topic]
+		}
+		if known {
 			x.addLocked(topic, e)
 		} else {
 			x.removeLocked(topic, e)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"klamm/protocol"
 )
 
 // counting is a Log that counts batches.
@@ -83,6 +85,26 @@ func BenchmarkDeletedTopic(b *testing.B) {
 	for b.Loop() {
 		c.DeletedPartitions([]Partitions{{fmt.Sprint("topic-", i), []int32{0}}})
 		i++
+	}
+}
+
+// BenchmarkPendingCommitOfManyTopics has a commit of many topics wait until it is in the log everywhere.
+func BenchmarkPendingCommitOfManyTopics(b *testing.B) {
+	const topics = 20_000
+	c := New(testOptions(testConfig(), nil))
+	tps := make([]protocol.TopicPartition, topics)
+	for i := range tps {
+		tps[i] = tpOf(fmt.Sprint("topic-", i), 0)
+	}
+	for b.Loop() {
+		e := &entry{group: newGroup(nil, "g", 0)}
+		e.underway = map[protocol.TopicPartition][]*commit{}
+		for _, tp := range tps {
+			e.underway[tp] = []*commit{{}}
+			e.changes(tp.Topic)
+		}
+		c.topics.update(e)
+		c.topics.remove(e)
 	}
 }
 
