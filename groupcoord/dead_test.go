@@ -3,6 +3,8 @@ package groupcoord
 import (
 	"errors"
 	"testing"
+
+	"klamm/protocol"
 )
 
 // TestGroupThatEndsMeanwhile: a request that found a group, and locks it when it is dead, is answered with an error that has the client try
@@ -43,5 +45,18 @@ func TestGroupThatEndsMeanwhile(t *testing.T) {
 	g.forgetDeleted([]Partitions{{"t", []int32{0}}})
 	if len(out.writes) > 0 || g.wakeMs != never {
 		t.Errorf("a group that is no more writes %v, wakes at %d", out.writes, g.wakeMs)
+	}
+}
+
+// TestGroupThatOwesTombstonesLivesOn: a group whose tombstones could not be written ended with its last pending member id, and its
+// offsets came back with the next load.
+func TestGroupThatOwesTombstonesLivesOn(t *testing.T) {
+	config := testConfig()
+	g := newGroup(&config, "g", 0)
+	g.owed = []protocol.TopicPartition{tpOf("t", 0)}
+	g.pend("member", 1)
+	g.dropPending("member", new(effects))
+	if g.state == Dead {
+		t.Error("the group ended")
 	}
 }

@@ -198,7 +198,7 @@ func (g *group) wake(out *effects) {
 func (g *group) dropPending(id string, out *effects) {
 	g.remove(id, out)
 	g.tryJoin(out)
-	if g.state == Empty && g.generation == 0 && len(g.pending) == 0 && !g.used() {
+	if g.state == Empty && g.generation == 0 && len(g.pending) == 0 && !g.used() && len(g.owed) == 0 {
 		g.transition(Dead, out)
 	}
 }
