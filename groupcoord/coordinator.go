@@ -1,6 +1,7 @@
 package groupcoord
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -293,12 +294,13 @@ func (c *Coordinator) DeletedPartitions(partitions []Partitions) {
 		}
 	}
 	c.mu.Unlock()
-	c.forgetDeleted(partitions)
+	c.forgetDeleted(partitions, func(*entry) bool { return true })
 }
 
-// forgetDeleted drops the offsets of deleted partitions of the groups that are served.
-func (c *Coordinator) forgetDeleted(partitions []Partitions) {
+// forgetDeleted drops the offsets of deleted partitions of the groups that are served, as far as they are concerned.
+func (c *Coordinator) forgetDeleted(partitions []Partitions, concerned func(*entry) bool) {
 	found := c.topics.having(partitions)
+	maps.DeleteFunc(found, func(e *entry, _ []Partitions) bool { return !concerned(e) })
 	if len(found) == 0 {
 		return
 	}

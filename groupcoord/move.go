@@ -30,6 +30,7 @@ func (s *shard) adopt(from *shard, stray *group) *move {
 			return // the shard is gone
 		}
 		m.found, m.newer = e.mergeOffsets(&stray.offsets)
+		m.found = append(m.found, stray.owed...) // of topics that were deleted while it was read
 		m.members = e.mergeMembers(stray, served)
 		m.write(e.group, out)
 		if m.members && served {
@@ -53,12 +54,13 @@ func (m *move) write(g *group, out *effects) {
 	if m.members && g.state != Dead && g.generation > 0 && (g.state == Empty || g.state == Stable) {
 		records = append(records, g.record())
 	}
-	m.batches, m.settled = 0, make(chan error, len(records))
+	settled := make(chan error, len(records)) // an earlier attempt keeps its own
+	m.batches, m.settled = 0, settled
 	if m.written = len(records) == 0; m.written {
 		return
 	}
 	left := len(records)
-	out.writes = append(out.writes, write{records: records, committed: func(err error) { m.settled <- err }, part: func(n int, err error, out *effects) {
+	out.writes = append(out.writes, write{records: records, committed: func(err error) { settled <- err }, part: func(n int, err error, out *effects) {
 		if err != nil {
 			m.warn(err)
 			return

@@ -77,7 +77,9 @@ type placed struct{ groups, records, skipped, unknown, strays int }
 // sort divides the groups that were read from a partition into those whose home it is, and strays.
 func (p *placement) sort(s *shard) {
 	read := s.loaded
+	deleted := p.c.deletedMeanwhile(s)
 	for id, g := range read.groups {
+		g.forgetDeleted(deleted)
 		if p.c.PartitionOf(id) != s.partition {
 			s.strays = append(s.strays, g)
 			continue
@@ -131,7 +133,12 @@ func (s *shard) begin() {
 	s.loaded = nil
 	s.c.mu.Unlock()
 	for _, e := range s.all() {
-		s.run(e, e.loaded)
+		s.run(e, func(out *effects) {
+			e.loaded(out)
+			if len(e.owed) > 0 {
+				e.payDeleted(out)
+			}
+		})
 	}
 	if !s.state.CompareAndSwap(loading, active) {
 		s.state.CompareAndSwap(unavailable, active)
@@ -159,14 +166,18 @@ func (p *placement) log(shards []*shard) {
 	}
 }
 
-// forgetDeletedMeanwhile drops the offsets of partitions that were deleted while the shards were read.
-func (c *Coordinator) forgetDeletedMeanwhile(shards []*shard) {
-	var deleted []Partitions
+// deletedMeanwhile takes the partitions that were deleted while a shard was read.
+func (c *Coordinator) deletedMeanwhile(s *shard) (deleted []Partitions) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	deleted, s.deleted = s.deleted, nil
+	return deleted
+}
+
+// forgetDeletedMeanwhile drops the offsets of partitions that were deleted while the groups of the shards were placed. The groups of
+// other shards dropped theirs at once, and may have committed offsets of a new topic of the same name since.
+func (c *Coordinator) forgetDeletedMeanwhile(shards []*shard) {
 	for _, s := range shards {
-		deleted = append(deleted, s.deleted...)
-		s.deleted = nil
+		c.forgetDeleted(c.deletedMeanwhile(s), func(e *entry) bool { return e.s == s })
 	}
-	c.mu.Unlock()
-	c.forgetDeleted(deleted)
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"klamm/protocol"
 	"klamm/protocol/batch"
 )
 
@@ -370,4 +371,51 @@ func TestGroupsWaitForOtherPartitions(t *testing.T) {
 		p.has(map[string]int64{"group-0": 1})
 		p.c.Close()
 	})
+}
+
+// TestOffsetsOfATopicMadeAgainOutlastALoad has a topic deleted while a partition of __consumer_offsets cannot be read, and made again.
+// When the partition was read at last, the other partitions' groups lost what they had committed since.
+func TestOffsetsOfATopicMadeAgainOutlastALoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, again := range []bool{true, false} {
+			p := newPartitioned(t, 11, 11)
+			old, home := p.homes("group-0")
+			p.write(old, 1, time.Now())
+			p.logs[old].broken = errors.New("too many open files")
+			p.restart(11)
+			time.Sleep(time.Minute) // the others are served without it
+			p.c.DeletedPartitions([]Partitions{{"t", []int32{0}}})
+			want, records := map[string]int64{}, []string{fmt.Sprintf("%d: offset of group-0 in t-0 removed", old)}
+			if again {
+				p.commit("group-0", 7)
+				want["group-0"], records = 7, append(records, fmt.Sprintf("%d: offset of group-0 in t-0: 7", home))
+			}
+			p.logs[old].mu.Lock()
+			p.logs[old].broken = nil
+			p.logs[old].mu.Unlock()
+			time.Sleep(time.Minute)
+			p.c.ExpireOffsets() // a group without offsets ends
+			for range 2 {
+				p.has(want)
+				p.recordsAre("group-0", records...)
+				p.restart(11)
+			}
+			p.c.Close()
+		}
+	})
+}
+
+// TestCommitOfAnEarlierMoveIsNotTheLatersCommit: a move that is written again took what became of the first attempt's batches for its own.
+func TestCommitOfAnEarlierMoveIsNotTheLatersCommit(t *testing.T) {
+	config := testConfig()
+	g := newGroup(&config, "g", 0)
+	g.put("t", 0, commit{expiresMs: -1})
+	m := &move{group: "g", newer: []protocol.TopicPartition{tpOf("t", 0)}}
+	var first, second effects
+	m.write(g, &first)
+	m.write(g, &second)
+	first.writes[0].committed(ErrNotCoordinator)
+	if n := len(m.settled); n != 0 {
+		t.Errorf("%d batches count as settled, and none of the second attempt is", n)
+	}
 }
