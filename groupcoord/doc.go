@@ -6,6 +6,8 @@
 // groups of those partitions of __consumer_offsets that this broker leads. It appends the groups' records to the log that
 // it is handed (write.go), and reads them when this broker becomes the leader of a partition (read.go, load.go, place.go).
 //
+// It is large because a group's members, its offsets and its records change together, under one lock.
+//
 // The package opens no socket, no file and no clock, and imports no other room but the protocol.
 //
 // Begin reading at group.go, then join.go, rebalance.go and sync.go.
