@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// apiRooms are where the files of APIs stand: those of a family in its room.
+// apiRooms are the rooms that hold the files of APIs, those of a family in one room.
 var apiRooms = []string{"server", "server/data", "server/groups", "server/txn", "server/admin"}
 
 // fileOf is the name of an API's file in its room: OffsetForLeaderEpoch is in
@@ -25,9 +25,10 @@ func fileOf(api string) string {
 	return s.String() + ".go"
 }
 
-// apiFiles: one API, one file, one table. served are the names in the table of
-// protocol, known those of all that Kafka has. A server without Go files is not
-// built yet.
+// apiFiles finds APIs that are served and have no file of their own, files that do not
+// begin with a word on their API, and files of APIs that are not served. served are the
+// names in the table of protocol, known are all names that Kafka has. Without any Go file
+// in the rooms apiFiles finds nothing.
 func apiFiles(files []*file, served, known []string) (found []string) {
 	have := map[string]*file{}
 	for _, f := range files {

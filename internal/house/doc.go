@@ -1,6 +1,6 @@
-// Package house holds the rules of the house that a machine can check. Its test
-// reads the module's sources and fails with what is wrong, where, and what to do
-// instead; it has tests of its own that show each rule bite on a bad snippet.
+// Package house holds the rules of the house that a machine can check. Its test reads the
+// module's sources. A failure says what is wrong, where, and what to do instead. The
+// package's other tests show each rule a bad snippet, which the rule has to find.
 //
 // The rules: rooms import downward only; no panic in protocol and server; no
 // clock in pure code; no file call in logstore outside logstore/vfs; TODO only

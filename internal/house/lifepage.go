@@ -13,8 +13,8 @@ var (
 	function = regexp.MustCompile(`^\(?\*?(?:([A-Za-z_]\w*)\)?\.)?([A-Za-z_]\w*)\(?\)?$`)
 )
 
-// names: what a page quotes as a Go file exists, and what stands behind it on
-// the line, up to the next file, is declared in it.
+// names finds Go files that a page quotes and that do not exist, and names quoted after a
+// file on the same line that this file does not declare.
 func names(page, text string, files []*file) (found []string) {
 	byPath := map[string]*file{}
 	for _, f := range files {
@@ -44,8 +44,8 @@ func names(page, text string, files []*file) (found []string) {
 	return found
 }
 
-// declares says whether a file declares a name, a method where a receiver or
-// package stands before it.
+// declares says whether a file declares a name. before is the receiver or the package
+// that the page writes before the name, "" for none.
 func declares(f *file, before, name string) bool {
 	for _, d := range f.ast.Decls {
 		switch d := d.(type) {

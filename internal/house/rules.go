@@ -80,7 +80,7 @@ func outer(dir string) string {
 	return first
 }
 
-// imports: an arrow of the design is the only way to import.
+// imports finds imports that the table rooms does not allow.
 func imports(files []*file) (found []string) {
 	for _, f := range files {
 		if f.test() {
@@ -97,14 +97,15 @@ func imports(files []*file) (found []string) {
 			if !inside || room(p) == own || slices.ContainsFunc(rooms[own], func(allowed string) bool { return within(p, allowed) }) {
 				continue
 			}
-			found = append(found, fmt.Sprintf("%s: %s imports %s, which is not below it; declare a small interface in %s and be handed the thing",
+			found = append(found, fmt.Sprintf("%s: %s imports %s, which is not below it; declare a small interface in %s and have the caller pass an implementation",
 				f.at(spec), own, p, f.dir()))
 		}
 	}
 	return found
 }
 
-// panics: a bad client costs its connection, never the process.
+// panics finds calls of panic in protocol and server: a bad client may cost its
+// connection, never the process.
 func panics(files []*file) (found []string) {
 	for _, f := range files {
 		if r := outer(f.dir()); f.test() || r != "protocol" && r != "server" {
@@ -128,8 +129,9 @@ var pure = []string{"protocol", "cluster/controller", "cluster/znode", "groupcoo
 // clocks are the functions of package time that look at the clock or wait.
 var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
 
-// times: time is passed in. logstore has one seam for it, Options.Clock, whose
-// default may name time.Now without calling it.
+// times finds code that looks at the clock where the time has to be passed in. logstore
+// has one seam for the clock, Options.Clock, whose default may name time.Now without
+// calling it.
 func times(files []*file) (found []string) {
 	for _, f := range files {
 		if f.test() {
@@ -154,7 +156,8 @@ func times(files []*file) (found []string) {
 var osFiles = []string{"Open", "OpenFile", "OpenRoot", "Create", "CreateTemp", "ReadFile", "WriteFile", "ReadDir", "Rename", "Remove", "RemoveAll",
 	"Mkdir", "MkdirAll", "MkdirTemp", "Stat", "Lstat", "Truncate", "Link", "Symlink", "Chmod", "Chtimes", "DirFS", "NewFile"}
 
-// fileCalls: all disk goes through logstore/vfs, which can crash and fail.
+// fileCalls finds file calls in logstore that go past logstore/vfs, whose doubles crash
+// and fail in tests.
 func fileCalls(files []*file) (found []string) {
 	for _, f := range files {
 		if f.test() || outer(f.dir()) != "logstore" || f.dir() == "logstore/vfs" {
@@ -178,7 +181,7 @@ var (
 	todoWaits = regexp.MustCompile(`\bTODO\([^)]+\): \S`)
 )
 
-// todos: an open end says what it waits for.
+// todos finds open ends that do not say what they wait for.
 func todos(files []*file) (found []string) {
 	for _, f := range files {
 		for _, group := range f.ast.Comments {
@@ -195,7 +198,7 @@ func todos(files []*file) (found []string) {
 	return found
 }
 
-// docs: go doc says what each room is for.
+// docs finds packages without a doc.
 func docs(files []*file) (found []string) {
 	has := map[string]bool{}
 	for _, f := range files {

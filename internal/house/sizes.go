@@ -24,7 +24,8 @@ const (
 	largeBecause    = "It is large because"
 )
 
-// packageSizes: a package has at most 40 files and 6,000 lines.
+// packageSizes finds packages with more than 40 files or 6,000 lines and no reason for
+// it.
 func packageSizes(files []*file) (found []string) {
 	type size struct {
 		files, lines int
@@ -53,8 +54,8 @@ func packageSizes(files []*file) (found []string) {
 	return found
 }
 
-// sizes: files stay under 800 lines, and 95 of 100 functions under 60. Tests
-// are held to the first alone: their tables are long and plain.
+// sizes finds files of more than 800 lines, and says when more than 5 of 100 functions
+// have more than 60. Functions of tests do not count: their tables are long and plain.
 func sizes(files []*file) (found []string) {
 	var long []string
 	functions := 0

@@ -16,9 +16,9 @@ func source(t *testing.T, path, text string) []*file {
 	return []*file{f}
 }
 
-// TestTheRulesBite shows each rule a bad snippet, which it has to find, and a
-// good one next to it, which it has to leave alone.
-func TestTheRulesBite(t *testing.T) {
+// TestEachRuleFindsABadSnippet shows each rule a bad snippet, which the rule has to find,
+// and a good one next to it, which the rule has to leave alone.
+func TestEachRuleFindsABadSnippet(t *testing.T) {
 	for _, c := range []struct {
 		rule       string
 		check      func([]*file) []string
