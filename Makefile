@@ -6,16 +6,16 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 
-# How long `make soak` and `make garbage` work, how many kills `make compaction` takes, how many lines `make million`
-# sends, and how long each fuzz target runs.
+# SOAK and GARBAGE are how long `make soak` and `make garbage` run, KILLS is how many kills `make compaction` makes,
+# LINES how many lines `make million` sends, and FUZZTIME how long each fuzz target runs.
 SOAK ?= 30m
 GARBAGE ?= 30m
 KILLS ?= 100
-# How often `make delivery` kills consumers in each of its tests.
+# CRASHES is how often `make delivery` kills consumers in each of its tests.
 CRASHES ?= 30
 LINES ?= 1000000
 FUZZTIME ?= 10s
-# Flags of `make bench`, such as BENCH='-loads big,small -brokers klamm,limit -json figures.json'.
+# BENCH holds flags of `make bench`, such as BENCH='-loads big,small -brokers klamm,limit -json figures.json'.
 BENCH ?=
 
 .PHONY: help
@@ -27,23 +27,23 @@ run: ## start a broker on 127.0.0.1:9092 with its data in ./klamm-data
 	@exec go run ./cmd/klamm
 
 .PHONY: test
-test: tools ## get the tools, then pass every test: klamm's own, black box against klamm, the same against Apache Kafka
+test: tools ## get the tools, then run every test: klamm's own, black box against klamm, the same against Apache Kafka
 	@exec .ci/test
 
 .PHONY: compat
-compat: tools ## the black-box tests alone, against klamm and against Apache Kafka
+compat: tools ## run the black-box tests alone, against klamm and against Apache Kafka
 	@exec .ci/test black-box
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck
+lint: ## run gofmt, go vet and staticcheck
 	@exec .ci/lint
 
 .PHONY: race
-race: tools ## every package under the race detector, with the broker of the black-box tests built with it too
+race: tools ## run the tests under the race detector, against a broker that is built with it too
 	@exec .ci/test race
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZTIME (10s)
+fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@exec .ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
@@ -53,30 +53,30 @@ bench: tools ## klamm, Apache Kafka 3.9.2 and 4.4.0 and a limit under every load
 	exec build/bin/bench $(BENCH)
 
 .PHONY: soak
-soak: tools ## mixed work with retention and 50 kill -9s for SOAK (30m), then DumpLogSegments over every segment
+soak: tools ## run mixed work with retention and 50 kill -9s for SOAK (30m), then DumpLogSegments over every segment
 	@exec go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./compat-tests/durability -args -soak=$(SOAK)
 
 .PHONY: compaction
-compaction: tools ## KILLS (100) kill -9s amid a compaction, the latest value of every key asked for after each
+compaction: tools ## kill the broker KILLS (100) times amid a compaction, and read the latest value of every key after each kill
 	@exec go test -count=1 -v -timeout 0 -run '^TestKill9AmidCompaction$$' ./compat-tests/compaction -args -kills=$(KILLS)
 
 .PHONY: delivery
-delivery: tools ## what "at most once" and "at least once" promise, through CRASHES (30) kills and lost requests; prints what was lost and doubled
+delivery: tools ## test "at most once" and "at least once" through CRASHES (30) kills and lost requests; print what was lost and doubled
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/delivery -args -crashes=$(CRASHES)
 
 .PHONY: garbage
-garbage: ## normal clients beside a hundred connections that send garbage for GARBAGE (30m)
+garbage: ## run normal clients beside a hundred connections that send garbage for GARBAGE (30m)
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/garbage -args -garbage=$(GARBAGE)
 
 .PHONY: hostile
-hostile: ## what hurts, in some minutes: hostile bytes, full disks, directories that fail, on real file systems and on doubles
+hostile: ## run the tests with hostile bytes, full disks and failing directories, on real file systems and on doubles (some minutes)
 	@failed=0
 	go test -count=1 -p 1 -timeout 15m ./compat-tests/garbage ./compat-tests/disk || failed=1
 	go test -count=1 -timeout 10m -run 'Hostile|Garbage|Fault|Full|Fail|Offline|Unread|Idle' ./broker/... ./server/... ./logstore/... ./cluster/... || failed=1
 	exit $$failed
 
 .PHONY: million
-million: tools ## LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume
+million: tools ## send LINES (1000000) lines of text in each codec: kcat and Java produce, franz-go, kcat and Java consume
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/million -args -lines=$(LINES)
 
 .PHONY: docs
