@@ -14,14 +14,14 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// ended is how a klamm that did not stay ended.
+// ended is the exit code and the output of a klamm that ended by itself.
 type ended struct {
 	code   int
 	stdout string
 	stderr string
 }
 
-// klamm runs klamm in dir to its end, which has to come by itself.
+// klamm runs klamm in dir and waits until it ends by itself.
 func klamm(t *testing.T, dir string, env []string, args ...string) ended {
 	t.Helper()
 	binary, err := harness.KlammBinary()
@@ -45,8 +45,8 @@ func klamm(t *testing.T, dir string, env []string, args ...string) ended {
 	return ended{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// refused checks that klamm said in one line what is wrong and ended with an
-// error, naming each of the words.
+// refused checks that klamm ended with an error and printed one line, which names each of
+// the words.
 func (e ended) refused(t *testing.T, words ...string) {
 	t.Helper()
 	if e.code == 0 {
@@ -54,7 +54,7 @@ func (e ended) refused(t *testing.T, words ...string) {
 	}
 	said := strings.TrimRight(e.stderr, "\n")
 	if said == "" || strings.Contains(said, "\n") || e.stdout != "" {
-		t.Errorf("it says %q and on stdout %q, want one line on stderr", said, e.stdout)
+		t.Errorf("klamm says %q on stderr and %q on stdout, want one line on stderr", said, e.stdout)
 	}
 	for _, w := range words {
 		if !strings.Contains(said, w) {

@@ -28,18 +28,18 @@ func TestFlagsAndValuesThatAreRefused(t *testing.T) {
 		env   []string
 		words []string
 	}{
-		{name: "a flag that is not", args: []string{"--listen", "here"}, words: []string{"--listen"}},
+		{name: "an unknown flag", args: []string{"--listen", "here"}, words: []string{"--listen"}},
 		{name: "an argument", args: []string{"server.properties"}, words: []string{"server.properties"}},
-		{name: "a file that is not there", args: []string{"--config", "gone.properties"}, words: []string{"gone.properties"}},
+		{name: "a missing file", args: []string{"--config", "gone.properties"}, words: []string{"gone.properties"}},
 		{name: "a --set without a value", args: []string{"--set", "log.dirs"}, words: []string{"log.dirs"}},
-		{name: "a number that is none, on the command line", args: []string{"--set", "num.partitions=many"}, words: []string{"num.partitions", "many"}},
-		{name: "a number that is none, in the environment", env: []string{"KLAMM_NUM_PARTITIONS=many"}, words: []string{"many"}},
-		{name: "a number that is none, in properties", file: [2]string{"server.properties", "log.retention.ms=soon\n"}, words: []string{"server.properties", "log.retention.ms", "soon"}},
-		{name: "a number that is none, in YAML", file: [2]string{"klamm.yaml", "num.partitions: many\n"}, words: []string{"klamm.yaml", "num.partitions", "many"}},
-		{name: "a number that is none, in TOML", file: [2]string{"klamm.toml", "\"num.partitions\" = \"many\"\n"}, words: []string{"klamm.toml", "num.partitions", "many"}},
-		{name: "YAML that is none", file: [2]string{"klamm.yaml", "a: [b\n"}, words: []string{"klamm.yaml"}},
+		{name: "no number, on the command line", args: []string{"--set", "num.partitions=many"}, words: []string{"num.partitions", "many"}},
+		{name: "no number, in the environment", env: []string{"KLAMM_NUM_PARTITIONS=many"}, words: []string{"many"}},
+		{name: "no number, in properties", file: [2]string{"server.properties", "log.retention.ms=soon\n"}, words: []string{"server.properties", "log.retention.ms", "soon"}},
+		{name: "no number, in YAML", file: [2]string{"klamm.yaml", "num.partitions: many\n"}, words: []string{"klamm.yaml", "num.partitions", "many"}},
+		{name: "no number, in TOML", file: [2]string{"klamm.toml", "\"num.partitions\" = \"many\"\n"}, words: []string{"klamm.toml", "num.partitions", "many"}},
+		{name: "invalid YAML", file: [2]string{"klamm.yaml", "a: [b\n"}, words: []string{"klamm.yaml"}},
 		{name: "a number out of range", args: []string{"--set", "num.partitions=0"}, words: []string{"num.partitions"}},
-		{name: "a listener that is none", args: []string{"--set", "listeners=nonsense"}, words: []string{"listeners"}},
+		{name: "an invalid listener", args: []string{"--set", "listeners=nonsense"}, words: []string{"listeners"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestADataDirectoryThatAnotherProcessHolds(t *testing.T) {
 	before := snapshot(t, b.LogDir)
 	klamm(t, t.TempDir(), nil, "--set", "listeners="+listener(t), "--set", "log.dirs="+b.LogDir).refused(t, b.LogDir)
 	unchanged(t, b.LogDir, before)
-	harness.Topic(t, b.Addr, 1) // the one that holds it serves on
+	harness.Topic(t, b.Addr, 1) // the broker that holds the directory goes on
 }
 
 func TestMetaPropertiesOfAnother(t *testing.T) {

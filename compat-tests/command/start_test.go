@@ -17,7 +17,8 @@ import (
 
 func TestWhatItSaysAtTheStart(t *testing.T) {
 	b := harness.Start(t, harness.Options{})
-	// The port answers a moment before the line is written; what has ended has said everything.
+	// The port answers a moment before the broker writes the line. When the broker has ended,
+	// its log is complete.
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestACleanStopAndStart(t *testing.T) {
 		t.Errorf("the mark of a clean stop: %v", err)
 	}
 	if _, err := net.Dial("tcp", b.Addr); err == nil {
-		t.Error("it is stopped and its port is open")
+		t.Error("the broker is stopped and its port is open")
 	}
 	if err := b.Run(); err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestADynamicConfigSurvivesAKill(t *testing.T) {
 	}
 }
 
-// brokers asks Metadata over one address, which is also the only one dialled.
+// brokers asks for Metadata at one address, and dials no other.
 func brokers(t *testing.T, addr string) []string {
 	t.Helper()
 	cl := harness.Client(t, addr)
@@ -125,8 +126,8 @@ func brokers(t *testing.T, addr string) []string {
 	return list
 }
 
-// addresses are the local addresses that a client on this machine can come in
-// on: the loopback in both families and any other address of the machine.
+// addresses are the local addresses that a client on this machine can connect to: the
+// loopback in both families and any other address of the machine.
 func addresses(t *testing.T) []string {
 	t.Helper()
 	list := []string{"127.0.0.1", "127.0.0.2", "::1"}

@@ -1,4 +1,4 @@
-"""A member of a consumer group that aiokafka is.
+"""Joins a consumer group with aiokafka.
 
     aiokafka_member.py ADDRESS GROUP TOPIC range|roundrobin
 

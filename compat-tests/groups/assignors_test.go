@@ -8,12 +8,13 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// assignor is a way to share partitions, by the names that clients know it by; empty for those that do not have it.
+// assignor is a way to share partitions, with each client's name for it; the name is empty for a client that does
+// not have it.
 type assignor struct {
 	name                         string
 	franz                        kgo.GroupBalancer
 	java, kcat, sarama, aiokafka string
-	// cooperative ones leave members what they have when another joins.
+	// cooperative says that members keep their partitions when another member joins.
 	cooperative bool
 }
 
@@ -47,8 +48,8 @@ func named(assignor string, with func(string) func(*member) func()) func(*member
 	return with(assignor)
 }
 
-// Two members of one client share the partitions, and the one that stays gets those of the one that leaves. Then a third one
-// gets its share of those.
+// TestEveryAssignorOfEveryClient has two members of one client share the partitions. When one leaves, the other gets all of
+// them. Then a third member joins and gets its share.
 func TestEveryAssignorOfEveryClient(t *testing.T) {
 	for _, a := range assignors {
 		for _, c := range clients {
@@ -82,7 +83,8 @@ func TestEveryAssignorOfEveryClient(t *testing.T) {
 	}
 }
 
-// All clients are in one group. They leave in the order in which they came, so that most of them lead it once.
+// TestEveryClientInOneGroup has all clients in one group. They leave in the order in which they came, so that
+// most of them lead the group once.
 func TestEveryClientInOneGroup(t *testing.T) {
 	for _, a := range assignors {
 		t.Run(a.name, func(t *testing.T) {

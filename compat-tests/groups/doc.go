@@ -5,7 +5,7 @@
 //	go test -count=1 ./compat-tests/groups                        # against klamm
 //	KLAMM_BROKER=apache go test -count=1 ./compat-tests/groups    # against Apache Kafka 3.9.2
 //
-// The assignors run in the clients. What a broker can do wrong is whom it takes for a member, what it tells whom, and
-// what it keeps of that; so the tests look at who consumes what: each record is consumed by one member, the one that has
-// its partition. Begin at member_test.go.
+// The assignors run in the clients. A broker can be wrong about who is a member, what it tells each member, and what
+// it remembers of that. So the tests look at who consumes what: each record is consumed by one member, the one that
+// has the record's partition. Begin at member_test.go.
 package groups

@@ -44,7 +44,7 @@ func newGroup(t *testing.T, partitions int) *group {
 		sent: map[string]bool{}, taken: map[string]string{}}
 }
 
-// join has a client join. Its name says for people which one it is.
+// join has a client join the group. Messages call it by name.
 func (g *group) join(name string, start func(*member) (leave func())) *member {
 	g.t.Helper()
 	m := &member{name: name, group: g, assigned: map[int32]bool{}}
@@ -69,7 +69,7 @@ func (g *group) leave(m *member) {
 	}
 }
 
-// assign notes what a client has from now on.
+// assign notes partitions that a client got.
 func (m *member) assign(partitions ...int32) {
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
@@ -78,7 +78,7 @@ func (m *member) assign(partitions ...int32) {
 	}
 }
 
-// revoke notes what a client has no more.
+// revoke notes partitions that a client gave up.
 func (m *member) revoke(partitions ...int32) {
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
@@ -103,7 +103,7 @@ func (m *member) consume(partition int32, value string) {
 	g.taken[value] = m.name
 }
 
-// settle waits until the members share the partitions: each has one, and all are theirs; none has two more than
+// settle waits until the members share all partitions: each member has at least one, and none has two more than
 // another.
 func (g *group) settle() {
 	g.t.Helper()
@@ -125,14 +125,14 @@ func (g *group) sharedLocked() bool {
 	return len(owner) == g.partitions && most-least <= 1
 }
 
-// produce sends so many records to each partition and waits until all are consumed.
+// produce sends count records to each partition and waits until all are consumed.
 func (g *group) produce(count int) {
 	g.t.Helper()
 	g.produceBefore(count)
 	g.await("consuming", func() bool { return len(g.taken) >= len(g.sent) })
 }
 
-// records makes so many new ones for each partition.
+// records makes count new records for each partition.
 func (g *group) records(count int) (list []*kgo.Record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -146,7 +146,7 @@ func (g *group) records(count int) (list []*kgo.Record) {
 	return list
 }
 
-// await waits for what the members are to do, and fails the test where they did what they are not to.
+// await waits until done says so, and fails the test where a member did something wrong meanwhile.
 func (g *group) await(what string, done func() bool) {
 	g.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -174,7 +174,7 @@ func (g *group) stateLocked() string {
 	return s.String()
 }
 
-// produceBefore sends records that nobody is there for yet.
+// produceBefore sends records before the group has a member.
 func (g *group) produceBefore(count int) {
 	g.t.Helper()
 	if err := g.producer.ProduceSync(harness.Context(g.t), g.records(count)...).FirstErr(); err != nil {
@@ -182,7 +182,8 @@ func (g *group) produceBefore(count int) {
 	}
 }
 
-// none fails the test where a record is consumed twice, or the group has members still or has not committed the ends.
+// none fails the test where a member did something wrong, the group still has members, or it has not committed the
+// log end offsets.
 func (g *group) none() {
 	g.t.Helper()
 	ctx, adm := harness.Context(g.t), harness.Admin(g.t, broker.Addr)
@@ -200,7 +201,7 @@ func (g *group) none() {
 		}
 	}
 	if len(lags[g.id].Lag[g.topic]) != g.partitions {
-		g.t.Errorf("offsets are committed of %d partitions", len(lags[g.id].Lag[g.topic]))
+		g.t.Errorf("offsets of %d partitions are committed", len(lags[g.id].Lag[g.topic]))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

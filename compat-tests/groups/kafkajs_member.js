@@ -1,4 +1,4 @@
-// A member of a consumer group that kafkajs is.
+// Joins a consumer group with kafkajs.
 //
 //	kafkajs_member.js ADDRESS GROUP TOPIC
 //

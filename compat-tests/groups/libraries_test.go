@@ -2,7 +2,8 @@ package groups
 
 import "testing"
 
-// Two members of each library consume, commit and leave. One that comes later goes on where they were.
+// TestLibraries has two members of each library consume, commit and leave. A member that comes later
+// goes on from the committed offsets.
 func TestLibraries(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// saramaBinary builds the member that sarama is.
+// saramaBinary builds the program in sarama/.
 var saramaBinary = sync.OnceValues(func() (string, error) {
 	to := filepath.Join(binaries, "sarama")
 	cmd := exec.Command("go", "build", "-o", to, ".")

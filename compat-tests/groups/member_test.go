@@ -17,7 +17,7 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// heartbeat is how often members ask whether they have to join anew.
+// heartbeat is the interval of the members' heartbeats.
 const heartbeat = 200 * time.Millisecond
 
 // franz is a member that runs in this process.
@@ -37,7 +37,7 @@ func franz(balancer kgo.GroupBalancer) func(*member) func() {
 			defer close(done)
 			for ctx.Err() == nil {
 				cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { m.consume(r.Partition, string(r.Value)) })
-				// What was consumed is committed also by a member that is to leave.
+				// A member commits what it consumed also when it is about to leave.
 				if err := cl.CommitUncommittedOffsets(whole); err != nil {
 					m.complain(fmt.Sprintf("commits: %v", err))
 				}
@@ -54,14 +54,15 @@ func franz(balancer kgo.GroupBalancer) func(*member) func() {
 	}
 }
 
-// complain notes something that is not to happen to a member.
+// complain notes something that must not happen to a member.
 func (m *member) complain(what string) {
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
 	m.group.wrong = append(m.group.wrong, m.name+" "+what)
 }
 
-// java is a member that kafka-verifiable-consumer.sh is. An assignor is the name of its class.
+// java makes a member with kafka-verifiable-consumer.sh. The assignor is the name of its
+// class.
 func java(release, assignor string) func(*member) func() {
 	return func(m *member) func() {
 		g := m.group
@@ -86,7 +87,7 @@ func properties(t *testing.T, text string) string {
 	return file
 }
 
-// verifiable takes in an event of kafka-verifiable-consumer.sh.
+// verifiable notes an event of kafka-verifiable-consumer.sh.
 func (m *member) verifiable(line string) {
 	var event struct {
 		Name       string `json:"name"`
@@ -118,7 +119,7 @@ func (m *member) verifiable(line string) {
 	}
 }
 
-// kcat is a member that kcat is. The assignor is librdkafka's name of it.
+// kcat makes a member with kcat. The assignor is librdkafka's name for it.
 func kcat(assignor string) func(*member) func() {
 	return func(m *member) func() {
 		g := m.group
@@ -131,7 +132,7 @@ func kcat(assignor string) func(*member) func() {
 
 var partitionOf = regexp.MustCompile(` \[(\d+)\]`)
 
-// printed takes in a line of kcat's: a record, or what its log says of a rebalance.
+// printed notes a line that kcat prints: a record, or what its log says of a rebalance.
 func (m *member) printed(line string) {
 	if strings.HasPrefix(line, "%") {
 		note := m.assign
@@ -153,7 +154,7 @@ func (m *member) printed(line string) {
 	m.consume(number(partition), value)
 }
 
-// aiokafka is a member that aiokafka is.
+// aiokafka makes a member with aiokafka.
 func aiokafka(assignor string) func(*member) func() {
 	return func(m *member) func() {
 		r := harness.RunPython(m.group.t, m.said, source("aiokafka_member.py"), broker.Addr, m.group.id, m.group.topic, assignor)
@@ -161,12 +162,12 @@ func aiokafka(assignor string) func(*member) func() {
 	}
 }
 
-// kafkajs is a member that kafkajs is. It has an assignor of its own alone.
+// kafkajs makes a member with kafkajs, which has only an assignor of its own.
 func kafkajs(m *member) func() {
 	return harness.RunNode(m.group.t, m.said, source("kafkajs_member.js"), broker.Addr, m.group.id, m.group.topic).Stop
 }
 
-// sarama is a member that sarama is.
+// sarama makes a member with sarama.
 func sarama(assignor string) func(*member) func() {
 	return func(m *member) func() {
 		name, err := saramaBinary()
@@ -177,7 +178,8 @@ func sarama(assignor string) func(*member) func() {
 	}
 }
 
-// said takes in a line of those programs, which sarama/main.go explains.
+// said notes a line of the programs for aiokafka, kafkajs and sarama; sarama/main.go
+// explains the lines.
 func (m *member) said(line string) {
 	words := strings.SplitN(line, " ", 3)
 	switch {
@@ -190,7 +192,7 @@ func (m *member) said(line string) {
 	}
 }
 
-// have notes what a client has, and that it has nothing else.
+// have notes that a client has these partitions and no others.
 func (m *member) have(partitions []string) {
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()

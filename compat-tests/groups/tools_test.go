@@ -17,7 +17,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// tool runs kafka-consumer-groups.sh and gives what it prints, stderr first. It ends with 0 whatever it was refused.
+// tool runs kafka-consumer-groups.sh and gives what it prints, stderr first. The tool ends with 0 even when the
+// broker refused.
 func tool(t *testing.T, release string, args ...string) string {
 	t.Helper()
 	r := harness.JavaResult(t, release, "consumer-groups", nil, append(server(), args...)...)
@@ -80,7 +81,7 @@ func eachRelease(t *testing.T, f func(t *testing.T, release string)) {
 	}
 }
 
-// perPartition is how many records a topic of timed ones has in each of its partitions, one for each of the last hours.
+// perPartition is how many records timed writes to each partition, one for each of the last hours.
 const perPartition = 100
 
 // timed makes a topic of three partitions.
@@ -99,7 +100,7 @@ func timed(t *testing.T) string {
 	return topic
 }
 
-// commit has a group that nobody is in commit offsets of a topic's first partitions.
+// commit commits offsets of a topic's first partitions for a group without members.
 func commit(t *testing.T, group, topic string, offsets ...int64) {
 	t.Helper()
 	all := kadm.Offsets{}
@@ -205,7 +206,7 @@ func TestDescribeStaticMember(t *testing.T) {
 		active+`\s+the-instance-[0-9a-f-]{36}\s+the-instance\s+/127.0.0.1\s+the-client\s+3`)
 }
 
-// The header of what --reset-offsets prints.
+// resets is the header that --reset-offsets prints.
 const resets = "GROUP TOPIC PARTITION NEW-OFFSET"
 
 func TestResetOffsets(t *testing.T) {
@@ -271,7 +272,7 @@ func TestResetOffsetsWithoutDoingIt(t *testing.T) {
 	})
 }
 
-// A group that has members is left as it is.
+// TestRefusedWhileActive: the tools do not change a group that has members.
 func TestRefusedWhileActive(t *testing.T) {
 	topic := timed(t)
 	active := stable(t, topic)
@@ -319,7 +320,8 @@ func TestDeleteOffsetsAndGroups(t *testing.T) {
 	})
 }
 
-// kafka-streams-application-reset.sh sets the group of an application back and deletes the topics that it made for itself.
+// TestStreamsReset: kafka-streams-application-reset.sh resets the offsets of an application and deletes its internal
+// topics.
 func TestStreamsReset(t *testing.T) {
 	input := timed(t)
 	eachRelease(t, func(t *testing.T, release string) {
@@ -353,7 +355,8 @@ func TestStreamsReset(t *testing.T) {
 	})
 }
 
-// It refuses to do so while the application has members, unless it is told to turn them out.
+// TestStreamsResetOfActiveApplication: the tool refuses while the application has members,
+// unless it is told to remove them.
 func TestStreamsResetOfActiveApplication(t *testing.T) {
 	input := timed(t)
 	app := "app-of-" + input

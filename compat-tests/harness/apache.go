@@ -44,8 +44,8 @@ func javaPath() (string, error) {
 	return path, nil
 }
 
-// cheap are JVM options that start fast and take little, since the tests share
-// the cores with it.
+// cheap gives JVM options with which a broker starts fast and takes little, since it
+// shares the cores with the tests.
 func cheap(version string) []string {
 	return append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, classArchive(version)...)
 }

@@ -87,7 +87,8 @@ func classList(dir, version string) (string, error) {
 	return name, os.WriteFile(name, []byte(strings.Join(slices.Compact(all), "")), 0o644)
 }
 
-// dumpArchive makes a release's archive. It gets its name last, so that one that was cut off is made again.
+// dumpArchive makes a release's archive. The archive gets its name last, so that an unfinished one is made
+// again.
 func dumpArchive(version, list string) error {
 	java, err := javaPath()
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 const (
 	readyWithin = 90 * time.Second
 	stopWithin  = 60 * time.Second
-	// A JVM that has thousands of partitions takes its time.
+	// A JVM with thousands of partitions stops slowly.
 	measuredStopWithin = 10 * time.Minute
 )
 
@@ -36,8 +36,8 @@ type Options struct {
 	// Release is the reference broker's: Kafka39, which is the empty one's too, or
 	// KafkaNewest, a single KRaft node without ZooKeeper.
 	Release string
-	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1,
-	// all of the compiler) instead of with what starts fast and takes little.
+	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1, all of
+	// the compiler) instead of with options that start fast and take little.
 	Measured bool
 }
 
@@ -177,9 +177,8 @@ func (b *Broker) Run() error {
 	return b.AwaitReady()
 }
 
-// RunAs is Run with other software, "klamm" or "apache", on the same address,
-// broker.id and directories. The broker has to have begun as Apache's, whose
-// ZooKeeper stays up.
+// RunAs is Run with other software, "klamm" or "apache", on the same address, broker.id
+// and directories. Apache's broker must have run first; its ZooKeeper stays up.
 func (b *Broker) RunAs(software string) error {
 	b.apache = software == "apache"
 	if b.apache && b.zookeeper == nil {
@@ -217,10 +216,10 @@ func (b *Broker) Launch() error {
 	return err
 }
 
-// Settle waits until a broker that was killed may start again: the node of an
-// Apache broker outlives it until its session ends, and the next one does not
-// start before that. For klamm it builds the binary. Launch does the same; a
-// caller that takes times calls it before.
+// Settle waits until a broker that was killed may start again: the znode of an Apache
+// broker stays until its session ends, and the next broker does not start before that.
+// For klamm, Settle builds the binary. Launch calls Settle; a caller that measures times
+// calls it before.
 func (b *Broker) Settle() error {
 	if !b.apache {
 		_, err := KlammBinary()
@@ -303,7 +302,8 @@ func (b *Broker) Close() error {
 	return err
 }
 
-// Remove deletes what the harness made for the broker, a given DataDir aside.
+// Remove deletes what the harness made for the broker, but not a DataDir that the test
+// gave.
 func (b *Broker) Remove() { os.RemoveAll(b.dir) }
 
 // Log is what the broker's processes wrote so far.
@@ -336,8 +336,8 @@ func (b *Broker) properties() string {
 		"transaction.state.log.replication.factor": "1",
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
-		// Many tests write records of long ago, which retention would take away
-		// half a minute after the start.
+		// Many tests write records with old timestamps, which retention would delete half
+		// a minute after the start.
 		"log.initial.task.delay.ms": "86400000",
 	}
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// testWithin bounds what a test waits for from a broker, all in all.
+// testWithin bounds how long a test waits for a broker in total.
 const testWithin = 5 * time.Minute
 
 // Context is a context that ends with the test, or when the test has waited
@@ -107,8 +107,8 @@ func ready(d kadm.TopicDetail, partitions int) bool {
 	return true
 }
 
-// ReadPartition reads a partition from offset from on until offset to
-// (exclusive, an offset that a record stands before) and gives the records.
+// ReadPartition reads the records of a partition from offset from up to offset to,
+// exclusive. A record must stand right before offset to, or the read does not end.
 func ReadPartition(t testing.TB, addr, topic string, partition int32, from, to int64, opts ...kgo.Opt) []*kgo.Record {
 	t.Helper()
 	ctx := Context(t)

@@ -24,8 +24,8 @@ func DumpLogs(t testing.TB, logDirs ...string) DumpFacts {
 	return dumpLogs(t, false, logDirs)
 }
 
-// DumpCompactedLogs is DumpLogs for logs that compaction left gaps in: the tool names
-// each, and what is wrong is an offset that does not ascend.
+// DumpCompactedLogs is DumpLogs for compacted logs. The tool reports each gap in the
+// offsets; here only an offset that does not ascend counts as wrong.
 func DumpCompactedLogs(t testing.TB, logDirs ...string) DumpFacts {
 	t.Helper()
 	return dumpLogs(t, true, logDirs)
@@ -90,7 +90,7 @@ func chunks(files []string) []string {
 	return append(joined, s.String())
 }
 
-// dump runs the tool once and reads what it says as it comes: a record a line.
+// dump runs the tool once and reads its output while it runs: each record is a line.
 func dump(t testing.TB, facts *DumpFacts, gaps bool, args ...string) {
 	t.Helper()
 	r, w := io.Pipe()
@@ -113,8 +113,8 @@ func dump(t testing.TB, facts *DumpFacts, gaps bool, args ...string) {
 	}
 }
 
-// withoutGaps leaves out of the tool's complaints that offsets are missing. Those
-// that do not ascend stay.
+// withoutGaps removes the tool's reports of missing offsets, and keeps those of offsets
+// that do not ascend.
 func withoutGaps(stderr string) string {
 	var left strings.Builder
 	for line := range strings.Lines(stderr) {

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// Fault is what becomes of a request.
+// Fault is what the proxy does to a request.
 type Fault int
 
 // The faults that a [Faults] makes.
 const (
 	Pass        Fault = iota
-	DropRequest       // the broker never has it, and the connection is cut
-	DropAnswer        // the broker does what it says, and the connection is cut in place of the answer
-	Delay             // it comes late
-	Cut               // the connection is cut amid it
+	DropRequest       // the broker never gets the request, and the connection is cut
+	DropAnswer        // the broker executes the request, and the connection is cut in place of the answer
+	Delay             // the request comes late
+	Cut               // the connection is cut amid the request
 	faultKinds
 )
 
@@ -41,8 +41,8 @@ type Faults struct {
 	links  map[net.Conn]bool // guarded by mu; nil once it is closed
 }
 
-// NewFaults starts a proxy in front of addr; it ends with the test. decide says for each request what becomes of it, by
-// its API's key, and by how long one is delayed. It may be called by several goroutines at once.
+// NewFaults starts a proxy in front of addr; it ends with the test. decide gets the key of a request's API, and says
+// what the proxy does to the request and how long it delays it. Several goroutines may call decide at once.
 func NewFaults(t testing.TB, addr string, decide func(api int16) (Fault, time.Duration)) *Faults {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,8 +119,8 @@ type faultyLink struct {
 	fates          chan Fault // of the answers that are still to come
 }
 
-// reset closes a client's connection as a broken network does: one that ends in order before anything came tells a client
-// that it speaks to no broker at all.
+// reset closes a client's connection as a broken network does. From a clean close before the first answer a client
+// concludes that no broker is there.
 func reset(client net.Conn) {
 	_ = client.(*net.TCPConn).SetLinger(0)
 	client.Close()
@@ -191,7 +191,7 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return frame, err
 }
 
-// answered says whether a request has an answer: one to produce with acks=0 has none.
+// answered says whether a request has an answer: a Produce with acks=0 has none.
 func answered(frame []byte) bool {
 	if binary.BigEndian.Uint16(frame[4:]) != 0 {
 		return true

@@ -28,9 +28,8 @@ var root = sync.OnceValue(func() string {
 	}
 })
 
-// Small says whether tests are to do with less work, which is under the race
-// detector: broker and test are several times slower then, and what races shows
-// in little work as well.
+// Small says whether tests do less work, as they do under the race detector: broker and
+// test are several times slower then, and a race shows in little work as well.
 func Small() bool { return raceEnabled }
 
 // KlammBinary builds klamm, once per test process, and gives the binary's path.
@@ -53,12 +52,13 @@ var klammBinary = sync.OnceValues(func() (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("harness: go build ./cmd/klamm: %w\n%s", err, out)
 	}
-	// Open and unlinked would be cleaner, but exec needs the name: swept below.
+	// The binary cannot be unlinked, since exec needs its name. A later test process
+	// sweeps it.
 	sweepBinaries(dir)
 	return to, nil
 })
 
-// sweepBinaries removes binaries that test processes left which are gone.
+// sweepBinaries removes the binaries of test processes that have ended.
 func sweepBinaries(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "klamm-*"))
 	for _, name := range names {

@@ -42,7 +42,7 @@ func (b *Broker) format() error {
 	return nil
 }
 
-// kraft sets what a node needs that is a cluster by itself.
+// kraft sets the properties of a node that is a cluster by itself.
 func (b *Broker) kraft(props map[string]string) {
 	delete(props, "broker.id")
 	props["node.id"] = "0"

@@ -2,5 +2,5 @@ package harness
 
 import "syscall"
 
-// endWithParent has a child be killed when this process ends, however it ends.
+// endWithParent has the kernel kill a child when this process ends, however it ends.
 func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

@@ -67,8 +67,8 @@ func (p *Proxy) Cut() {
 	})
 }
 
-// CutAnswers lets requests through and closes each connection in place of the
-// next answer, so that the broker does what its client hears nothing of.
+// CutAnswers lets requests through and closes each connection in place of the next
+// answer, so that the broker executes a request whose answer the client never gets.
 func (p *Proxy) CutAnswers() {
 	p.each(func(l *link) {
 		p.cuts.Add(1)

@@ -27,8 +27,8 @@ type Running struct {
 	said []string // guarded by mu; its last lines
 }
 
-// RunJava starts one of Kafka's tools. line gets what it prints on stdout and stderr, a line at a time and in turn. The
-// program is killed when the test ends, if it still runs then.
+// RunJava starts one of Kafka's tools. RunJava calls line with each line that the tool prints on stdout and stderr, one
+// at a time. The program is killed when the test ends, if it still runs then.
 func RunJava(t testing.TB, line func(string), version, tool string, args ...string) *Running {
 	t.Helper()
 	name, all, err := javaTool(version, tool, args)
@@ -103,7 +103,8 @@ func run(t testing.TB, line func(string), what, name string, args []string, env 
 	return r
 }
 
-// Stop sends SIGTERM and waits for the end: 0, or what a death by that signal gives. What was printed has been handed out then.
+// Stop sends SIGTERM and waits for the end. The exit code has to be 0 or that of a death by SIGTERM. By then line has got
+// everything that the program printed.
 func (r *Running) Stop() {
 	r.t.Helper()
 	r.proc.signal(syscall.SIGTERM)
@@ -122,7 +123,7 @@ func (r *Running) lastLines() string {
 	return strings.Join(r.said, "\n")
 }
 
-// lineWriter hands on what is written to it by lines.
+// lineWriter calls a function with each line that is written to it.
 type lineWriter struct {
 	each func(string)
 	rest []byte

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Rand gives the source of a test's moments, and prints its seed for the test's flag -seed; 0 takes a new one.
+// Rand gives a test's source of random numbers and prints its seed, which the test's flag -seed takes. For
+// seed 0 it takes a new seed.
 func Rand(t testing.TB, seed uint64) *rand.Rand {
 	t.Helper()
 	if seed == 0 {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Self is this test program once more, as a process of its own that may be killed. What its TestMain does with
-// its environment makes it something else than tests.
+// Self is this test program run once more, as a process that a test may kill. Its TestMain looks at the
+// environment and does something else than run tests.
 type Self struct {
 	proc *process
 	out  string
@@ -44,7 +44,7 @@ func (s *Self) Stop(t testing.TB) {
 	t.Helper()
 	s.proc.signal(syscall.SIGTERM)
 	if code, err := s.proc.wait(time.Minute); err != nil || code != 0 {
-		t.Errorf("a process of ours ended with code %d, %v:\n%s", code, err, s.Output())
+		t.Errorf("a process of the test ended with code %d, %v:\n%s", code, err, s.Output())
 	}
 }
 

@@ -17,7 +17,7 @@ var codecs = map[string]kgo.CompressionCodec{
 	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 }
 
-// lines makes n lines that compress.
+// lines makes n lines that compress well.
 func lines(n int) string {
 	var s strings.Builder
 	for i := range n {
@@ -49,7 +49,7 @@ func TestEveryCodecFromKcat(t *testing.T) {
 			}
 			want := map[string]uint8{"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}[name]
 			if got := records[n/2].Attrs.CompressionType(); got != want {
-				t.Errorf("the batch is of codec %d, want %d: librdkafka did not believe that the broker takes %s", got, want, name)
+				t.Errorf("the batch has codec %d, want %d: by the advertised versions librdkafka took the broker for one without %s", got, want, name)
 			}
 		})
 	}

@@ -16,14 +16,14 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// partitions of each topic. A producer spreads the lines over them as it likes;
-// within each they stay in order.
+// partitions is how many partitions each topic has. A producer spreads the lines over
+// them as it likes; within each they stay in order.
 const partitions = 2
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
-// sent are the codecs to send in: all, or where there is to be less work those
-// that show the most.
+// sent gives the codecs to produce in: all of them, or where tests do less work only
+// those that show the most.
 func sent() []string {
 	if harness.Small() {
 		return []string{"none", "zstd"}
@@ -158,7 +158,7 @@ func withKgo(t *testing.T, topic string, partition int, end int64) string {
 func withConsole(t *testing.T, w io.Writer, release, topic string, partition int, end int64) {
 	t.Helper()
 	if end == 0 {
-		return // it would wait for a first record
+		return // the console consumer would wait for a first record
 	}
 	stderr, code, err := harness.JavaTo(w, release, "console-consumer", nil, "--bootstrap-server", broker.Addr, "--topic", topic,
 		"--partition", fmt.Sprint(partition), "--offset", "earliest", "--max-messages", fmt.Sprint(end), "--timeout-ms", "120000")

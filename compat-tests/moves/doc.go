@@ -4,6 +4,6 @@
 //	go test -count=1 ./compat-tests/moves
 //
 // What must hold: the consumer sees every offset once and in order, every acknowledged record stands
-// at its offset, a move that a kill interrupted comes to its end after the start, and
-// DumpLogSegments finds nothing wrong. Begin at moves_test.go.
+// at its offset, a move that a kill interrupted is completed after the start, and DumpLogSegments
+// finds nothing wrong. Begin at moves_test.go.
 package moves

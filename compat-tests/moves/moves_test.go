@@ -62,7 +62,7 @@ func (m *moving) moveTo(dir string) {
 	}
 }
 
-// places asks where the partitions are, and where they are on their way to.
+// places gives the directory of each partition, and the moves under way.
 func (m *moving) places() (in map[int32]string, moving map[int32]kadm.DescribedLogDirPartition) {
 	m.Helper()
 	in, moving = map[int32]string{}, map[int32]kadm.DescribedLogDirPartition{}
@@ -200,8 +200,8 @@ func (m *moving) check(acked map[int32]map[int64]string) {
 	}
 }
 
-// end ends the broker with kill -9. Apache Kafka is stopped instead: killed between the two renames that end a move it
-// leaves two directories of one partition, and does not start again.
+// end kills the broker with SIGKILL. It stops Apache's broker cleanly instead: a kill between the two renames at the
+// end of a move leaves two directories of one partition, and Apache's broker does not start again on them.
 func (m *moving) end() {
 	m.Helper()
 	if !harness.Reference() {

@@ -1,4 +1,4 @@
-"""A client of old: kafka-python, told which version the broker is.
+"""An old client: kafka-python, which is told which version the broker has.
 
     client.py produce ADDRESS TOPIC VERSION CODEC   lines of JSON [key, value, timestamp, header] from stdin
     client.py consume ADDRESS TOPIC VERSION COUNT   lines of JSON [offset, timestamp, key, value, header] to stdout

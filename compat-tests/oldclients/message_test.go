@@ -14,14 +14,15 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// The versions that kafka-python is told.
+// versions are the broker versions that kafka-python is told.
 var versions = []string{"0.8.2", "0.9", "0.10", "0.11", "1.0", "2.1"}
 
 func hasTimestamps(version string) bool { return slices.Index(versions, version) >= 2 }
 func hasHeaders(version string) bool    { return slices.Index(versions, version) >= 3 }
 func hasZstd(version string) bool       { return version == "2.1" }
 
-// codecs stand at the number that a batch has for them. All versions have all but the last.
+// codecs stand at the index that is their number in a batch. Clients of all versions have
+// all codecs but the last.
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
 var codecOf = map[string]kgo.CompressionCodec{
@@ -37,14 +38,15 @@ func codecsOf(version string) []string {
 	return codecs[:4]
 }
 
-// message is what is exchanged; nil stands for a null, and for no header.
+// message is one record as the clients exchange it; nil stands for a null, and for no
+// header.
 type message struct {
 	key, value *string
 	timestamp  int64 // ms; -1 for none
 	header     *string
 }
 
-// messages are n messages that compress, with nulls and empty strings among them.
+// messages makes n messages that compress well, with nulls and empty strings among them.
 func messages(n int) []message {
 	all := make([]message, n)
 	begun := time.Now().Add(-time.Hour).UnixMilli()
@@ -63,7 +65,7 @@ func messages(n int) []message {
 	return all
 }
 
-// as is what of a message a client of a version can say or see.
+// as gives the part of a message that a client of this version can send and read.
 func (m message) as(version string) message {
 	if !hasTimestamps(version) {
 		m.timestamp = -1
@@ -153,7 +155,7 @@ func compareLines(t *testing.T, got, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("%d lines, %d are due; line %d is\n%s\nwant\n%s", len(got), len(want), i,
+			t.Fatalf("%d lines, want %d; line %d is\n%s\nwant\n%s", len(got), len(want), i,
 				strings.Join(got[min(i, len(got)):min(i+1, len(got))], ""), strings.Join(want[min(i, len(want)):min(i+1, len(want))], ""))
 		}
 	}

@@ -60,7 +60,7 @@ func console(t *testing.T, topic string, n int) []string {
 
 func TestFromNewToOld(t *testing.T) {
 	topic := harness.Topic(t, broker.Addr, 1)
-	newer := harness.Topic(t, broker.Addr, 1) // for those that know zstd
+	newer := harness.Topic(t, broker.Addr, 1) // for the versions that have zstd
 	var stored, storedNewer []message
 	for _, codec := range codecs {
 		to, all := topic, &stored
@@ -123,7 +123,8 @@ func fromConsole(t *testing.T, topic, codec string, from int) []message {
 	return sent
 }
 
-// storedAs gives what is in a topic from an offset on, which is to be of a codec.
+// storedAs reads a topic from an offset on, and fails the test where a batch has another
+// codec.
 func storedAs(t *testing.T, topic, codec string, from int) (list []message) {
 	t.Helper()
 	for _, r := range harness.ReadPartition(t, broker.Addr, topic, 0, int64(from), int64(from+perCodec)) {
@@ -158,7 +159,7 @@ func compact(t *testing.T, line string) string {
 	return b.String()
 }
 
-// kcat without ApiVersions, told which version the broker is.
+// TestKcatOfOld runs kcat without ApiVersions and tells it which version the broker has.
 func TestKcatOfOld(t *testing.T) {
 	for _, version := range []string{"0.8.2.2", "0.9.0.1"} {
 		for _, codec := range []string{"none", "gzip", "snappy"} {

@@ -13,6 +13,7 @@ import (
 // counts are the numbers of one suite.
 type counts struct{ passed, failed, skipped int }
 
+// String gives the counts as the last line of a run has them.
 func (c counts) String() string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
 }
@@ -39,7 +40,7 @@ func newCounter(out io.Writer) *counter {
 		output: map[string][]string{}, failing: map[string]bool{}}
 }
 
-// read takes events until the stream ends. A line that is no event is passed on.
+// read takes events until the stream ends. read prints a line that is no event.
 func (c *counter) read(r io.Reader) error {
 	lines := bufio.NewReader(r)
 	for {
@@ -100,8 +101,8 @@ func (c *counter) end(key string, e event) {
 	c.crashed(e.Package)
 }
 
-// crashed prints what the tests said that had begun when their process died,
-// and counts them as failed.
+// crashed prints the output of the tests that were running when their process died, and
+// counts them as failed.
 func (c *counter) crashed(pkg string) {
 	for key, said := range c.output {
 		if strings.HasPrefix(key, pkg+" ") && c.verdict[key] == "" {

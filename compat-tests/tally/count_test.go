@@ -83,7 +83,7 @@ func TestTotal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := readTotal(file); err == nil {
-		t.Fatal("a file that is no tally is added up")
+		t.Fatal("readTotal adds up a file that is no tally")
 	}
 }
 
@@ -93,6 +93,6 @@ func TestARunWithoutTestsFails(t *testing.T) {
 	}
 	c := newCounter(io.Discard)
 	if got := c.counts(); got != (counts{}) {
-		t.Fatalf("%s from nothing", got)
+		t.Fatalf("a run without events counts %s", got)
 	}
 }

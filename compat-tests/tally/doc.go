@@ -4,9 +4,9 @@
 //	tally -suite NAME -check -- COMMAND ...    a single check: passes when the command exits with 0
 //	tally -total                               adds up what the suites left in the file
 //
-// A failing test's output is printed, a passing one's is not. Counted are the
-// tests that hold no subtests, so that nothing counts twice; a package that
-// fails without a failing test (it does not build, its TestMain fails) is one
-// failure. Each suite appends its counts to the file named by KLAMM_TALLY, when
-// that is set. The exit code is 1 when anything failed.
+// A failing test's output is printed, a passing one's is not. The tests that hold no
+// subtests count, so that nothing counts twice; a package that fails without a failing
+// test (it does not build, its TestMain fails) counts as one failure. Each suite appends
+// its counts to the file named by KLAMM_TALLY, when that is set. The exit code is 1 when
+// anything failed.
 package main

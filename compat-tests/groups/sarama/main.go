@@ -1,13 +1,13 @@
-// Sarama is a member of a consumer group that github.com/IBM/sarama is, for the tests in compat-tests/groups: a module of its
-// own, so that the broker's does not need what a client does.
+// Sarama joins a consumer group with github.com/IBM/sarama, for the tests in compat-tests/groups. It is a module of its own,
+// so that the broker's module does not need a client's dependencies.
 //
 //	sarama ADDRESS GROUP TOPIC range|roundrobin|sticky
 //
-// It says on stdout what happens to it, as all clients of these tests do:
+// It says on stdout what happens to it, as the clients for aiokafka and kafkajs do:
 //
 //	has 0 2          the partitions that it has from now on
 //	record 2 value   a record of partition 2 that it consumed
-//	error ...        what is not to happen
+//	error ...        something that must not happen
 //
 // It leaves on SIGTERM.
 package main
