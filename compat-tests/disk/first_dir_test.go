@@ -13,8 +13,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// TestFirstDirectoryFails takes the first directory away, which the metadata tree is in: the partitions of the
-// other go on. A start without it is refused, and makes nothing.
+// TestFirstDirectoryFails takes the first directory away, which holds the metadata tree: the partitions of the
+// second directory go on. The broker refuses to start without the first directory, and creates no file.
 func TestFirstDirectoryFails(t *testing.T) {
 	for _, how := range []string{"unmounted", "read-only"} {
 		t.Run(how, func(t *testing.T) {
@@ -92,14 +92,14 @@ func (w *world) refusedWithout(first string) {
 	t := w.t
 	t.Helper()
 	if err := w.Run(); err == nil {
-		t.Error("it starts without its first directory")
+		t.Error("the broker starts without its first directory")
 		if err := w.Stop(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.Kill()
 	if said := w.Log(); !strings.Contains(said, first+": the first log directory is new") || strings.Contains(said, "goroutine ") {
-		t.Errorf("it does not say why it does not start:\n%s", said)
+		t.Errorf("the broker does not say why it does not start:\n%s", said)
 	}
 	if made, err := os.ReadDir(first); err != nil || len(made) > 0 {
 		t.Errorf("something was made under the mount point: %v %v", made, err)

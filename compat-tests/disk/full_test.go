@@ -47,7 +47,7 @@ func newWorld(t *testing.T, bytes int64, properties map[string]string) *world {
 	return w
 }
 
-// connect makes new clients. A record that was refused is not sent again: each answer counts.
+// connect makes new clients. They do not send a refused record again: each answer counts.
 func (w *world) connect() {
 	t := w.t
 	t.Helper()
@@ -90,7 +90,7 @@ func (w *world) mustProduce(topic string, n, size int) {
 	}
 }
 
-// awaitRefused produces until that finds no room, and says that the error is the one it should be.
+// awaitRefused produces until the disk has no room, and checks the error.
 func (w *world) awaitRefused(topic string) {
 	w.t.Helper()
 	for {
@@ -104,7 +104,7 @@ func (w *world) awaitRefused(topic string) {
 	}
 }
 
-// awaitTaken produces until records are taken again.
+// awaitTaken produces until the broker takes records again.
 func (w *world) awaitTaken(topic string) {
 	w.t.Helper()
 	ctx := harness.Context(w.t)
@@ -202,7 +202,8 @@ func (w *world) config(topic, name string) string {
 	return ""
 }
 
-// awaitCreated makes topics until one is made, or until one is refused; a refused one must have left nothing.
+// awaitCreated creates topics until one is created, or with made false until one is refused. A refused topic
+// must leave nothing behind.
 func (w *world) awaitCreated(made bool) {
 	w.t.Helper()
 	ctx := harness.Context(w.t)
@@ -215,7 +216,7 @@ func (w *world) awaitCreated(made bool) {
 		case !errors.Is(err, kerr.KafkaStorageError):
 			w.t.Fatalf("CreateTopics on a full disk: %v", err)
 		case w.exists(name):
-			w.t.Fatalf("%s could not be made (%v) and is there", name, err)
+			w.t.Fatalf("%s was refused (%v) and exists", name, err)
 		}
 		if made == (err == nil) {
 			return
@@ -227,7 +228,7 @@ func (w *world) awaitCreated(made bool) {
 	}
 }
 
-// TestFullDisk leaves no byte on the disk and has all go on but produce.
+// TestFullDisk leaves no byte on the disk: everything but produce has to go on.
 func TestFullDisk(t *testing.T) {
 	w := newWorld(t, 16<<20, nil)
 	kept, gone, aged := w.topic(), w.topic(), w.topic()
@@ -306,7 +307,7 @@ func (w *world) again(kept, aged, gone string) {
 		t.Error("the deleted topic is back")
 	}
 	if got := w.start(kept); got != int64(start) {
-		t.Errorf("the log starts at %d, deleted were the records before %d", got, start)
+		t.Errorf("the log starts at %d, the records before %d were deleted", got, start)
 	}
 	if got := w.config(aged, "retention.bytes"); got != "100000" {
 		t.Errorf("retention.bytes is %s", got)

@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	// What ends this process ends the other one: go test's own time limit sends it SIGQUIT.
+	// A signal that ends this process ends the other one, too: go test's own time limit
+	// sends SIGQUIT.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)
 	if err := cmd.Start(); err != nil {
@@ -57,7 +58,7 @@ func TestMain(m *testing.M) {
 // mount mounts a file system in memory of so many bytes and gives the directory.
 func mount(t *testing.T, bytes int64) string {
 	t.Helper()
-	// What is mounted here must not be passed on to where this namespace came from.
+	// Mounts of this namespace must not propagate to the namespace that it came from.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatalf("this namespace's mounts cannot be made its own: %v", err)
 	}

@@ -87,7 +87,7 @@ func (p *pair) awaitOffline() {
 	}
 }
 
-// healed starts the broker anew on directories that are well, and looks for all records.
+// healed starts the broker again once both directories work, and looks for all records.
 func (p *pair) healed() {
 	p.t.Helper()
 	if err := p.Stop(); err != nil {
@@ -147,10 +147,10 @@ func TestStartWithAReadOnlyDirectory(t *testing.T) {
 	bind(t, p.mount, p.mount, true)
 	err := p.Run()
 	if err == nil {
-		t.Fatal("it starts with nothing to write to")
+		t.Fatal("the broker starts with nothing to write to")
 	}
 	if said := p.Log(); !strings.Contains(said, "read-only file system") || strings.Contains(said, "goroutine ") {
-		t.Errorf("it does not say why it does not start:\n%s", said)
+		t.Errorf("the broker does not say why it does not start:\n%s", said)
 	}
 	p.Kill()
 	unmount(t, p.mount)

@@ -36,9 +36,9 @@ func TestSegmentThatRots(t *testing.T) {
 		offset := w.firstRefused(rotten, well)
 		said := w.Log()
 		if !strings.Contains(said, segment) || !strings.Contains(said, "corrupt batch") || strings.Contains(said, "offline") {
-			t.Errorf("the log does not say where:\n%s", said)
+			t.Errorf("the log does not say which segment is corrupt:\n%s", said)
 		}
-		// All that is before and behind is there.
+		// All records before and after the corrupt batch are there.
 		for _, r := range w.acked[rotten] {
 			if r.offset == offset {
 				continue
@@ -71,7 +71,7 @@ func rotSecondSegment(t *testing.T, dir string) string {
 		}
 		return info.ModTime()
 	}
-	for before := modified(); modified().Equal(before); { // the clock of such times ticks slowly
+	for before := modified(); modified().Equal(before); { // the clock for these times ticks slowly
 		if _, err := f.WriteAt([]byte{0xff}, 25_000); err != nil { // values are small numbers
 			t.Fatal(err)
 		}
@@ -79,8 +79,8 @@ func rotSecondSegment(t *testing.T, dir string) string {
 	return files[1]
 }
 
-// firstRefused fetches both topics, always in one request, until the first answers that it is corrupt, and gives
-// the offset. The other has to be served all the while.
+// firstRefused fetches both topics in one request until the broker answers that a batch of the first is corrupt,
+// and gives that offset. The broker has to serve the other topic all the while.
 func (w *world) firstRefused(rotten, well string) int64 {
 	t := w.t
 	t.Helper()

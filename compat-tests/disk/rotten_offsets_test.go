@@ -12,8 +12,8 @@ import (
 	"klamm/protocol/batch"
 )
 
-// TestRottenOffsets: a batch of __consumer_offsets that rotted on the disk costs the commit that is in it. What was committed before and
-// behind it is read.
+// TestRottenOffsets: a batch of __consumer_offsets that rotted on the disk costs only the commit that is in it. The broker
+// reads what was committed before and after it.
 func TestRottenOffsets(t *testing.T) {
 	b := harness.Start(t, harness.Options{Broker: "klamm", Properties: map[string]string{"offsets.topic.num.partitions": "1"}})
 	topic := harness.Topic(t, b.Addr, 1)

@@ -62,7 +62,7 @@ func TestTopicsComeAndGo(t *testing.T) {
 	}
 	harness.AwaitTopic(t, broker.Addr, name, 1)
 	if end := harness.EndOffset(t, broker.Addr, name, 0); end != 0 {
-		t.Errorf("and its old records: it ends at %d", end)
+		t.Errorf("a topic that was deleted and created again has its old records: it ends at %d", end)
 	}
 }
 
@@ -293,8 +293,8 @@ func TestNewerRequestsWhereAdvertised(t *testing.T) {
 	}
 }
 
-// The coordinator of a group is found as soon as there is the topic that its
-// offsets are kept in, and that is made for whoever asks first.
+// TestCoordinatorOfAGroupIsFound: a group's coordinator is found as soon as
+// __consumer_offsets exists, and the first FindCoordinator has the topic created.
 func TestCoordinatorOfAGroupIsFound(t *testing.T) {
 	ctx, adm := harness.Context(t), harness.Admin(t, broker.Addr)
 	name := harness.Name(t)
@@ -307,7 +307,7 @@ func TestCoordinatorOfAGroupIsFound(t *testing.T) {
 	}
 	for _, c := range found {
 		if c.NodeID != 0 || net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) != broker.Addr {
-			t.Errorf("it is %d at %s:%d", c.NodeID, c.Host, c.Port)
+			t.Errorf("the coordinator is %d at %s:%d", c.NodeID, c.Host, c.Port)
 		}
 	}
 	m, err := adm.Metadata(ctx, "__consumer_offsets")
@@ -315,7 +315,7 @@ func TestCoordinatorOfAGroupIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if topic := m.Topics["__consumer_offsets"]; !topic.IsInternal || len(topic.Partitions) != 50 {
-		t.Errorf("internal %t, %d partitions", topic.IsInternal, len(topic.Partitions))
+		t.Errorf("__consumer_offsets: internal %t, %d partitions", topic.IsInternal, len(topic.Partitions))
 	}
 	configs, err := adm.DescribeTopicConfigs(ctx, "__consumer_offsets")
 	if err != nil {
@@ -329,6 +329,6 @@ func TestCoordinatorOfAGroupIsFound(t *testing.T) {
 	}
 	want := map[string]string{"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
 	if !maps.Equal(set, want) {
-		t.Errorf("it has %v, want %v", set, want)
+		t.Errorf("__consumer_offsets has %v, want %v", set, want)
 	}
 }

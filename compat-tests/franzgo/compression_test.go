@@ -21,7 +21,7 @@ var number = map[string]uint8{"none": 0, "uncompressed": 0, "gzip": 1, "snappy":
 // compressionTypes are the values of compression.type that name a codec.
 var compressionTypes = []string{"uncompressed", "gzip", "snappy", "lz4", "zstd"}
 
-// prose makes records of words, which pack well and not too well.
+// prose makes records of words, which compress as text does.
 func prose(topic string, n int) []*kgo.Record {
 	rng := rand.New(rand.NewPCG(3, 9))
 	records := make([]*kgo.Record, n)
@@ -35,8 +35,9 @@ func prose(topic string, n int) []*kgo.Record {
 	return records
 }
 
-// Whatever codec a producer has, batches are in the topic's; nothing else of the
-// records changes, and Apache's tools find the segments in order.
+// TestCompressionType: batches are stored in the topic's codec, whatever codec the
+// producer has. Nothing else of the records changes, and Apache's tools find nothing
+// wrong in the segments.
 func TestCompressionType(t *testing.T) {
 	b := harness.Start(t, harness.Options{Properties: map[string]string{"compression.type": "snappy", "compression.zstd.level": "19"}})
 	batches := 0
@@ -83,14 +84,14 @@ func TestCompressionType(t *testing.T) {
 		t.Fatal(err)
 	}
 	if facts := harness.DumpLogs(t, b.LogDir); facts.Batches < batches || facts.Records != 7*5*300 {
-		t.Errorf("%+v: there are less records and batches than were produced", facts)
+		t.Errorf("%+v: there are fewer records and batches than were produced", facts)
 	}
 	if err := b.Run(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Levels show in how much there is on the disk.
+// TestCompressionLevels: a codec's level shows in the size of the segments.
 func TestCompressionLevels(t *testing.T) {
 	size := func(configs ...string) int64 {
 		topic := harness.Topic(t, broker.Addr, 1, configs...)
@@ -117,13 +118,14 @@ func TestCompressionLevels(t *testing.T) {
 	}
 }
 
-// A change of the topic's or the broker's compression.type counts from the next batch on.
+// TestCompressionTypeChanges: a change of the topic's or the broker's compression.type
+// counts from the next batch on.
 func TestCompressionTypeChanges(t *testing.T) {
 	ctx, adm := harness.Context(t), harness.Admin(t, broker.Addr)
 	topic := harness.Topic(t, broker.Addr, 1)
 	cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(kgo.Lz4Compression()))
 	next := int64(0)
-	// Apache's broker learns of a change after it was answered.
+	// Apache's broker applies a change only after it has answered.
 	becomes := func(what, want string) {
 		t.Helper()
 		for tries := 0; ; tries++ {

@@ -133,7 +133,8 @@ func TestIncrementalAlterConfigs(t *testing.T) {
 	}
 	is("segment.ms", "60000")
 
-	// The older request replaces all: what is not named goes.
+	// AlterConfigs replaces all configurations: it removes those that the request does
+	// not name.
 	got, err = adm.AlterTopicConfigsState(ctx, []kadm.AlterConfig{{Name: "retention.ms", Value: kadm.StringPtr("99")}}, topic)
 	if err != nil || got[0].Err != nil {
 		t.Fatal(err, got)

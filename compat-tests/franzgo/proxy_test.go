@@ -30,7 +30,8 @@ func TestIdempotenceOverCutConnections(t *testing.T) {
 			record := func(i int) *kgo.Record {
 				return &kgo.Record{Topic: topic, Partition: int32(i) % partitions, Value: fmt.Appendf(nil, "%06d", i)}
 			}
-			// The first one goes undisturbed: without a producer id yet the client gives up soon.
+			// The first record goes undisturbed: a client that has no producer id yet gives up
+			// soon.
 			produce(t, cl, record(0))
 			failed <- nil
 			for i := 1; i < records; i++ {

@@ -27,8 +27,8 @@ func alterTopic(t *testing.T, topic, name, value string) {
 	}
 }
 
-// message.downconversion.enable: consumers from before batches of magic 2 are told
-// that they are too old, or served, as it is set now.
+// TestMessageDownconversion: message.downconversion.enable decides whether the broker
+// serves consumers from before magic 2 or refuses them.
 func TestMessageDownconversion(t *testing.T) {
 	topic := harness.Topic(t, broker.Addr, 1, "message.downconversion.enable", "false")
 	produce(t, harness.Client(t, broker.Addr), &kgo.Record{Topic: topic, Value: []byte("v")})
@@ -49,7 +49,7 @@ func TestMessageDownconversion(t *testing.T) {
 	}
 	becomes := func(want int16) {
 		t.Helper()
-		for tries := 0; ; tries++ { // Apache's broker learns of a change after it was answered
+		for tries := 0; ; tries++ { // Apache's broker applies a change only after it has answered
 			code, bytes := asked(old)
 			if code == want && (bytes > 0) == (want == 0) {
 				return
@@ -71,8 +71,8 @@ func TestMessageDownconversion(t *testing.T) {
 	becomes(kerr.UnsupportedVersion.Code)
 }
 
-// preallocate: a segment's file has its full size while it is written, and ends
-// where its batches end once the next one is begun.
+// TestPreallocate: with preallocate the active segment's file has its full size. Once the
+// next segment has begun, the file ends where its batches end.
 func TestPreallocate(t *testing.T) {
 	const full = 100_000
 	topic := harness.Topic(t, broker.Addr, 1, "preallocate", "true", "segment.bytes", strconv.Itoa(full))

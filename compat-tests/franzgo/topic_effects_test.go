@@ -15,16 +15,16 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// effect is a property of topics, what it is called as the brokers' default, a value,
-// and whether that can be seen in a topic.
+// effect is a property of topics, the name of the brokers' default for it, a value, and a
+// check whether a topic shows that value.
 type effect struct {
 	topic, broker, value string
 	seen                 func(t *testing.T, topic string) bool
-	// anew says that only topics show it that are made afterwards.
+	// anew says that only topics that are created afterwards show the value.
 	anew bool
 }
 
-// refused gives a look at whether a record is refused with an error.
+// refused makes a check that a record is refused with an error.
 func refused(want error, record func() *kgo.Record) func(t *testing.T, topic string) bool {
 	return func(t *testing.T, topic string) bool {
 		t.Helper()
@@ -87,8 +87,9 @@ var effects = []effect{
 	}, true},
 }
 
-// What topics are configured with takes effect when AlterConfigs has answered, and
-// goes when it is deleted again; so does the broker's default for all topics.
+// TestConfigsTakeEffectAtOnce: a topic's configuration takes effect when AlterConfigs has
+// answered, and ends when it is deleted again. The same holds for the broker's default
+// for all topics.
 func TestConfigsTakeEffectAtOnce(t *testing.T) {
 	for _, e := range effects {
 		t.Run(e.topic, func(t *testing.T) {
@@ -109,8 +110,9 @@ func TestConfigsTakeEffectAtOnce(t *testing.T) {
 	}
 }
 
-// becomes fails unless the effect is seen, or not seen: at the first look, but for
-// Apache's broker, which learns of a change after it was answered.
+// becomes fails the test unless the first check sees the effect, or with want false does
+// not see it. Apache's broker applies a change only after it has answered, so there
+// becomes checks again.
 func (e *effect) becomes(t *testing.T, topic string, want bool) {
 	t.Helper()
 	ctx := harness.Context(t)

@@ -57,8 +57,8 @@ func add(req *kmsg.ProduceRequest, topic string, partition int32, records []byte
 	req.Topics = append(req.Topics, rt)
 }
 
-// wire is a plain connection: what is sent is what the test says, in the
-// version that it says.
+// wire is a plain connection: it sends exactly what the test gives it, in the version
+// that the test gives it.
 type wire struct {
 	t *testing.T
 	net.Conn
@@ -255,7 +255,7 @@ func TestVersionsThatAreNotServed(t *testing.T) {
 	}
 
 	w = dial(t)
-	// A frame with a key that no Kafka has.
+	// The API key of this frame is one that no Kafka has.
 	if _, err := w.Write([]byte{0, 0, 0, 10, 0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff}); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ const (
 	zstdCodec
 )
 
-// batchSpec is a batch of magic 2 field by field, so that each can be a lie.
+// batchSpec is a batch of magic 2 field by field, so that each field can lie.
 type batchSpec struct {
 	base, producer             int64
 	length, epoch              int32 // length 0 stands for the right one
@@ -71,7 +71,7 @@ func record(delta int, lengthOff int64, value []byte) []byte {
 	return append(binary.AppendVarint(nil, int64(len(body))+lengthOff), body...)
 }
 
-// goodBatch is one that a broker stores.
+// goodBatch makes a batch that a broker stores.
 func goodBatch(rng *rand.Rand) *batchSpec {
 	n := 1 + rng.IntN(5)
 	s := &batchSpec{magic: 2, producer: -1, producerEpoch: -1, sequence: -1, epoch: -1, lastDelta: int32(n - 1), count: int32(n)}
@@ -81,7 +81,7 @@ func goodBatch(rng *rand.Rand) *batchSpec {
 	return s
 }
 
-// brokenBatch is a batch with something wrong in it.
+// brokenBatch makes a batch with something wrong in it.
 func brokenBatch(rng *rand.Rand) []byte {
 	s := goodBatch(rng)
 	number := odd32(rng)
@@ -96,7 +96,7 @@ func brokenBatch(rng *rand.Rand) []byte {
 		s.magic = int8(number)
 	case 4:
 		s.lastDelta = number
-	case 5: // both agree, and lie
+	case 5: // both fields agree, and lie
 		s.count = 1 + number&0x7fffffff
 		s.lastDelta = s.count - 1
 	case 6:
@@ -124,7 +124,7 @@ func brokenBatch(rng *rand.Rand) []byte {
 	return s.encode()
 }
 
-// bomb is a payload that expands to much more than it takes.
+// bomb is a payload that expands to much more than its own size.
 type bomb struct {
 	codec    int16
 	packed   []byte
@@ -132,9 +132,9 @@ type bomb struct {
 	zeros    int64 // how many bytes of the one record's value
 }
 
-// pack makes a payload of a head and then zeros, until that takes about size
-// bytes. Every codec's own way to say "and again" is used, not its library:
-// honest encoders would spend seconds on it.
+// pack compresses a head and then zeros, until the payload has about size bytes. It
+// writes each codec's own form of repetition instead of calling its library: an encoder
+// would spend seconds on it.
 func pack(codec int16, head []byte, size int) bomb {
 	b := bomb{codec: codec}
 	var begin, again, end []byte
@@ -187,12 +187,13 @@ func zstdBlock(kind, size int) []byte {
 	return []byte{byte(h), byte(h >> 8), byte(h >> 16)}
 }
 
-// bombs are made once: in each codec of 30 KB and of nearly a megabyte, as one
-// record that says how large it is and as one that says something else.
+// bombs makes the bombs once: in each codec, of 30 KB and of nearly a megabyte, with one
+// record that states its true size, with one that does not, and with zeros.
 var bombs = sync.OnceValue(func() (all []bomb) {
 	for _, size := range []int{30 << 10, 1_000_000} {
 		for codec := int16(gzipCodec); codec <= zstdCodec; codec++ {
-			// The sizes are those of what comes: 5 bytes each, whatever they are.
+			// A first bomb tells how many zeros fit: every size in its head is a varint
+			// of 5 bytes, as in the next one.
 			room := pack(codec, recordHead(1<<30), size)
 			if room.zeros > math.MaxInt32-100 {
 				room.zeros = math.MaxInt32 - 100
@@ -211,7 +212,7 @@ func recordHead(n int64) []byte {
 	return append(binary.AppendVarint(nil, int64(len(body))+n+1), body...)
 }
 
-// anyBomb is one of them, seldom a large one.
+// anyBomb picks a bomb, seldom a large one.
 func anyBomb(rng *rand.Rand) *bomb {
 	all := bombs()
 	if rng.IntN(8) > 0 {
@@ -282,8 +283,8 @@ type oldBomb struct {
 	magic int
 }
 
-// oldBombs wrap one message that says how large it is, with a wrong CRC, which
-// shows only when all of it was read.
+// oldBombs wrap one message that states its true size and has a wrong CRC, which a reader
+// notices only at the end.
 var oldBombs = sync.OnceValue(func() (all []oldBomb) {
 	for codec := int16(gzipCodec); codec < zstdCodec; codec++ {
 		for magic := range 2 {

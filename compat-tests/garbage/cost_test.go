@@ -17,9 +17,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// maxCost bounds what the broker's memory may grow by for each of these, and
-// maxSent where what costs it was really sent: megabytes of lists that are what
-// they say.
+// maxCost bounds how much the broker's memory may grow in each case, and maxSent in the
+// cases that really send the bytes: megabytes of lists that are as long as they say.
 const (
 	maxCost = 100 << 20
 	maxSent = 200 << 20
@@ -33,7 +32,7 @@ func TestEachCostsLittle(t *testing.T) {
 		connections int
 		visit       func(h *hostile)
 		most        int64 // in bytes; 0 for maxCost
-		stores      bool  // bombs that are what they say
+		stores      bool  // the broker stores the bombs, whose sizes are true
 	}{
 		{"connections that say nothing", manyConnections(t), func(h *hostile) { h.stay() }, 0, false},
 		{"100 MB claimed and a few bytes sent", 1000, func(h *hostile) {
@@ -134,8 +133,8 @@ func TestEachCostsLittle(t *testing.T) {
 	}
 }
 
-// visitAll has connections visit at once, a quarter of them where tests are to be small. Those that stay do so until all have
-// come that far.
+// visitAll has connections visit at once, a quarter as many where tests do less work. A visit that stays ends when all
+// others have come that far.
 func visitAll(t *testing.T, g *target, connections int, visit func(h *hostile)) {
 	if harness.Small() {
 		connections = max(1, connections/4)
@@ -158,7 +157,7 @@ func visitAll(t *testing.T, g *target, connections int, visit func(h *hostile)) 
 	all.Wait()
 }
 
-// stay waits until everybody else of a test is there too.
+// stay waits until all other connections of the test have come that far, too.
 func (h *hostile) stay() {
 	if h.there != nil {
 		h.there.Done()
@@ -179,7 +178,8 @@ func manyConnections(t *testing.T) int {
 	return int(min(10_000, files.Cur-200))
 }
 
-// never sends a request until the broker takes no more of it, and reads nothing.
+// never sends a request again and again until the broker takes no more, and reads no
+// answer.
 func (h *hostile) never(r kmsg.Request) {
 	_ = h.nc.(*net.TCPConn).SetReadBuffer(4 << 10)
 	one := frame(kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:])
@@ -214,8 +214,8 @@ func listOf(n int, element []byte) []byte {
 	return append(b, make([]byte, 16)...)
 }
 
-// manyPartitions is the body of a Fetch of version 7 for a new session: it asks
-// for so many partitions of a topic that is not there, and waits.
+// manyPartitions is the body of a Fetch of version 7 for a new session: it asks for n
+// partitions of a topic that does not exist, and waits.
 func manyPartitions(n int) []byte {
 	b := binary.BigEndian.AppendUint32(nil, math.MaxUint32) // no replica
 	b = append(b, 0, 0, 0x03, 0xe8, 0, 0, 0, 1)             // for a second, until a byte
@@ -230,8 +230,8 @@ func manyPartitions(n int) []byte {
 	return append(b, make([]byte, 4)...) // nothing is forgotten
 }
 
-// creations asks what would become of so many topics, with something configured for
-// each or not.
+// creations is a CreateTopics that validates n topics and creates none, with a
+// configuration for each topic or without.
 func (h *hostile) creations(n int, configured bool) []byte {
 	r := kmsg.NewPtrCreateTopicsRequest()
 	r.SetVersion(7)
@@ -307,7 +307,7 @@ func (h *hostile) oldFetch() []byte {
 	return kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:]
 }
 
-// honestBomb is a batch of 30 KB that is what it says: one record of 30 MB.
+// honestBomb is a valid batch of 30 KB: one record of 30 MB.
 func honestBomb() []byte {
 	b := pack(gzipCodec, recordHead(pack(gzipCodec, recordHead(1<<24), 30<<10).zeros-1), 30<<10)
 	s := &batchSpec{magic: 2, producer: -1, producerEpoch: -1, sequence: -1, epoch: -1, attributes: b.codec, count: 1, records: b.packed}

@@ -15,17 +15,17 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// maxTicks is how much of a processor the broker may take in watched while connections
-// stay that ask for nothing, in the kernel's ticks of a hundredth of a second: a twentieth
-// of one core. One connection that spins takes a whole one. It may come to that within
-// settling: what was sent before is still read then.
+// maxTicks bounds the CPU time that the broker may take in watched while idle connections
+// stay, in the kernel's ticks of 10 ms: a twentieth of one core. One connection that
+// spins takes a whole core. The broker may come down to the bound within settling, since
+// it first reads what was sent before.
 const (
 	watched  = 2 * time.Second
 	maxTicks = 10
 	settling = 30 * time.Second
 )
 
-// ticks is the time of processors that the broker took since it runs.
+// ticks is the CPU time that the broker has taken since its start.
 func (w *world) ticks(t *testing.T) (n int64) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.broker.PID()))
@@ -47,9 +47,9 @@ func (w *world) ticks(t *testing.T) (n int64) {
 	return n
 }
 
-// TestConnectionsThatStaySpinNothing has connections stay in every state that one may
-// stay in without an end, and looks at the time of processors that the broker takes.
-func TestConnectionsThatStaySpinNothing(t *testing.T) {
+// TestConnectionsThatStayTakeNoCPU has connections stay in every state in which a
+// connection may stay for ever, and looks at the CPU time that the broker takes.
+func TestConnectionsThatStayTakeNoCPU(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		visit func(h *hostile)
@@ -75,22 +75,23 @@ func TestConnectionsThatStaySpinNothing(t *testing.T) {
 			watchStaying(t, g, 50, c.visit, func() {
 				for end := time.Now().Add(settling); ; {
 					before := w.ticks(t)
-					time.Sleep(watched) // it is what happens in that time that counts
+					time.Sleep(watched) // the broker's CPU time in this interval is what counts
 					if took = w.ticks(t) - before; took <= maxTicks || time.Now().After(end) {
 						return
 					}
 				}
 			})
 			if took > maxTicks {
-				t.Errorf("%d hundredths of a second of a processor in %v", took, watched)
+				t.Errorf("%d ticks (10 ms each) of CPU time in %v", took, watched)
 			} else {
-				t.Logf("%d hundredths of a second of a processor in %v", took, watched)
+				t.Logf("%d ticks (10 ms each) of CPU time in %v", took, watched)
 			}
 		})
 	}
 }
 
-// fillUp sends a request until the broker takes no more of it, and reads nothing.
+// fillUp sends a request again and again until the broker takes no more, and reads no
+// answer.
 func (h *hostile) fillUp(r kmsg.Request) {
 	_ = h.nc.(*net.TCPConn).SetReadBuffer(4 << 10)
 	many := bytes.Repeat(frame(kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)[4:]), 1000)

@@ -26,11 +26,12 @@ var (
 	long        = flag.Duration("garbage", 10*time.Second, "how long the hostile connections work")
 	seed        = flag.Uint64("seed", 0, "repeats a run; 0 for another one each time")
 	connections = flag.Int("connections", 100, "how many hostile connections there are")
-	only        = flag.String("kinds", "", "a regular expression of the kinds of visits; all of them without")
-	rate        = flag.Int("rate", 400, "how many visits they pay in a second together; 0 for all that they can")
+	only        = flag.String("kinds", "", "a regular expression that selects the kinds of visits; empty for all")
+	rate        = flag.Int("rate", 400, "how many visits all connections together make in a second; 0 for as many as they can")
 )
 
-// ordersOf is the variable that tells this program's process to be the hostile one.
+// ordersOf is the environment variable that makes this program the hostile process and
+// holds its orders.
 const ordersOf = "GARBAGE_ORDERS"
 
 func TestMain(m *testing.M) {
@@ -42,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// maxGrowth bounds what the broker's memory may grow by while garbage comes in,
-// and maxKept what of it may be left some minutes after a long run, in bytes.
+// maxGrowth bounds how much the broker's memory may grow while garbage comes in, and
+// maxKept how much of that may be left some minutes after a long run, in bytes.
 const (
 	maxGrowth = 100 << 20
 	maxKept   = 24 << 20
@@ -57,7 +58,7 @@ func TestGarbage(t *testing.T) {
 	}
 	t.Logf("seed %d", *seed)
 	b := harness.Start(t, harness.Options{Broker: "klamm", Properties: map[string]string{
-		// A name that a mutation made is a good request for a topic.
+		// With a new name a mutated request would validly ask for a topic.
 		"auto.create.topics.enable":       "false",
 		"log.retention.check.interval.ms": "5000",
 		"log.initial.task.delay.ms":       "5000",
@@ -76,7 +77,7 @@ func TestGarbage(t *testing.T) {
 	during := w.stretch(*long)
 	did := h.end(t)
 	if got, least := did.Visits, int64(float64(*rate)*long.Seconds()/20); *long >= time.Minute && got < least {
-		t.Errorf("%d visits were paid, of at least %d: the machine left the hostile process no time", got, least)
+		t.Errorf("%d visits, want at least %d: the machine left the hostile process no time", got, least)
 	}
 	keep()
 	peak := w.peak()
@@ -109,16 +110,17 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// maxSlowdown is how many times what the 99th percentile is alone it may be beside garbage,
-// and noise what it may be in any case: alone it is that much now and then.
+// maxSlowdown bounds the 99th percentile beside garbage, as a multiple of the one without
+// garbage. A percentile below noise always passes: even without garbage it is that high now
+// and then.
 const (
 	maxSlowdown = 2
 	noise99     = 5 * time.Millisecond
 )
 
 // slowed compares latencies beside garbage with those alone, the worse of before and
-// after. It fails in runs of at least a minute only: these are measurements, made on a
-// machine that does nothing else.
+// after. It fails only in runs of at least a minute, which measure on a machine that does
+// nothing else.
 func slowed(t *testing.T, before, during, after times) {
 	t.Helper()
 	for _, one := range []struct {
@@ -141,8 +143,8 @@ func report(t *testing.T, when string, m times) {
 		at(m.acked, 0.5), at(m.acked, 0.99), at(m.acked, 0.999), at(m.acked, 1), at(m.consumed, 0.5), at(m.consumed, 0.99), at(m.consumed, 1), len(m.acked))
 }
 
-// keep sees to it that the topics exist which garbage may be stored in, until
-// the function that it gives is called. A mutation deletes one now and then.
+// keep creates the topics that garbage is stored in again and again, until the caller
+// calls end: a mutation deletes one now and then.
 func (w *world) keep(t *testing.T, n int) (end func()) {
 	t.Helper()
 	adm := harness.Admin(t, w.broker.Addr)
@@ -176,7 +178,7 @@ func (w *world) keep(t *testing.T, n int) (end func()) {
 	return end
 }
 
-// cleanUp deletes all topics but those of the normal clients: what is stored is
+// cleanUp deletes all topics but those of the normal clients: memory for stored topics is
 // no leak.
 func cleanUp(t *testing.T, addr string) {
 	t.Helper()
@@ -216,9 +218,10 @@ type hostileProcess struct {
 	out *json.Decoder
 }
 
-// startHostile starts the other process and waits until it has made what it sends:
-// that takes a while on a busy machine. It runs when nobody else would: hostile clients
-// are on other machines, and what they take of the processors is not the broker's doing.
+// startHostile starts the other process and waits until it has prepared what it sends,
+// which takes a while on a busy machine. The process runs only when no other wants a
+// processor: real hostile clients run on other machines and take no CPU time from the
+// broker.
 func startHostile(t *testing.T, o orders) *hostileProcess {
 	t.Helper()
 	text, err := json.Marshal(o)

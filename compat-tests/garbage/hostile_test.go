@@ -18,15 +18,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// orders are what the process of the hostile connections is told. It works
-// until its standard input ends, and writes what it did to its standard output.
+// orders tell the process of the hostile connections what to do. The process works until
+// its standard input ends, and writes what it did to its standard output.
 type orders struct {
 	Addr        string
 	Seed        uint64
 	Connections int
 	Rate        int // visits a second over all connections; 0 for as many as can be
 	Topics      int
-	Kinds       string        // a regular expression of those of kinds that are meant
+	Kinds       string        // a regular expression that selects from kinds
 	ByteEvery   time.Duration // between the bytes of the connections that crawl
 	APIs        []servedAPI
 }
@@ -49,8 +49,8 @@ type hostile struct {
 	there *sync.WaitGroup // of those that stay, see visitAll
 }
 
-// kinds are the ways to behave badly, all those of the list of what must not
-// hurt; weight says how often, in comparison.
+// kinds are the ways to behave badly; weight says how often a connection chooses one,
+// relative to the others.
 var kinds = []struct {
 	name   string
 	weight int
@@ -154,7 +154,7 @@ func hostileMain(text string) {
 	}
 	stop, cancel := context.WithCancel(context.Background())
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with who started us, however that ends
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the process that started this one, however that ends
 		cancel()
 		time.Sleep(20 * time.Second)
 		os.Exit(3)
@@ -165,7 +165,7 @@ func hostileMain(text string) {
 	}
 	bombs()
 	oldBombs()
-	answers := json.NewEncoder(os.Stdout) // a reader that is gone needs nothing
+	answers := json.NewEncoder(os.Stdout) // errors do not matter: a reader that is gone needs nothing
 	_ = answers.Encode(true)              // it begins
 	total := deeds{ByKind: map[string]int64{}}
 	var mu sync.Mutex
@@ -244,7 +244,7 @@ func (h *hostile) run(o orders) {
 // crawlers is how many connections send a byte now and then all the while, beside those that visit.
 const crawlers = 20
 
-// crawl sends requests, and does nothing but wait between one byte and the next.
+// crawl sends requests byte by byte and waits in between.
 func (h *hostile) crawl(every time.Duration) {
 	for h.stop.Err() == nil {
 		if h.nc == nil && !h.dial() {
@@ -283,13 +283,13 @@ func (h *hostile) dial() bool {
 	return true
 }
 
-// close ends the connection, half of the time as one that broke.
+// close ends the connection with a reset.
 func (h *hostile) close() {
 	if h.nc == nil {
 		return
 	}
 	if tcp, ok := h.nc.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // no port is left waiting: there are not enough of them
+		_ = tcp.SetLinger(0) // a port in TIME_WAIT could not be used again, and there are not enough ports
 	}
 	_ = h.nc.Close()
 	h.nc = nil

@@ -36,7 +36,7 @@ func (w *world) settled(below int64) int64 {
 	return w.rss()
 }
 
-// raced is a bound on memory, which the race detector takes many times.
+// raced raises a bound on memory under the race detector, which takes a multiple.
 func raced(bytes int64) int64 {
 	if harness.Small() {
 		return 10 * bytes

@@ -14,9 +14,9 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// normal is a producer and a consumer of one topic, as a well-behaved
-// application has them: an idempotent producer with acks=all that writes at a
-// steady rate, and who reads along.
+// normal is a producer and a consumer of one topic, as a well-behaved application has
+// them: an idempotent producer with acks=all that writes at a steady rate, and a consumer
+// that reads along.
 type normal struct {
 	topic    string
 	producer *kgo.Client
@@ -139,7 +139,7 @@ func merged(all []*times) times {
 	return m
 }
 
-// at is the latency that a share of all stays below.
+// at is the latency that a share of all latencies does not exceed.
 func at(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

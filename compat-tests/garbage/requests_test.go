@@ -21,13 +21,14 @@ type target struct {
 // topic is one of the hostile connections' own topics.
 func (g *target) topic(rng *rand.Rand) string { return "hostile-" + strconv.Itoa(rng.IntN(g.topics)) }
 
-// request is a request with its header, as it stands behind the length prefix:
-// of any API and version that is served, each field filled with what may stand there.
+// request makes a request of any API and version that is served, with its header and
+// without the length prefix. Each field holds something that may stand there.
 func (g *target) request(rng *rand.Rand) []byte {
 	for {
 		a := g.apis[rng.IntN(len(g.apis))]
 		r := g.requestOf(rng, kmsg.RequestForKey(a.ApiKey), a.MinVersion+int16(rng.IntN(int(a.MaxVersion-a.MinVersion)+1)))
-		// What is really sent may take memory: this is about what is claimed.
+		// Most requests are small: bytes that are really sent may take memory, and the
+		// test is about bytes that are only claimed.
 		if len(r) < maxRequest || rng.IntN(100) == 0 && len(r) < 8*maxRequest {
 			return r
 		}
@@ -50,8 +51,8 @@ func (g *target) requestOf(rng *rand.Rand, r kmsg.Request, version int16) []byte
 	return f.AppendRequest(nil, r, int32(rng.Uint32()))[4:]
 }
 
-// tame keeps a request from what is no garbage: thousands of topics, more time
-// than the run has, and records that are stored for ever.
+// tame takes out of a request what is valid and would spoil the run: thousands of topics,
+// waits longer than the run, and records that are stored for ever.
 func (g *target) tame(rng *rand.Rand, r kmsg.Request) {
 	switch r := r.(type) {
 	case *kmsg.ProduceRequest:
@@ -62,7 +63,7 @@ func (g *target) tame(rng *rand.Rand, r kmsg.Request) {
 		}
 	case *kmsg.CreateTopicsRequest:
 		r.ValidateOnly = rng.IntN(50) > 0
-	case *kmsg.DeleteTopicsRequest: // but for what mutations do to the names
+	case *kmsg.DeleteTopicsRequest: // only mutations make names of topics that exist
 		for i := range r.TopicNames {
 			r.TopicNames[i] = "x" + r.TopicNames[i]
 		}
@@ -76,7 +77,7 @@ func (g *target) tame(rng *rand.Rand, r kmsg.Request) {
 	}
 }
 
-// records is what a Produce request of that version carries, seldom good.
+// records makes what a Produce request of that version carries, seldom valid records.
 func (g *target) records(rng *rand.Rand, version int16) []byte {
 	switch rng.IntN(8) {
 	case 0:
@@ -208,7 +209,7 @@ func clientID(rng *rand.Rand) string {
 	return []string{"", "kgo", "\x1b[2J\x1b[31mred", "a\nlevel=ERROR msg=forged", string(noise(rng, 30)), string(noise(rng, 5000))}[rng.IntN(6)]
 }
 
-// odd32 is a number that breaks what does not look at it.
+// odd32 is a number that breaks code that does not check it.
 func odd32(rng *rand.Rand) int32 {
 	switch rng.IntN(4) {
 	case 0:

@@ -9,7 +9,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// surelyBroken are ways for a batch to be none; what brokenBatch makes is good now and then.
+// surelyBroken are ways to make a batch invalid for certain; what brokenBatch makes is valid
+// now and then.
 var surelyBroken = []struct {
 	name  string
 	spoil func(rng *rand.Rand, s *batchSpec)
@@ -26,7 +27,7 @@ var surelyBroken = []struct {
 	{"a length too short", func(rng *rand.Rand, s *batchSpec) { s.length = 1 + rng.Int32N(48) }},
 	{"a length too long", func(rng *rand.Rand, s *batchSpec) { s.length = 50 + int32(len(s.records)) + rng.Int32N(1<<30) }},
 	{"magic", func(rng *rand.Rand, s *batchSpec) { s.magic = 3 + int8(rng.IntN(100)) }},
-	{"a codec that there is not", func(rng *rand.Rand, s *batchSpec) { s.attributes = 5 + int16(rng.IntN(3)) }},
+	{"an unknown codec", func(rng *rand.Rand, s *batchSpec) { s.attributes = 5 + int16(rng.IntN(3)) }},
 	{"a record's length", func(rng *rand.Rand, s *batchSpec) {
 		s.records, s.count, s.lastDelta = record(0, 1+int64(rng.IntN(1000)), []byte("x")), 1, 0
 	}},
@@ -41,8 +42,8 @@ var surelyBroken = []struct {
 
 func seeded(n uint64) *rand.Rand { return rand.New(rand.NewPCG(*seed, n)) }
 
-// TestNothingBrokenIsStored sends batches that are none, each to the same partition, whose
-// end stays where it was.
+// TestNothingBrokenIsStored sends invalid batches to one partition, whose log end offset
+// has to stay where it was.
 func TestNothingBrokenIsStored(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
