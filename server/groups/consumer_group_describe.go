@@ -5,8 +5,9 @@ package groups
 //	1 whether a member is of the classic kind
 //
 // Refused: each group (UNSUPPORTED_VERSION), as Apache Kafka refuses it in a
-// cluster on ZooKeeper, where it is announced all the same: clients tell a
-// broker's version by what it announces, and ask for a classic group next.
+// cluster on ZooKeeper. Such a broker announces the API all the same, since clients
+// tell a broker's version by what it announces. A client that is refused asks
+// DescribeGroups for a classic group next.
 //
 // Missing on purpose: the consumer groups of KIP-848.
 

@@ -5,8 +5,8 @@ package groups
 //	1 a regular expression for topics; the member makes its id itself
 //
 // Refused: everything (UNSUPPORTED_VERSION), as Apache Kafka refuses it in a
-// cluster on ZooKeeper, where it is announced all the same: clients tell a
-// broker's version by what it announces.
+// cluster on ZooKeeper. Such a broker announces the API all the same, since clients
+// tell a broker's version by what it announces.
 //
 // Missing on purpose: the consumer groups of KIP-848.
 

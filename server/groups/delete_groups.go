@@ -6,15 +6,16 @@ package groups
 //	2 flexible
 //	3 the groups of Streams have a topology besides (KIP-1331)
 //
-// Refused, group by group, in this order: a coordinator that stops
-// (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a group that
-// there is not (GROUP_ID_NOT_FOUND), or that has members (NON_EMPTY_GROUP); one whose
-// tombstones cannot be written (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or
-// UNKNOWN_SERVER_ERROR): the group keeps the offsets that have none, and may be deleted
-// again. A group that is named twice is deleted and answered once.
+// Refused, group by group, in this order: if this broker stops
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); a group that does not exist (GROUP_ID_NOT_FOUND) or that has
+// members (NON_EMPTY_GROUP); a group whose tombstones cannot be written
+// (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or UNKNOWN_SERVER_ERROR): the group keeps
+// the offsets that got no tombstone, and a client may delete it again. A group that is
+// named twice is deleted and answered once.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

@@ -6,16 +6,18 @@ package groups
 //	3 authorized operations (KIP-430)
 //	4 instance ids (KIP-345)
 //	5 flexible
-//	6 an error for a group that there is not, and a message (KIP-1043)
+//	6 an error for a group that does not exist, and a message (KIP-1043)
 //
-// Refused, group by group, in this order: a coordinator that stops
-// (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); from version 6
-// on a group that there is not (GROUP_ID_NOT_FOUND), which before is one in state
-// Dead. See groupcoord. What members said and have to do is told of a stable group.
+// Refused, group by group, in this order: if this broker stops
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); from version 6 on a group that does not exist
+// (GROUP_ID_NOT_FOUND). Before version 6 such a group is described with the state
+// Dead. Only a stable group is described with its members' metadata and assignments.
+// See groupcoord.
 //
-// Missing on purpose: groups of another kind than the classic one (KIP-848, KIP-932),
-// which have APIs of their own, and of which there are none here.
+// Missing on purpose: groups of another kind than the classic one (KIP-848, KIP-932).
+// They have APIs of their own, and klamm has no such groups.
 
 import (
 	"fmt"
@@ -29,7 +31,7 @@ import (
 	"klamm/server/request"
 )
 
-// describeUnknown is the first version with an error for a group that there is not.
+// describeUnknown is the first version with an error for a group that does not exist.
 const describeUnknown = 6
 
 // everythingOnGroups is what a client may do with groups without an authorizer, as the bits of KIP-430.

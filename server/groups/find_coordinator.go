@@ -9,17 +9,19 @@ package groups
 //	6 share groups (KIP-932)
 //
 // The coordinator of a group is the leader of the partition of
-// __consumer_offsets that the group's id hashes to. Refused, key by key, in this
-// order: a kind of key that there is not, or that the version does not know
-// (INVALID_REQUEST, for the whole request if the kind is none); then with
-// COORDINATOR_NOT_AVAILABLE, after which clients ask again: the topic does not
-// exist, and is then created with offsets.topic.num.partitions and
-// offsets.topic.replication.factor; its partition has no leader, or one that the
-// client cannot reach by the listener that it came in on.
+// __consumer_offsets that the group's id hashes to.
 //
-// Missing on purpose: coordinators of transactions and of share groups. This broker
-// coordinates neither, and says so with UNSUPPORTED_VERSION, which no client waits
-// for to pass. Share groups are Kafka 4's; the reference that has none says
+// Refused, key by key, in this order: a kind of key that does not exist, or that the
+// version does not know (INVALID_REQUEST); a group while __consumer_offsets does not
+// exist (COORDINATOR_NOT_AVAILABLE): the broker then creates the topic with
+// offsets.topic.num.partitions and offsets.topic.replication.factor; a group whose
+// partition has no leader, or a leader that does not have the listener by which the
+// client connected (COORDINATOR_NOT_AVAILABLE). A client asks again after
+// COORDINATOR_NOT_AVAILABLE.
+//
+// Missing on purpose: coordinators of transactions and of share groups. klamm
+// coordinates neither and answers UNSUPPORTED_VERSION, after which clients do not ask
+// again. Apache Kafka 3.9, which has no share groups either, answers
 // COORDINATOR_NOT_AVAILABLE.
 
 import (
@@ -70,10 +72,10 @@ func (s *Service) FindCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequ
 	return resp
 }
 
-// nobody is the coordinator where there is none.
+// nobody is the coordinator in an answer that names none.
 var nobody = view.BrokerAddress{ID: -1, Port: -1}
 
-// findCoordinator finds who coordinates what the key names.
+// findCoordinator returns the coordinator of the group with the id key.
 func (s *Service) findCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequest, key string) (view.BrokerAddress, error) {
 	switch kind := req.CoordinatorType; {
 	case kind < keyOfGroup || kind > keyOfShareGroup, kind == keyOfShareGroup && req.Version < coordinatorShare:
@@ -86,7 +88,7 @@ func (s *Service) findCoordinator(c *request.Call, req *kmsg.FindCoordinatorRequ
 	meta := s.broker.Metadata()
 	topic := meta.Topic(cluster.OffsetsTopic)
 	if topic == nil {
-		if create := []string{cluster.OffsetsTopic}; c.Large() { // it keeps others waiting
+		if create := []string{cluster.OffsetsTopic}; c.Large() { // it must not wait, see request.Places
 			s.autoCreateLater(c.Who(), create)
 		} else {
 			s.autoCreate(c.Who(), create)

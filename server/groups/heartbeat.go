@@ -6,14 +6,15 @@ package groups
 //	3 instance id (KIP-345)
 //	4 flexible
 //
-// Refused, in this order: an empty group id (INVALID_GROUP_ID); a coordinator
-// that stops (COORDINATOR_NOT_AVAILABLE) or is another (NOT_COORDINATOR), while
-// one that reads the group's records believes everybody; a member of no group, or
-// none of it (UNKNOWN_MEMBER_ID), or whose instance id another has
-// (FENCED_INSTANCE_ID); another generation (ILLEGAL_GENERATION). A member that is
-// to join anew is told REBALANCE_IN_PROGRESS. See groupcoord.
+// Refused, in this order: an empty group id (INVALID_GROUP_ID); if this broker stops
+// (COORDINATOR_NOT_AVAILABLE) or is not the group's coordinator (NOT_COORDINATOR); a
+// member of a group that does not exist, or of which it is no member
+// (UNKNOWN_MEMBER_ID); a member whose instance id another member has
+// (FENCED_INSTANCE_ID); another generation than the group's (ILLEGAL_GENERATION); a
+// member that has to join again (REBALANCE_IN_PROGRESS). While the broker still reads
+// the group's records, it refuses no member. See groupcoord.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

@@ -2,33 +2,34 @@ package groups
 
 // JoinGroup: key 11, versions 0 to 9.
 //
-//	1 rebalance timeout; before it is the session timeout
+//	1 rebalance timeout; before, the session timeout stands for it
 //	2 throttle time
-//	4 a dynamic member is given its id first (KIP-394)
+//	4 the coordinator gives a dynamic member its id before it joins (KIP-394)
 //	5 instance id (KIP-345)
 //	6 flexible
 //	7 protocol type in the answer; the protocol may be null
 //	8 reason (KIP-800)
 //	9 skip assignment (KIP-814)
 //
-// Refused, in this order: an empty group id (INVALID_GROUP_ID); a coordinator
-// that stops (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a session
-// timeout outside of group.min.session.timeout.ms and group.max.session.timeout.ms
-// (INVALID_SESSION_TIMEOUT); a member of a group that there is not
-// (UNKNOWN_MEMBER_ID); one too many (GROUP_MAX_SIZE_REACHED); protocols of which
-// not all members know one (INCONSISTENT_GROUP_PROTOCOL); then, of a member
-// without an id, a dynamic one that was not given one (MEMBER_ID_REQUIRED), and of
-// others one that is none (UNKNOWN_MEMBER_ID), or whose instance id another has
+// Refused, in this order: an empty group id (INVALID_GROUP_ID); if this broker stops
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); a session timeout below group.min.session.timeout.ms or above
+// group.max.session.timeout.ms (INVALID_SESSION_TIMEOUT); a member id for a group that
+// does not exist (UNKNOWN_MEMBER_ID); a member for which the group has no room
+// (GROUP_MAX_SIZE_REACHED); protocols of which no single one is known to all members
+// (INCONSISTENT_GROUP_PROTOCOL); a dynamic member without a member id
+// (MEMBER_ID_REQUIRED, with the id that it has to join with); a member id that no
+// member has (UNKNOWN_MEMBER_ID); a member whose instance id another member has
 // (FENCED_INSTANCE_ID). See groupcoord.
 //
-// The answer waits until all members have joined. The connection's next request is
-// handled after that.
+// The answer waits until all members have joined. The connection handles its next
+// request after that.
 //
-// Bounded, where the reference goes by its heap: with groups that take too much
-// memory together, new members are told COORDINATOR_NOT_AVAILABLE.
+// Bounded, where the reference is bounded by its heap: while all groups together take
+// too much memory, a new member is refused (COORDINATOR_NOT_AVAILABLE).
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -39,10 +40,10 @@ import (
 )
 
 const (
-	joinRebalanceTimeout = 1 // the first version with one of its own
-	joinKnownID          = 4 // the first version that is told to come with an id
-	joinNullProtocol     = 7 // the first version that knows no protocol as null
-	joinSkipsAssignment  = 9
+	joinRebalanceTimeout = 1 // the first version with a rebalance timeout
+	joinKnownID          = 4 // the first version in which a dynamic member has to have an id
+	joinNullProtocol     = 7 // the first version in which null stands for no protocol
+	joinSkipsAssignment  = 9 // the first version with skip_assignment
 )
 
 // JoinGroup serves JoinGroup: see above.

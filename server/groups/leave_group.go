@@ -7,14 +7,15 @@ package groups
 //	4 flexible
 //	5 reason (KIP-800)
 //
-// Refused, in this order: an empty group id (INVALID_GROUP_ID); a coordinator
-// that stops (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); then member by
-// member, one of no group, or none of it (UNKNOWN_MEMBER_ID), or whose instance id
-// another has (FENCED_INSTANCE_ID). See groupcoord. Before version 3 the member's
-// error is that of the answer.
+// Refused, in this order: an empty group id (INVALID_GROUP_ID); if this broker stops
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); then member by member, a member of a group that does not exist,
+// or of which it is no member (UNKNOWN_MEMBER_ID); a member whose instance id another
+// member has (FENCED_INSTANCE_ID). Before version 3 the answer has the member's error
+// at the top. See groupcoord.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

@@ -7,13 +7,13 @@ package groups
 //	4 a filter by state, and the state (KIP-518)
 //	5 a filter by type, and the type (KIP-848): all groups are classic ones
 //
-// Refused: a coordinator that stops (COORDINATOR_NOT_AVAILABLE). One that reads the
-// records of some groups lists the others, with COORDINATOR_LOAD_IN_PROGRESS. States
-// and types are compared without regard to case; names of which there are none find
-// nothing.
+// Refused: everything while this broker stops (COORDINATOR_NOT_AVAILABLE). While the
+// broker still reads the records of some groups, it lists the others and answers
+// COORDINATOR_LOAD_IN_PROGRESS. The filters ignore case. A state or type that does not
+// exist matches no group.
 //
-// Missing on purpose: groups of another kind than the classic one (KIP-848, KIP-932), of
-// which there are none here.
+// Missing on purpose: groups of another kind than the classic one (KIP-848, KIP-932).
+// klamm has no such groups.
 
 import (
 	"slices"
@@ -25,7 +25,7 @@ import (
 	"klamm/server/request"
 )
 
-// classicGroup is the type of all groups here.
+// classicGroup is the type of every group that klamm has.
 const classicGroup = "classic"
 
 // ListGroups serves ListGroups: see above.

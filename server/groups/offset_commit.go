@@ -2,37 +2,39 @@ package groups
 
 // OffsetCommit: key 8, versions 0 to 10.
 //
-//	0  offsets are kept in the metadata tree, as consumers before 0.9 do
-//	1  kept by the group's coordinator; member and generation; a timestamp for each offset
+//	0  the metadata tree keeps the offsets, where consumers before 0.9 keep theirs
+//	1  the group's coordinator keeps them; member and generation; a timestamp for each offset
 //	2  a retention time instead of timestamps
 //	3  throttle time
 //	5  no retention time
 //	6  leader epochs (KIP-320)
 //	7  instance id (KIP-345)
 //	8  flexible
-//	9  other errors for the groups of KIP-848, which there are none of
+//	9  other errors for the groups of KIP-848, which klamm does not have
 //	10 topic ids instead of names (KIP-848)
 //
 // Refused, in this order: partition by partition, an unknown topic id
 // (UNKNOWN_TOPIC_ID), and a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION); then, if any is left, for all of those a
-// coordinator that stops (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); a generation of
-// a group that there is not (ILLEGAL_GENERATION, from version 10 on
-// GROUP_ID_NOT_FOUND); who is no member, of a group that has some
-// (UNKNOWN_MEMBER_ID), whose instance id another has (FENCED_INSTANCE_ID), another
-// generation (ILLEGAL_GENERATION), and a group that waits for its leader's
-// assignments (REBALANCE_IN_PROGRESS); partition by partition, metadata longer than
+// (UNKNOWN_TOPIC_OR_PARTITION); then all partitions that are left, if this broker
+// stops (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); for a generation of a group that does not exist
+// (ILLEGAL_GENERATION, from version 10 on GROUP_ID_NOT_FOUND); for a client that is no
+// member of a group that has members (UNKNOWN_MEMBER_ID); for a member whose instance
+// id another member has (FENCED_INSTANCE_ID); for another generation than the group's
+// (ILLEGAL_GENERATION); for a group that waits for its leader's assignments
+// (REBALANCE_IN_PROGRESS); then partition by partition, metadata longer than
 // offset.metadata.max.bytes (OFFSET_METADATA_TOO_LARGE). See groupcoord.
 //
 // The answer waits until the offsets are committed in __consumer_offsets, for
-// offsets.commit.timeout.ms at most (REQUEST_TIMED_OUT). The connection's next
-// request is handled after that.
+// offsets.commit.timeout.ms at most (REQUEST_TIMED_OUT). The connection handles its
+// next request after that.
 //
-// Bounded, where the reference goes by its heap: with groups that take too much
-// memory together, offsets of further partitions are told COORDINATOR_NOT_AVAILABLE.
+// Bounded, where the reference is bounded by its heap: while all groups together take
+// too much memory, the offset of a partition for which the group has none yet is
+// refused (COORDINATOR_NOT_AVAILABLE).
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"errors"
@@ -57,7 +59,7 @@ const (
 type commitCall struct {
 	req  *kmsg.OffsetCommitRequest
 	resp *kmsg.OffsetCommitResponse
-	// offsets are those that are there to be committed; places says where in the answer each is.
+	// offsets are the offsets that were not refused; places says where in the answer each of them stands.
 	offsets []groupcoord.CommittedOffset
 	places  []commitPlace
 }
@@ -87,7 +89,7 @@ func (s *Service) OffsetCommit(_ *request.Call, req *kmsg.OffsetCommitRequest, a
 	}
 }
 
-// collect refuses what is not there, and lists the rest.
+// collect refuses the partitions that do not exist, and lists the offsets of the others.
 func (c *commitCall) collect(meta *cluster.Metadata) {
 	c.resp.Topics = make([]kmsg.OffsetCommitResponseTopic, 0, len(c.req.Topics))
 	for i := range c.req.Topics {
@@ -99,10 +101,10 @@ func (c *commitCall) collect(meta *cluster.Metadata) {
 			}
 		}
 		if topic != nil && len(in.Partitions) == 0 {
-			continue // nothing to say of it
+			continue // the answer leaves out a topic without partitions
 		}
 		if topic != nil {
-			n := min(len(in.Partitions), topic.Partitions.Len()) // no more, unless some are named twice
+			n := min(len(in.Partitions), topic.Partitions.Len()) // there can be more only if partitions are named twice
 			c.offsets, c.places = slices.Grow(c.offsets, n), slices.Grow(c.places, n)
 		}
 		at := len(c.resp.Topics)
@@ -129,7 +131,7 @@ func (c *commitCall) add(topic string, p *kmsg.OffsetCommitRequestTopicPartition
 	c.offsets, c.places = append(c.offsets, o), append(c.places, at)
 }
 
-// done notes what became of the offsets.
+// done puts the errors of the offsets into the answer. err is the error of all of them.
 func (c *commitCall) done(err error) {
 	if errors.Is(err, groupcoord.ErrUnknownGroup) && c.req.Version < commitTopicIDs {
 		err = groupcoord.ErrIllegalGeneration

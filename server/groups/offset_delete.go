@@ -2,17 +2,17 @@ package groups
 
 // OffsetDelete: key 47, version 0 (KIP-496).
 //
-// Refused, in this order: for the whole request, an empty group id
-// (INVALID_GROUP_ID), a coordinator that stops (COORDINATOR_NOT_AVAILABLE), reads
-// the group's records (COORDINATOR_LOAD_IN_PROGRESS) or is another
-// (NOT_COORDINATOR), a group that there is not (GROUP_ID_NOT_FOUND), or that has
+// Refused, in this order: the whole request, for an empty group id
+// (INVALID_GROUP_ID), if this broker stops (COORDINATOR_NOT_AVAILABLE), still reads
+// the group's records (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR), for a group that does not exist (GROUP_ID_NOT_FOUND), or that has
 // members of another type than consumers (NON_EMPTY_GROUP); then partition by
-// partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION), or of a topic that
-// the group's consumers read (GROUP_SUBSCRIBED_TO_TOPIC), or whose tombstone cannot be
-// written (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or UNKNOWN_SERVER_ERROR). A
-// partition without an offset is no error.
+// partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION); one of a topic to
+// which the group's consumers are subscribed (GROUP_SUBSCRIBED_TO_TOPIC); one whose
+// tombstone cannot be written (NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE or
+// UNKNOWN_SERVER_ERROR). A partition without an offset is no error.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -47,7 +47,7 @@ func (s *Service) OffsetDelete(_ *request.Call, req *kmsg.OffsetDeleteRequest) k
 	}
 	for _, t := range req.Topics {
 		if len(t.Partitions) == 0 && meta.Topic(t.Topic) != nil {
-			continue // nothing to say of it
+			continue // the answer leaves out a topic without partitions
 		}
 		out := kmsg.NewOffsetDeleteResponseTopic()
 		out.Topic = t.Topic

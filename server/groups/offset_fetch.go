@@ -10,18 +10,19 @@ package groups
 //	6  flexible
 //	7  require stable offsets (KIP-447)
 //	8  several groups (KIP-709), with an error for each
-//	9  member id and epoch for the groups of KIP-848, which there are none of
+//	9  member id and epoch for the groups of KIP-848, which klamm does not have
 //	10 topic ids instead of names (KIP-848)
 //
-// Refused, group by group, in this order: a coordinator that stops
-// (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is another (NOT_COORDINATOR); from version 10
-// on an unknown topic id, partition by partition (UNKNOWN_TOPIC_ID); where stable
-// offsets are asked for, one that is being committed (UNSTABLE_OFFSET_COMMIT).
-// A group, topic or partition that there is not has offset -1 and no error.
-// See groupcoord. Before version 2 a group's error is that of each partition.
+// Refused, group by group, in this order: if this broker stops
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (NOT_COORDINATOR); from version 10 on an unknown topic id, partition by partition
+// (UNKNOWN_TOPIC_ID); if the client asks for stable offsets, an offset that is being
+// committed (UNSTABLE_OFFSET_COMMIT). A group, topic or partition that does not exist
+// has the offset -1 and no error. Before version 2 each partition has the group's
+// error. See groupcoord.
 //
-// Missing on purpose: member ids and epochs of KIP-848, which groups here do not have.
+// Missing on purpose: member ids and epochs of KIP-848. klamm has no such groups.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -83,7 +84,7 @@ func (s *Service) OffsetFetch(_ *request.Call, req *kmsg.OffsetFetchRequest) kms
 	return resp
 }
 
-// refuseOffsets answers with the error at each partition.
+// refuseOffsets puts the error of the whole answer at each partition.
 func refuseOffsets(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
 	for _, t := range req.Topics {
 		out := kmsg.NewOffsetFetchResponseTopic()
@@ -97,12 +98,12 @@ func refuseOffsets(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse)
 	}
 }
 
-// fetchFromTree reads what consumers before 0.9 keep (KafkaZkClient.getConsumerOffset).
+// fetchFromTree reads the offsets that consumers before 0.9 keep in the tree (KafkaZkClient.getConsumerOffset).
 func (s *Service) fetchFromTree(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
 	meta := s.broker.Metadata()
 	for _, t := range req.Topics {
 		if len(t.Partitions) == 0 {
-			continue // nothing to say of it
+			continue // the answer leaves out a topic without partitions
 		}
 		out := kmsg.NewOffsetFetchResponseTopic()
 		out.Topic = t.Topic
@@ -155,7 +156,7 @@ func (s *Service) fetchGroup(meta *cluster.Metadata, req *kmsg.OffsetFetchReques
 		if topic := meta.Topic(t.Topic); topic != nil {
 			t.TopicID = topic.ID
 		} else if version >= fetchTopicIDs {
-			list = list[1:] // it has no id to be named by
+			list = list[1:] // the topic was deleted, so it has no id that the answer could give
 			continue
 		}
 		for ; len(list) > 0 && list[0].Topic == t.Topic; list = list[1:] {

@@ -1,8 +1,8 @@
-// Package groups serves the APIs of consumer groups and their offsets, one file for each
-// API. What a group decides is in groupcoord.
+// Package groups serves the APIs of consumer groups and their offsets. There is one file
+// for each API. Package groupcoord decides what happens to a group.
 //
-// It turns requests of the protocol into those of the coordinator and answers back; it
-// keeps no state of a group.
+// Package groups turns the protocol's requests into requests to the coordinator, and the
+// coordinator's answers into the protocol's. It keeps no state of a group.
 //
 // Begin reading at join_group.go and offset_commit.go.
 package groups
@@ -18,9 +18,10 @@ type Options struct {
 	Broker *cluster.Broker // this broker's place in the cluster
 	Groups *groupcoord.Coordinator
 	Config *config.Dynamic // what the user configured, with what changed since
-	// AutoCreate creates topics that do not exist yet, and says what each is answered with. who asks for them stands in the log.
+	// AutoCreate creates topics that do not exist yet. It returns the error with which each is answered. The log names
+	// who, the client that asks for them.
 	AutoCreate func(who string, names []string) []error
-	// AutoCreateLater does so and does not wait for it.
+	// AutoCreateLater is AutoCreate that returns before the topics are created.
 	AutoCreateLater func(who string, names []string) []error
 }
 

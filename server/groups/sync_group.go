@@ -8,19 +8,19 @@ package groups
 //	5 protocol type and protocol, asked and answered (KIP-559)
 //
 // Refused, in this order: from version 5 on no protocol type or no protocol
-// (INCONSISTENT_GROUP_PROTOCOL); an empty group id (INVALID_GROUP_ID); a
-// coordinator that stops (COORDINATOR_NOT_AVAILABLE), reads the group's records
-// (REBALANCE_IN_PROGRESS: the member joins anew) or is another
-// (NOT_COORDINATOR); a member of no group, or none of it (UNKNOWN_MEMBER_ID), or
-// whose instance id another has (FENCED_INSTANCE_ID); another generation
-// (ILLEGAL_GENERATION); another protocol type or protocol than the group's
-// (INCONSISTENT_GROUP_PROTOCOL); a group that rebalances (REBALANCE_IN_PROGRESS).
-// See groupcoord.
+// (INCONSISTENT_GROUP_PROTOCOL); an empty group id (INVALID_GROUP_ID); if this broker
+// stops (COORDINATOR_NOT_AVAILABLE), still reads the group's records
+// (REBALANCE_IN_PROGRESS: the member joins again) or is not the group's coordinator
+// (NOT_COORDINATOR); a member of a group that does not exist, or of which it is no
+// member (UNKNOWN_MEMBER_ID); a member whose instance id another member has
+// (FENCED_INSTANCE_ID); another generation than the group's (ILLEGAL_GENERATION);
+// another protocol type or protocol than the group's (INCONSISTENT_GROUP_PROTOCOL); a
+// group that rebalances (REBALANCE_IN_PROGRESS). See groupcoord.
 //
-// The answer waits for the leader's assignments, and those until they are in the
-// log. The connection's next request is handled after that.
+// The answer waits until the group's leader has sent the assignments and they are in
+// the log. The connection handles its next request after that.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -31,7 +31,7 @@ import (
 	"klamm/server/request"
 )
 
-// syncProtocols is the first version that says which protocol the member means.
+// syncProtocols is the first version in which the member names its protocol type and protocol.
 const syncProtocols = 5
 
 // SyncGroup serves SyncGroup: see above.
