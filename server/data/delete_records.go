@@ -12,11 +12,11 @@ package data
 // (POLICY_VIOLATION); an offset below 0 that is not -1, or above the high
 // watermark (OFFSET_OUT_OF_RANGE).
 //
-// Missing on purpose: the timeout. It bounds the wait for other replicas to
-// follow, of which there are none yet.
+// Missing on purpose: the timeout. It bounds the wait for the other replicas, and
+// klamm has no other replicas yet.
 //
-// Of a partition that is named twice the last offset counts, and it is
-// answered once.
+// If a request names a partition twice, the last offset counts and the answer names
+// the partition once.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,9 +38,9 @@ func (s *Service) DeleteRecords(_ *request.Call, req *kmsg.DeleteRecordsRequest)
 			before[protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}] = p.Offset
 		}
 	}
-	topics := make(map[string]int) // where a topic stands in the answer
+	topics := make(map[string]int) // by name, the topic's index in the answer
 	var deletions []replica.Deletion
-	var places [][2]int // of the deletions in the answer
+	var places [][2]int // for each deletion, the indexes of its topic and partition in the answer
 	for i := range req.Topics {
 		for _, p := range req.Topics[i].Partitions {
 			tp := protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}

@@ -8,8 +8,9 @@ package data
 // by partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION) or is led
 // elsewhere (NOT_LEADER_OR_FOLLOWER).
 //
-// A partition that is named more than 4 times is refused (INVALID_REQUEST); the
-// reference tells its producers each time, thousands of bytes for four.
+// A partition that is named more than 4 times is refused (INVALID_REQUEST). The
+// reference describes its producers each time, and four bytes of a request can then
+// ask for thousands.
 //
 // Nothing is missing.
 
@@ -47,14 +48,13 @@ func (s *Service) DescribeProducers(_ *request.Call, req *kmsg.DescribeProducers
 // timesNamed counts how often a request names each partition.
 type timesNamed map[protocol.TopicPartition]int
 
-// tooOften counts one more time, and reports whether that is more than is answered.
+// tooOften counts the partition once more, and reports whether that is more than request.MaxNamed times.
 func (n timesNamed) tooOften(tp protocol.TopicPartition) bool {
 	n[tp]++
 	return n[tp] > request.MaxNamed
 }
 
-// describeProducers answers one partition. refused is what its topic is
-// refused for.
+// describeProducers answers one partition. refused is the error of its topic, nil for none.
 func (s *Service) describeProducers(topic string, partition int32, refused error, described timesNamed) kmsg.DescribeProducersResponseTopicPartition {
 	out := kmsg.NewDescribeProducersResponseTopicPartition()
 	out.Partition = partition

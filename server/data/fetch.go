@@ -2,7 +2,7 @@ package data
 
 // Fetch: key 1, versions 0 to 18.
 //
-//	0  messages of magic 0; a limit for each partition, kept to the byte
+//	0  messages of magic 0; a limit for each partition, which nothing may exceed
 //	1  throttle time
 //	2  messages of magic 1
 //	3  a limit for all partitions, which the first batch may exceed
@@ -19,27 +19,31 @@ package data
 //	17 directory id of a replica
 //	18 high watermark that a replica knows
 //
-// Refused, in this order: for the whole request, a session that is not known
-// (FETCH_SESSION_ID_NOT_FOUND), an epoch that is not the next
-// (INVALID_FETCH_SESSION_EPOCH), a session of the other kind of topic naming
-// (FETCH_SESSION_TOPIC_ID_ERROR), an isolation level that is none, where one of the
-// partitions is there (UNKNOWN_SERVER_ERROR, as with the reference); for a
-// partition, an id that is not known (UNKNOWN_TOPIC_ID), a partition that is not (UNKNOWN_TOPIC_OR_PARTITION), a
-// topic with compression.type=zstd before version 10 (UNSUPPORTED_COMPRESSION_TYPE),
-// one with message.downconversion.enable=false before version 4 (UNSUPPORTED_VERSION), an
-// id that was another topic's (INCONSISTENT_TOPIC_ID), an epoch that is not
-// ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a replica that is none
-// (NOT_LEADER_OR_FOLLOWER), an offset outside of the log, or a last fetched epoch
-// that the log knows nothing of (OFFSET_OUT_OF_RANGE), a batch in zstd that comes first before version 4 (UNSUPPORTED_COMPRESSION_TYPE).
+// Refused, in this order: the whole request, for an unknown session
+// (FETCH_SESSION_ID_NOT_FOUND), for another epoch than the session's next
+// (INVALID_FETCH_SESSION_EPOCH), for a session that names topics by id where the
+// request names them by name, or the reverse (FETCH_SESSION_TOPIC_ID_ERROR), for an
+// isolation level that does not exist, if one of the partitions exists
+// (UNKNOWN_SERVER_ERROR, as the reference answers); then partition by partition, an
+// unknown topic id (UNKNOWN_TOPIC_ID), an unknown partition
+// (UNKNOWN_TOPIC_OR_PARTITION), a topic with compression.type=zstd before version 10
+// (UNSUPPORTED_COMPRESSION_TYPE), a topic with message.downconversion.enable=false
+// before version 4 (UNSUPPORTED_VERSION), a topic that was deleted and made again
+// under its name (INCONSISTENT_TOPIC_ID), another leader epoch than the partition's
+// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a broker that has no replica of the
+// partition (NOT_LEADER_OR_FOLLOWER), an offset outside the log, or a last fetched
+// epoch that the log does not know (OFFSET_OUT_OF_RANGE), and before version 4 a first
+// batch in zstd (UNSUPPORTED_COMPRESSION_TYPE).
 //
-// Missing on purpose: preferred read replicas, which only other replicas are; the
-// part of a batch that fills a limit to the byte, which the reference sends and
-// clients drop.
+// Missing on purpose: preferred read replicas, since klamm has no followers yet; the
+// beginning of a batch that would fill a limit to the byte, which the reference sends
+// and clients drop.
 //
-// Bounded, where the reference goes by its heap: a request names 50,000 partitions
-// at most, or it cannot be read; sessions have 100,000 together, and a fetcher beyond
-// that gets none; with 50,000 in large fetches under way, another one is held back and
-// then answered at once (begin).
+// Bounded, where the reference is bounded by its heap: a request that names more than
+// 50,000 partitions cannot be read; all sessions together have 100,000 partitions at
+// most, and a fetcher for which that leaves no room gets no session; while large
+// fetches with 50,000 partitions together are under way, a further one is held back
+// and then answered at once (begin).
 
 import (
 	"iter"
@@ -59,26 +63,26 @@ import (
 	"klamm/server/view"
 )
 
-// leaderVersion is the first version of Fetch that tells who leads instead.
+// leaderVersion is the first version of Fetch whose answer names the current leader.
 const leaderVersion = 16
 
 // topicIDVersion is the first version of Fetch and of Produce that names topics by id.
 const topicIDVersion = 13
 
-// The isolation levels; readCommitted stops at the last stable offset.
+// The isolation levels. A fetch with readCommitted reads up to the last stable offset.
 const (
 	readUncommitted = 0
 	readCommitted   = 1
 )
 
-// fetchAnswer is what the answer to a fetch is made of, until it is sent. Then it is used
-// again for another.
+// fetchAnswer holds the parts of the answer to one fetch until they are sent. After that
+// another fetch uses it.
 type fetchAnswer struct {
 	server  *Service
 	encoder protocol.FetchEncoder
 	parts   []transport.Part
-	regions []logstore.Region // what parts point to: never grown while they do
-	old     int64             // bytes of parts that are counted in oldBytes
+	regions []logstore.Region // the regions that parts point to; it must not grow while they do
+	old     int64             // the bytes of parts that oldBytes counts
 }
 
 // Release implements transport.Releaser.
@@ -95,62 +99,63 @@ func (a *fetchAnswer) Release() {
 	a.server.fetchAnswers.Put(a)
 }
 
-// fetchContext is one Fetch request on its way. Once it is answered it is used
-// again for another: what it holds of slices stays.
+// fetchContext is one Fetch request that is being served. After the answer another
+// request uses it, with the memory of its slices.
 //
-// It is its connection's goroutine's until it waits for records, and then who wakes it has it: see wait.
+// The connection's goroutine owns it until it waits for records. From then on the
+// goroutine that wakes it owns it: see wait.
 type fetchContext struct {
 	server  *Service
 	call    *request.Call
 	version int16
-	size    int  // how many partitions the request and its session may have
-	held    bool // it waited to be read, and does not wait for records
+	size    int  // how many partitions the request and its session can have at most
+	held    bool // begin held the request back, so that it must not wait for records
 	req     protocol.FetchRequest
 	resp    protocol.FetchResponse
 	meta    *cluster.Metadata
-	session *fetchSession      // of an incremental request; nil otherwise
-	full    bool               // a full request that asks for a session
-	targets []fetchTarget      // what is asked, in the order in which it is served
+	session *fetchSession      // the session of an incremental request; nil for others
+	full    bool               // this is a full request that asks for a session
+	targets []fetchTarget      // the partitions to read, in the order in which they are served
 	results []fetchResult      // one for each target
-	places  map[sessionKey]int // where in targets a partition stands
+	places  map[sessionKey]int // the index of each partition in targets
 
-	deadline time.Time             // when it is answered with whatever there is
-	delayed  *replica.DelayedFetch // while it waits
-	resumed  func()                // what delayed calls
-	waited   bool                  // its connection's goroutine has left it to others
-	ends     []func()              // called when it is served: see begin
+	deadline time.Time             // when the request is answered, however little there is to read
+	delayed  *replica.DelayedFetch // the delayed fetch by which the request waits
+	resumed  func()                // what delayed calls; it is resume
+	waited   bool                  // the connection's goroutine no longer owns the context
+	ends     []func()              // what free calls: see begin
 }
 
-// fetchResult is what one partition answers.
+// fetchResult is the outcome of reading one partition.
 type fetchResult struct {
 	code      int16
-	refused   int8 // by whom, which gives the order of the answer
-	format    bool // code says that the records cannot be sent in this version
+	refused   int8 // what refused the partition before it was read, for the order of the answer
+	format    bool // code says that this version cannot carry the records
 	hw        int64
 	lso       int64
 	logStart  int64
 	region    logstore.Region
 	old       oldRecords               // in place of region before version 4
-	diverging *protocol.EpochEndOffset // in place of both: what was fetched before is not ours
-	partition *replica.Partition       // nil when it was not read
+	diverging *protocol.EpochEndOffset // in place of both: the fetcher's log has diverged from this one
+	partition *replica.Partition       // nil if the partition was not read
 }
 
-// size is how many bytes of records were read.
+// size returns how many bytes of records were read.
 func (r *fetchResult) size() int { return r.region.Size() + r.old.Size() }
 
-// What refused a partition before it was read. The answer has them last, those
-// of topics without a name first, as with the reference.
+// What refused a partition before it was read. As the reference does, the answer has
+// these partitions last: first those with an unknown topic id, then the unknown ones.
 const (
-	refusedNot       = iota // read, or refused in reading
+	refusedNot       = iota // the partition was read, or refused by its log
 	refusedID               // the topic's id is not known
 	refusedPartition        // the partition is not known
 )
 
-// Fetch serves Fetch.
+// Fetch serves Fetch: see above.
 func (s *Service) Fetch(c *request.Call) error {
 	f := s.fetchContexts.Get().(*fetchContext)
 	if f.resumed == nil {
-		f.resumed = f.resume // once: a closure for each wait would be garbage for each
+		f.resumed = f.resume // made once, since each wait would allocate a closure of its own
 	}
 	f.server, f.call, f.version, f.meta = s, c, c.Header.Version, s.broker.Metadata()
 	waits, err := f.serve()
@@ -160,7 +165,7 @@ func (s *Service) Fetch(c *request.Call) error {
 	return err
 }
 
-// serve answers the request, or reports that it waits.
+// serve answers the request, or reports that the request waits for records.
 func (f *fetchContext) serve() (waits bool, err error) {
 	s, c := f.server, f.call
 	if err := f.begin(len(c.Body) / leastFetchPartition); err != nil {
@@ -193,7 +198,7 @@ func (f *fetchContext) serve() (waits bool, err error) {
 	return false, f.reply()
 }
 
-// knowsAny reports whether one of the partitions that are asked is there.
+// knowsAny reports whether at least one of the targets exists.
 func (f *fetchContext) knowsAny() bool {
 	return slices.ContainsFunc(f.targets, func(t fetchTarget) bool {
 		code, _ := f.locate(&t)
@@ -202,17 +207,18 @@ func (f *fetchContext) knowsAny() bool {
 }
 
 const (
-	// leastFetchPartition is how many bytes a partition of a request takes at least.
+	// leastFetchPartition is how many bytes a partition takes in a request at least.
 	leastFetchPartition = 16
-	// maxFetching bounds the partitions of all large fetches that are served or wait:
-	// each takes some 500 bytes. A fetch beyond that waits for a while as the bytes
-	// that it came in, and then for its turn to be read and answered at once.
+	// maxFetching bounds the partitions of all large fetches that are being served or
+	// wait. Each takes some 500 bytes. A fetch for which that leaves no room waits for
+	// heldFetch before it is parsed, and then for a place; it is then answered at once.
 	maxFetching = 50_000
-	heldFetch   = 200 * time.Millisecond
+	// heldFetch is how long a fetch is held back.
+	heldFetch = 200 * time.Millisecond
 )
 
-// begin counts size more partitions of this fetch until it is served. With too many under way
-// it holds the fetch back.
+// begin counts size more partitions for this fetch, and free uncounts them. If too many
+// partitions are under way, begin holds the fetch back.
 func (f *fetchContext) begin(size int) error {
 	s := f.server
 	f.size += size
@@ -238,9 +244,9 @@ func (f *fetchContext) begin(size int) error {
 	return nil
 }
 
-// refuseAll answers with nothing but an error: at the top, with the session id
-// that was sent, and up to version 12 with every partition as it stands in the
-// request (FetchRequest.getErrorResponse).
+// refuseAll answers with an error alone. The error stands at the top, beside the session
+// id of the request, and up to version 12 at every partition of the request too
+// (FetchRequest.getErrorResponse).
 func (f *fetchContext) refuseAll(code int16) {
 	f.resp.ErrorCode, f.resp.SessionID = code, f.req.SessionID
 	if f.version >= topicIDVersion {
@@ -258,12 +264,12 @@ func (f *fetchContext) refuseAll(code int16) {
 	}
 }
 
-// maxFetchTargets is the number of partitions from which on a context is not
-// used again: clearing it would cost the next request.
+// maxFetchTargets is the largest number of partitions with which a context is used
+// again. The next request would pay for clearing a larger one.
 const maxFetchTargets = 1000
 
-// free gives the context back. Files that it read from have been released, or
-// are the answer's.
+// free gives the context back to its pool. The caller has released the files that it read
+// from, or has given them to the answer.
 func (f *fetchContext) free() {
 	for _, end := range f.ends {
 		end()
@@ -282,9 +288,9 @@ func (f *fetchContext) free() {
 	pool.Put(f)
 }
 
-// open finds out what is asked: the request's partitions, or those of its
-// session (kafka.server.FetchManager.newContext). It gives the error that
-// refuses the whole request, 0 for none.
+// open finds the targets: the partitions of the request, or those of its session
+// (kafka.server.FetchManager.newContext). It returns the code of the error that refuses
+// the whole request, 0 for none.
 func (f *fetchContext) open(nowMs int64) int16 {
 	cache, req := f.server.sessions, &f.req
 	if req.SessionEpoch == initialEpoch || req.SessionEpoch == finalEpoch {
@@ -320,7 +326,7 @@ func (f *fetchContext) open(nowMs int64) int16 {
 	}
 	fs.mu.Unlock()
 	if size == 0 {
-		// Nothing is left to tell: the session is closed.
+		// A session without partitions has nothing to answer, so it is closed.
 		cache.remove(fs.id)
 		return 0
 	}
@@ -329,7 +335,7 @@ func (f *fetchContext) open(nowMs int64) int16 {
 	return 0
 }
 
-// requested gives the partitions that stand in the request itself.
+// requested returns the partitions that the request itself names.
 func (f *fetchContext) requested() iter.Seq[fetchTarget] {
 	return func(yield func(fetchTarget) bool) {
 		for i := range f.req.Topics {
@@ -349,8 +355,8 @@ func (f *fetchContext) requested() iter.Seq[fetchTarget] {
 	}
 }
 
-// collect makes the request's partitions the targets. One that is named again
-// keeps its place and is asked what was said last.
+// collect makes the request's partitions the targets. A partition that is named again
+// keeps its place, and the last mention counts.
 func (f *fetchContext) collect() {
 	named := 0
 	for i := range f.req.Topics {
@@ -372,8 +378,8 @@ func (f *fetchContext) collect() {
 	}
 }
 
-// nameTopic finds the name that belongs to a topic's id, and lets it be once it
-// was found: in a session the partition of a topic that is gone has a name still.
+// nameTopic sets the name of a target's topic. It looks the topic id up once and keeps
+// the name: a partition of a session still has it after its topic was deleted.
 func (f *fetchContext) nameTopic(t *fetchTarget) {
 	if t.name != "" {
 		return
@@ -386,6 +392,7 @@ func (f *fetchContext) nameTopic(t *fetchTarget) {
 	}
 }
 
+// forgetLocked takes the partitions out of the session that the request wants forgotten.
 func (f *fetchContext) forgetLocked(fs *fetchSession) {
 	for i := range f.req.Forgotten {
 		t := &f.req.Forgotten[i]
@@ -395,12 +402,13 @@ func (f *fetchContext) forgetLocked(fs *fetchSession) {
 	}
 }
 
-// fromReplica reports whether another broker asks, not a consumer.
+// fromReplica reports whether a broker sent the request, and not a consumer.
 func (f *fetchContext) fromReplica() bool { return f.req.ReplicaID >= 0 }
 
-// wait reads until there is enough to answer with, the time that the client gave is over, the
-// client has left, or the server stops. Where there is not enough it reports true: from then on the
-// request belongs to its delayed fetch, which calls resume once.
+// wait reads the targets until there is enough to answer, the client's max_wait is over, the
+// client has left, or the server stops, and returns false. If there is not enough, it makes a
+// delayed fetch and returns true: from then on the delayed fetch owns the context, and calls
+// resume once.
 func (f *fetchContext) wait() bool {
 	conn := f.call.Conn
 	for {
@@ -410,7 +418,7 @@ func (f *fetchContext) wait() bool {
 			return false
 		}
 		f.release()
-		f.call.Body = nil // it is not kept by who waits
+		f.call.Body = nil // a request that waits must not keep its bytes in memory
 		waited := f.waited
 		f.delayed, f.waited = replica.NewDelayedFetch(missing, len(f.results), f.resumed), true
 		conn.Await(f.delayed, f.deadline.Sub(f.server.now()))
@@ -418,7 +426,7 @@ func (f *fetchContext) wait() bool {
 			return true
 		}
 		f.delayed.Unwatch()
-		if waited { // who appends does not go round and round with it
+		if waited { // this may be the goroutine of an append, which must not read again and again
 			go f.goOn()
 			return true
 		}
@@ -427,11 +435,13 @@ func (f *fetchContext) wait() bool {
 	}
 }
 
-// fewTargets is how many partitions are read again for who appends to one of them.
+// fewTargets is the largest number of partitions that resume reads on the goroutine of an
+// append.
 const fewTargets = 64
 
-// resume goes on with a request that has waited, mostly for the goroutine that appends
-// what it waited for. That must not be held up by much, such as converting records.
+// resume goes on with a request that has waited. Mostly the goroutine that appended the
+// awaited records calls it. That goroutine must not spend much time here, so resume leaves
+// many targets, and the conversion of records, to another.
 func (f *fetchContext) resume() {
 	f.delayed.Unwatch()
 	if f.version < firstBatchFetch || len(f.targets) > fewTargets {
@@ -441,7 +451,7 @@ func (f *fetchContext) resume() {
 	}
 }
 
-// goOn answers, or waits again.
+// goOn answers a request that has waited, or has it wait again.
 func (f *fetchContext) goOn() {
 	if f.wait() {
 		return
@@ -468,10 +478,10 @@ func (f *fetchContext) maxBytes() int {
 	return min(int(f.req.MaxBytes), f.server.fetchMaxBytes)
 }
 
-// read reads every partition once, within the limits. It gives the bytes found,
-// and whether the answer must not wait: no partition can be read at all, or one
-// that should be erred, or there is more in a next segment, which a region does
-// not go into.
+// read reads every target once, within the limits. It returns the number of bytes, and
+// whether the answer is urgent, so that it must not wait: no target can be read, or the
+// log refused one, or a target has more records in its next segment, which a region
+// cannot reach into.
 func (f *fetchContext) read() (size int, urgent bool) {
 	f.results = resized(f.results, len(f.targets))
 	left, atLeastOne, readable := f.maxBytes(), f.version >= firstSoftFetch, false
@@ -497,8 +507,8 @@ func (f *fetchContext) read() (size int, urgent bool) {
 	return size, urgent || !readable
 }
 
-// locate refuses what the metadata does not know. Such a partition is answered
-// with its error and keeps nobody from waiting for the others.
+// locate refuses a target that the metadata does not know. The answer has its error. The
+// request waits for records of the other targets all the same.
 func (f *fetchContext) locate(t *fetchTarget) (code int16, refused int8) {
 	if t.name == "" && f.version >= topicIDVersion {
 		return kerr.UnknownTopicID.Code, refusedID
@@ -509,8 +519,8 @@ func (f *fetchContext) locate(t *fetchTarget) (code int16, refused int8) {
 	return 0, refusedNot
 }
 
-// readPartition reads from one partition, at most left bytes but for the first
-// batch of the answer.
+// readPartition reads at most left bytes from one partition. With atLeastOne it reads one
+// batch even if that is larger. It returns the code of an error, 0 for none.
 func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, atLeastOne bool) int16 {
 	p, err := f.server.partition(t.topicPartition())
 	if err != nil {
@@ -527,7 +537,7 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 		return codes.Of(err)
 	}
 	if f.fromReplica() {
-		return kerr.NotLeaderForPartition.Code // nobody else has a replica
+		return kerr.NotLeaderForPartition.Code // no other broker has a replica
 	}
 	log := p.Log()
 	if t.lastFetchedEpoch >= 0 {
@@ -563,10 +573,11 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	return 0
 }
 
-// divergence compares what the fetcher says it has with the log: nil when its
-// last record's leader epoch is ours and goes as far as the offset it asks for,
-// and otherwise the largest epoch below with its end, to which the fetcher has to
-// go back (KIP-595; kafka.cluster.Partition.readRecords).
+// divergence compares the fetcher's log with this one (KIP-595;
+// kafka.cluster.Partition.readRecords). It returns nil if this log has the leader epoch of
+// the fetcher's last record, and that epoch reaches to the fetch offset. Otherwise it returns
+// the largest epoch up to the fetcher's and its end offset, to which the fetcher has to
+// truncate.
 func divergence(log *logstore.Log, t *fetchTarget) (*protocol.EpochEndOffset, error) {
 	epoch, end, found := log.EndOffsetForEpoch(t.lastFetchedEpoch)
 	if !found || t.offset < log.StartOffset() {
@@ -578,8 +589,8 @@ func divergence(log *logstore.Log, t *fetchTarget) (*protocol.EpochEndOffset, er
 	return nil, nil
 }
 
-// watch makes w wait for every partition that was read. It reports false when
-// one has moved since.
+// watch makes w wait for every partition that was read. It returns false if the high
+// watermark of one has moved since it was read.
 func (f *fetchContext) watch(w *replica.DelayedFetch) bool {
 	unmoved := true
 	for i := range f.results {
@@ -590,7 +601,7 @@ func (f *fetchContext) watch(w *replica.DelayedFetch) bool {
 	return unmoved
 }
 
-// release gives back the files of what was read.
+// release gives back the files that were read, and the memory of converted records.
 func (f *fetchContext) release() {
 	for i := range f.results {
 		f.results[i].region.Release()
@@ -599,8 +610,8 @@ func (f *fetchContext) release() {
 	}
 }
 
-// respond turns the results into the response, and notes in the session what
-// the fetcher has been told.
+// respond turns the results into the response, and notes in the session which high
+// watermarks and log start offsets the response has.
 func (f *fetchContext) respond(nowMs int64) {
 	switch {
 	case f.session != nil:
@@ -608,7 +619,7 @@ func (f *fetchContext) respond(nowMs int64) {
 		f.session.mu.Lock()
 		defer f.session.mu.Unlock()
 		if f.session.epoch != nextEpoch(f.req.SessionEpoch) {
-			// Another request went on with the session meanwhile.
+			// Meanwhile another request has used the session.
 			f.release()
 			f.resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
 			return
@@ -626,7 +637,8 @@ func (f *fetchContext) respond(nowMs int64) {
 	}
 }
 
-// add appends one partition's answer, to the topic before it if that is the same.
+// add appends one partition's answer. It goes into the last topic of the response if that
+// is the partition's topic.
 func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 	topics := f.resp.Topics
 	if n := len(topics); n == 0 || topics[n-1].Name != t.key.topic || topics[n-1].ID != t.key.id {
@@ -656,7 +668,8 @@ func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 	last.Partitions = append(last.Partitions, p)
 }
 
-// leader tells who leads a partition, and once in the answer where that is.
+// leader returns the leader of a partition. It adds the leader's address to the response
+// unless the response has it already.
 func (f *fetchContext) leader(t *fetchTarget) *protocol.Leader {
 	p := f.meta.Partition(t.topicPartition())
 	if p == nil {
@@ -671,8 +684,8 @@ func (f *fetchContext) leader(t *fetchTarget) *protocol.Leader {
 	return &protocol.Leader{ID: p.Leader, Epoch: p.LeaderEpoch}
 }
 
-// reply sends the response: small encoded pieces, and between them the regions
-// of files, which go to the socket as they are.
+// reply sends the response as a list of parts: encoded bytes, and between them regions of
+// files, which the transport sends without reading them.
 func (f *fetchContext) reply() error {
 	c := f.call
 	a := f.server.fetchAnswers.Get().(*fetchAnswer)
@@ -695,7 +708,7 @@ func (f *fetchContext) reply() error {
 			a.old += int64(len(records))
 		case *logstore.Region:
 			a.regions = append(a.regions, *records)
-			*records = logstore.Region{} // the answer has it now
+			*records = logstore.Region{} // the answer owns the region now
 			a.parts[i].Region = &a.regions[len(a.regions)-1]
 		}
 	}
@@ -709,7 +722,8 @@ func (f *fetchContext) reply() error {
 	return nil
 }
 
-// newSession opens a session that holds what this answer tells; 0 when none.
+// newSession opens a session with the targets and what this answer says of them. It
+// returns the session's id, 0 if the cache has no room for one.
 func (f *fetchContext) newSession(nowMs int64) int32 {
 	fs := f.server.sessions.create(f.fromReplica(), f.version >= topicIDVersion, len(f.targets), nowMs, func(fs *fetchSession) {
 		for i := range f.targets {
@@ -723,10 +737,10 @@ func (f *fetchContext) newSession(nowMs int64) int32 {
 	return fs.id
 }
 
-// tellLocked reports whether an incremental answer must name the partition, and
-// notes that it does: it has records, or an error, or moved its high watermark
-// or start. One with records goes to the end of the order, so that the next
-// answer begins with others.
+// tellLocked reports whether an incremental answer must name the partition: it has
+// records or an error, or its high watermark or log start offset has moved. tellLocked
+// notes in the session what the answer says. A partition with records goes to the end of
+// the order, so that the next answer begins with others.
 func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
 	p := f.session.partitions[t.key]
 	if p == nil {
@@ -735,7 +749,7 @@ func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
 	tell := r.size() > 0 || r.code != 0 || r.diverging != nil || p.hw != r.hw || p.logStart != r.logStart
 	p.hw, p.logStart = r.hw, r.logStart
 	if r.code != 0 {
-		p.hw = -1 // once the error is gone the partition is told again
+		p.hw = -1 // so that an answer names the partition when its error is over
 	}
 	if r.size() > 0 {
 		p.unlink()

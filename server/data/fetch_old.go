@@ -1,9 +1,10 @@
 package data
 
-// Fetch before version 4: its clients know messages of magic 0 (versions 0 and
-// 1) and 1 (2 and 3) and no batches, so that what is stored is converted for them
-// (see batch.Downconversion). Unlike what later versions are sent, the result is
-// held in memory: that is bounded, for one answer and for all.
+// Fetch before version 4: its clients read messages of magic 0 (versions 0 and 1) or
+// magic 1 (versions 2 and 3), and no batches. So the broker converts the stored batches
+// for them (see batch.Downconversion). It has to hold the converted records in memory,
+// which it does not for later versions: that memory is bounded, for each answer and for
+// all answers together.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,32 +16,33 @@ import (
 )
 
 const (
-	// firstBatchFetch is the first version of Fetch that is sent batches of magic 2.
+	// firstBatchFetch is the first version of Fetch whose answer has batches of magic 2.
 	firstBatchFetch = 4
-	// firstSoftFetch is the first version whose limits a first batch may exceed.
+	// firstSoftFetch is the first version whose limits the first batch may exceed.
 	firstSoftFetch = 3
-	// firstZstdFetch is the first version that is sent zstd.
+	// firstZstdFetch is the first version whose answer may have zstd.
 	firstZstdFetch = 10
 
-	// oldAnswerBytes is what one answer may hold of converted records, but for the
-	// first batch of each partition.
+	// oldAnswerBytes is how many bytes of converted records one answer may hold. The
+	// first batch of each partition may exceed it.
 	oldAnswerBytes = 4 << 20
-	// oldTotalBytes is what all answers may hold that are not sent yet. From half of
-	// it on an answer gets one batch of each partition, beyond it none: the old
-	// clients wait then, as if there were nothing to read.
+	// oldTotalBytes is how many bytes of converted records all answers may hold that are
+	// not sent yet. When they hold half of it, an answer gets one batch of each partition.
+	// When they hold more than all of it, an answer gets no records: its client waits, as
+	// if there were none.
 	oldTotalBytes = 64 << 20
 )
 
-// oldRecords are records in a format from before magic 2. They are counted in
-// Service.oldBytes as long as they are held.
+// oldRecords are converted records, of magic 0 or 1. Service.oldBytes counts them until
+// they are released.
 type oldRecords []byte
 
 // Size implements protocol.Records.
 func (r oldRecords) Size() int { return len(r) }
 
-// refuseFormat gives the error of a topic whose records this version of Fetch
-// cannot be sent, 0 for none. As in the reference it goes before every other
-// error of the partition, and zstd counts where the topic is configured for it.
+// refuseFormat returns the error code of a topic whose records this version of Fetch
+// cannot carry, 0 for none. As in the reference, this error goes before all others of the
+// partition, and the topic's compression.type decides about zstd, not its records.
 func (f *fetchContext) refuseFormat(cfg *replica.Config) int16 {
 	switch {
 	case cfg.Compression.Recompress && cfg.Compression.Codec == batch.Zstd && f.version < firstZstdFetch:
@@ -51,9 +53,9 @@ func (f *fetchContext) refuseFormat(cfg *replica.Config) int16 {
 	return 0
 }
 
-// convert makes messages of what was read from a partition, in place of it. What
-// turns out to hold nothing that can be told, such as the markers of
-// transactions, is passed over.
+// convert replaces the batches that were read from a partition by messages. If none of
+// the batches has a record for the client, as the markers of transactions have none, it
+// reads on behind them.
 func (f *fetchContext) convert(t *fetchTarget, r *fetchResult, log *logstore.Log, upTo int64) error {
 	held := f.server.oldBytes.Load()
 	if held > oldTotalBytes {
@@ -89,16 +91,16 @@ func (f *fetchContext) convert(t *fetchTarget, r *fetchResult, log *logstore.Log
 	return nil
 }
 
-// conversion reads batches and collects what becomes of them.
+// conversion reads batches and collects the messages that it makes of them.
 type conversion struct {
 	batch.Downconversion
-	most int // bytes of out after which nothing is added
-	out  []byte
-	next int64 // the offset after what was converted
+	most int    // the bytes of out after which convert adds no further batch
+	out  []byte // the messages
+	next int64  // the offset after the last batch that was converted
 }
 
-// convert goes through the batches of a region until there is enough. The error
-// is about the batch after those that are in out.
+// convert converts the batches of a region until out has enough bytes. An error is about
+// the batch that follows those in out.
 func (c *conversion) convert(region *logstore.Region) error {
 	room := protocol.NewBuffer(0)
 	defer func() { room.Release() }()
@@ -127,8 +129,8 @@ func (c *conversion) convert(region *logstore.Region) error {
 	return nil
 }
 
-// headAt gives the size of the batch, or message, at a place in a region and the
-// offset that follows it.
+// headAt returns the size of the batch or message at a position in a region, and the
+// offset that follows its last record.
 func headAt(region *logstore.Region, at int) (size int, next int64, err error) {
 	head := make([]byte, min(batch.HeaderSize, region.Size()-at))
 	if _, err := region.ReadAt(head, int64(at)); err != nil {

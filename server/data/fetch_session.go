@@ -8,12 +8,12 @@ import (
 	"klamm/protocol"
 )
 
-// sessionEvictionMs is how long a session must have been unused, or must have
-// existed, before another may take its place (KIP-227;
-// kafka.server.KafkaConfig's constant, not a property).
+// sessionEvictionMs is how long a session must have been unused before any other session
+// may take its place, and how long it must have existed before a more valuable one may
+// (KIP-227). It is a constant in kafka.server.KafkaConfig and no property.
 const sessionEvictionMs = 120_000
 
-// Epochs of a fetch session that stand for something else than a number.
+// The epochs that mark a full request. All others count the requests of a session.
 const (
 	initialEpoch = 0  // a full request that asks for a session
 	finalEpoch   = -1 // a full request that wants none
@@ -27,10 +27,10 @@ type sessionKey struct {
 	partition int32
 }
 
-// fetchTarget is what a fetcher asks of one partition.
+// fetchTarget is what a fetcher asks for from one partition.
 type fetchTarget struct {
 	key              sessionKey
-	name             string // of the topic; empty while its id is not known
+	name             string // the topic's name; empty while its id is unknown
 	offset           int64
 	maxBytes         int32
 	leaderEpoch      int32
@@ -41,12 +41,11 @@ func (t *fetchTarget) topicPartition() protocol.TopicPartition {
 	return protocol.TopicPartition{Topic: t.name, Partition: t.key.partition}
 }
 
-// sessionPartition is a partition of a session, with what its fetcher was told
-// last. It is an element of the session's list.
+// sessionPartition is a partition of a session. It is an element of the session's list.
 type sessionPartition struct {
 	target     fetchTarget
-	hw         int64 // -1: tell again
-	logStart   int64
+	hw         int64 // the high watermark in the last answer that named it; -1: name it again
+	logStart   int64 // the log start offset in that answer
 	prev, next *sessionPartition
 }
 
@@ -54,19 +53,19 @@ type sessionPartition struct {
 // the order in which they are served, those served longest ago first.
 type fetchSession struct {
 	id           int32
-	privileged   bool // a replica's: it may displace consumers' sessions
+	privileged   bool // the fetcher is a replica: the session may displace consumers' sessions
 	usesTopicIDs bool
 	createdMs    int64
 
 	// Guarded by the cache's mu:
 	lastUsedMs int64
-	cachedSize int             // the number of partitions when last used
-	used       *linked.Element // in sessionCache.used; nil once the session is out of the cache
-	young      *linked.Element // in sessionCache.young; nil for none
-	places     [2]int          // in sessionCache.old and sessionCache.consumers; -1 for none
+	cachedSize int             // the number of partitions at the last use
+	used       *linked.Element // its element of sessionCache.used; nil after the cache gave the session up
+	young      *linked.Element // its element of sessionCache.young; nil for none
+	places     [2]int          // its indexes in sessionCache.old and sessionCache.consumers; -1 for none
 
 	mu         sync.Mutex
-	epoch      int32                            // guarded by mu; what the next request must carry
+	epoch      int32                            // guarded by mu; the epoch of the next request
 	partitions map[sessionKey]*sessionPartition // guarded by mu
 	head       sessionPartition                 // guarded by mu; the ring's sentinel
 }
@@ -90,7 +89,8 @@ func (p *sessionPartition) unlink() {
 	p.prev.next, p.next.prev = p.next, p.prev
 }
 
-// setLocked adds a partition at the end, or changes what is asked of one.
+// setLocked adds a partition at the end of the order, or changes what the fetcher asks for
+// from a partition that the session has.
 func (fs *fetchSession) setLocked(t fetchTarget) *sessionPartition {
 	p := fs.partitions[t.key]
 	if p == nil {
@@ -111,7 +111,7 @@ func (fs *fetchSession) forgetLocked(k sessionKey) {
 	}
 }
 
-// nextEpoch is the epoch that follows, skipping those with a meaning.
+// nextEpoch returns the epoch that follows e. It skips initialEpoch and finalEpoch.
 func nextEpoch(e int32) int32 {
 	if e == math.MaxInt32 {
 		return 1

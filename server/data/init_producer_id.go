@@ -4,19 +4,20 @@ package data
 //
 //	1 throttling happens after the answer
 //	2 flexible
-//	3 the id and epoch that the producer has, to be raised (KIP-360)
+//	3 the id and epoch that the producer has and wants raised (KIP-360)
 //	4 PRODUCER_FENCED instead of INVALID_PRODUCER_EPOCH
 //	5 TRANSACTION_ABORTABLE may be answered
 //
-// Refused, in this order: a producer id without an epoch or the reverse
-// (INVALID_REQUEST); with a transactional id: an empty one (INVALID_REQUEST), a
-// timeout that is not above 0 or exceeds transaction.max.timeout.ms
-// (INVALID_TRANSACTION_TIMEOUT), and then everything (NOT_COORDINATOR).
+// Refused, in this order: a producer id without an epoch, or the reverse
+// (INVALID_REQUEST); an empty transactional id (INVALID_REQUEST); a request with a
+// transactional id whose timeout is not above 0 or exceeds
+// transaction.max.timeout.ms (INVALID_TRANSACTION_TIMEOUT); every other request with a
+// transactional id (NOT_COORDINATOR).
 //
-// Missing on purpose: transactions. This broker coordinates none, and says so
-// as any broker does that is not the coordinator. A client then looks for who
-// is, is told UNSUPPORTED_VERSION by FindCoordinator, and gives up at once. An
-// answer that it may retry here would keep it waiting for nothing.
+// Missing on purpose: transactions. This broker coordinates none, and answers as any
+// broker does that is not the coordinator. The client then asks FindCoordinator, gets
+// UNSUPPORTED_VERSION, and gives up at once. After an error that it may retry it
+// would wait for nothing.
 
 import (
 	"context"
@@ -47,7 +48,7 @@ func (s *Service) InitProducerID(_ *request.Call, req *kmsg.InitProducerIDReques
 	return resp
 }
 
-// refusesProducer gives the reason not to hand out an id; nil for none.
+// refusesProducer returns the reason not to hand out a producer id; nil for none.
 func (s *Service) refusesProducer(req *kmsg.InitProducerIDRequest) error {
 	if (req.ProducerID == -1) != (req.ProducerEpoch == -1) {
 		return kerr.InvalidRequest
@@ -68,12 +69,12 @@ func (s *Service) refusesProducer(req *kmsg.InitProducerIDRequest) error {
 // producerIDs hands out the ids of the block that this broker holds.
 type producerIDs struct {
 	mu   sync.Mutex
-	id   int64 // guarded by mu; the next one
-	left int32 // guarded by mu; ids left in the block
+	id   int64 // guarded by mu; the next id
+	left int32 // guarded by mu; how many ids are left in the block
 }
 
-// next gives an id that no producer of the cluster ever had. It takes a new
-// block from the cluster when there is none left.
+// next returns an id that no producer of the cluster has had. When the block has no ids
+// left, next takes another block from the cluster.
 func (p *producerIDs) next(b *cluster.Broker) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

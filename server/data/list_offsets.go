@@ -2,10 +2,10 @@ package data
 
 // ListOffsets: key 2, versions 0 to 11.
 //
-//	0  a list of offsets, at which segments begin: see oldOffset
+//	0  a list of the offsets at which segments begin: see oldOffset
 //	1  one offset, with its timestamp, instead of a list
 //	2  isolation level; throttle time
-//	4  leader epochs, asked for and answered (KIP-320)
+//	4  leader epochs in the request and in the answer (KIP-320)
 //	6  flexible
 //	7  timestamp -3: the record with the largest timestamp (KIP-734)
 //	8  timestamp -4: the earliest offset on the local disk (KIP-405)
@@ -13,15 +13,16 @@ package data
 //	10 a timeout, for tiered storage
 //	11 timestamp -6: the earliest offset not in tiered storage yet (KIP-1023)
 //
-// Refused, in this order, partition by partition: one that is named twice
-// (INVALID_REQUEST for each); a negative timestamp that the version does not
-// know (UNSUPPORTED_VERSION); an isolation level that is none, of a consumer
-// (UNKNOWN_SERVER_ERROR, as the reference has it); a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION) or is led elsewhere (NOT_LEADER_OR_FOLLOWER);
-// a leader epoch that is not ours (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH).
+// Refused, in this order, partition by partition: a partition that is named twice
+// (INVALID_REQUEST for each mention); a negative timestamp that the version does not
+// know (UNSUPPORTED_VERSION); an isolation level that does not exist, from a consumer
+// (UNKNOWN_SERVER_ERROR, as the reference answers); a partition that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION) or that another broker leads (NOT_LEADER_OR_FOLLOWER);
+// another leader epoch than the partition's (FENCED_LEADER_EPOCH,
+// UNKNOWN_LEADER_EPOCH).
 //
-// Missing on purpose: tiered storage. -4 answers as -2 does, -5 and -6
-// answer that there is no such offset.
+// Missing on purpose: tiered storage. Timestamp -4 is answered as -2 is. For -5 and -6
+// the answer is that there is no such offset.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,7 +35,7 @@ import (
 	"klamm/server/request"
 )
 
-// The timestamps that stand for something else.
+// The timestamps that ask for a certain offset and not for a time.
 const (
 	timestampLatest          = -1
 	timestampEarliest        = -2
@@ -44,13 +45,13 @@ const (
 	timestampEarliestPending = -6
 )
 
-// timestampSince is the first version that knows a timestamp below zero.
+// timestampSince maps each of these timestamps to the first version that knows it.
 var timestampSince = map[int64]int16{
 	timestampLatest: 1, timestampEarliest: 1, timestampMax: 7,
 	timestampEarliestLocal: 8, timestampLatestTiered: 9, timestampEarliestPending: 11,
 }
 
-// consumerReplicaID is who asks as a client, not as another broker.
+// consumerReplicaID is the replica id of a request from a client. A broker has its own id there.
 const consumerReplicaID = -1
 
 // ListOffsets serves ListOffsets: see above.
@@ -112,10 +113,10 @@ func (s *Service) listOffset(req *kmsg.ListOffsetsRequest, topic string, in *kms
 	return out
 }
 
-// noOffset is the answer where nothing is found.
+// noOffset is the answer if no record has the timestamp.
 var noOffset = logstore.TimestampOffset{Offset: -1, TimestampMs: -1, LeaderEpoch: -1}
 
-// findOffset looks one timestamp up.
+// findOffset returns the offset for one timestamp, and noOffset if there is none.
 func (s *Service) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPartition, in *kmsg.ListOffsetsRequestTopicPartition) (logstore.TimestampOffset, error) {
 	p, err := s.partition(tp)
 	if err != nil {
@@ -152,7 +153,7 @@ func (s *Service) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPart
 	return found, nil
 }
 
-// readableUpTo is the offset that who asks may read up to, exclusive.
+// readableUpTo returns the offset below which the sender of a request may read.
 func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) int64 {
 	switch {
 	case replicaID != consumerReplicaID:
@@ -163,8 +164,8 @@ func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) int64 {
 	return p.HighWatermark()
 }
 
-// checkEpoch compares the leader epoch that a client believes in with ours; -1
-// is any. What is lower than any epoch ever was is fenced like an old one.
+// checkEpoch compares the leader epoch that a client believes in with the partition's.
+// -1 matches any epoch. An epoch below -1 is fenced, as an old epoch is.
 func checkEpoch(p *replica.Partition, requested int32) error {
 	if requested < -1 {
 		return kerr.FencedLeaderEpoch

@@ -11,12 +11,13 @@ import (
 	"klamm/server/codes"
 )
 
-// oldOffset answers one partition in the form of version 0: a list of offsets at
-// which the log can be read, from before there were timestamps in records (see
-// logstore.Log.OffsetsBefore). A consumer is told the high watermark in place of
-// what lies behind it. A partition that is named more than 4 times is refused
-// (INVALID_REQUEST): the reference lists its offsets each time. A number of offsets below zero is UNKNOWN_SERVER_ERROR, as with the
-// reference.
+// oldOffset answers one partition in the form of version 0: a list of the offsets at
+// which segments begin, by the age of their files (see logstore.Log.OffsetsBefore).
+// Version 0 is older than the timestamps in records. A consumer gets the high watermark
+// in place of the offsets above it. A partition that is named more than 4 times is
+// refused (INVALID_REQUEST), where the reference lists its offsets each time. If a
+// client asks for fewer than 0 offsets, the error is UNKNOWN_SERVER_ERROR, as the
+// reference answers.
 func (s *Service) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg.ListOffsetsRequestTopicPartition, listed timesNamed) kmsg.ListOffsetsResponseTopicPartition {
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.OldStyleOffsets = in.Partition, []int64{}
@@ -51,7 +52,8 @@ func (s *Service) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg
 	return out
 }
 
-// upToHighWatermark puts the high watermark in place of what lies behind it.
+// upToHighWatermark puts the high watermark in place of the offsets above it. offsets is
+// in descending order.
 func upToHighWatermark(p *replica.Partition, offsets []int64) []int64 {
 	hw := p.HighWatermark()
 	below := slices.IndexFunc(offsets, func(o int64) bool { return o <= hw })

@@ -7,11 +7,11 @@ package data
 //	3 who asks: a replica or a client
 //	4 flexible
 //
-// Refused, in this order, partition by partition: a partition that does not
-// exist (UNKNOWN_TOPIC_OR_PARTITION) or is led elsewhere
-// (NOT_LEADER_OR_FOLLOWER); a leader epoch that is not ours
-// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH). An epoch that was never is no
-// error: it is answered with -1 and -1 (KIP-320).
+// Refused, in this order, partition by partition: a partition that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION) or that another broker leads (NOT_LEADER_OR_FOLLOWER);
+// another leader epoch than the partition's (FENCED_LEADER_EPOCH,
+// UNKNOWN_LEADER_EPOCH). To ask for the end of an epoch that the log does not know is
+// no error: the answer is -1 and -1 (KIP-320).
 //
 // Nothing is missing.
 

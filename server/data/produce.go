@@ -2,40 +2,42 @@ package data
 
 // Produce: key 0, versions 0 to 13.
 //
-//	0  messages of magic 0, any number of them, or one that wraps others
+//	0  messages of magic 0, any number of them, or one message that wraps others
 //	1  throttle time
 //	2  messages of magic 1; the time of the append
-//	3  one record batch of magic 2 instead; transactional id
+//	3  one record batch of magic 2 instead of messages; transactional id
 //	5  log start offset
 //	7  zstd
 //	8  record errors and a message
 //	9  flexible
 //	10 the current leader and its address beside NOT_LEADER_OR_FOLLOWER (KIP-951)
-//	11 errors that only end the transaction
-//	12 partitions join a transaction by being written to (KIP-890)
+//	11 errors that end the transaction and not the producer
+//	12 a produce request adds its partitions to the transaction (KIP-890)
 //	13 topic ids instead of names
 //
-// Refused, in this order: for the whole request, batches of a transaction in
-// a request without a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-// then partition by partition, an unknown topic id (UNKNOWN_TOPIC_ID), an
-// unknown partition (UNKNOWN_TOPIC_OR_PARTITION), what is not one batch (see
-// batch.CheckForm), acks that are none of -1, 0 and 1 (INVALID_REQUIRED_ACKS), an
-// internal topic (INVALID_TOPIC_EXCEPTION), a partition led elsewhere
-// (NOT_LEADER_OR_FOLLOWER), a partition of another topic of that name, which was
-// made again meanwhile (UNKNOWN_TOPIC_ID), a batch that breaks a rule of its topic (see
-// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE),
-// and a producer's epoch or sequence (INVALID_PRODUCER_EPOCH,
+// Refused, in this order: the whole request, for a batch of a transaction in a
+// request without a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED); then
+// partition by partition, an unknown topic id (UNKNOWN_TOPIC_ID), an unknown
+// partition (UNKNOWN_TOPIC_OR_PARTITION), records that are not exactly one batch (see
+// batch.CheckForm), acks that are not -1, 0 or 1 (INVALID_REQUIRED_ACKS), an internal
+// topic (INVALID_TOPIC_EXCEPTION), a partition that another broker leads
+// (NOT_LEADER_OR_FOLLOWER), a topic that was deleted and made again since the broker
+// looked up its id (UNKNOWN_TOPIC_ID), a batch that breaks a rule of its topic (see
+// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE), and
+// a wrong epoch or sequence of the producer (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
 //
-// A compressed batch that expands like no data does is checked in its turn; where
-// too many wait for that, it is told to come again (REQUEST_TIMED_OUT).
+// A compressed batch that expands far more than data normally does waits for its turn
+// to be checked. If too many such batches wait, the batch is refused, and the client
+// may send it again (REQUEST_TIMED_OUT).
 //
-// A refusal tells the log start offset when it came from the log or its rules,
-// and -1 when the request was at fault.
+// A refusal by the log or by its rules has the log start offset. A refusal of the
+// request itself has -1 there.
 //
-// Missing on purpose: NOT_ENOUGH_REPLICAS. The reference asks for no more
-// replicas in sync than the partition has, and here it has one. A partition that
-// is named twice gets both batches: the reference drops the first unseen.
+// Missing on purpose: NOT_ENOUGH_REPLICAS. The reference needs no more replicas in
+// sync than the partition has, and klamm's partitions have one. If a request names a
+// partition twice, klamm stores both batches, where the reference drops the first
+// without looking at it.
 
 import (
 	"errors"
@@ -57,35 +59,35 @@ import (
 	"klamm/server/view"
 )
 
-// firstBatchProduce is the first version of Produce that carries one batch of
-// magic 2 and not messages.
+// firstBatchProduce is the first version of Produce that has one batch of magic 2 in
+// place of messages.
 const firstBatchProduce = 3
 
-// zstdVersion is the first version of Produce that may carry zstd.
+// zstdVersion is the first version of Produce that may have zstd.
 const zstdVersion = 7
 
-// adminClientID is the client id under which internal topics may be written to,
-// as in the reference (AdminUtils.ADMIN_CLIENT_ID).
+// adminClientID is the client id with which a client may write to internal topics, as in
+// the reference (AdminUtils.ADMIN_CLIENT_ID).
 const adminClientID = "__admin_client"
 
-// produceCall is one Produce request on its way. It is completed by the last
-// partition whose records are committed, and then used again: whoever has
-// counted waiting down does not touch it any more.
+// produceCall is one Produce request that is being served. The last partition whose
+// records are committed completes it, and then another request uses it. So a goroutine
+// must not touch the call after it has counted waiting down.
 type produceCall struct {
 	server  *Service
 	call    *request.Call
 	req     protocol.ProduceRequest
 	resp    protocol.ProduceResponse
-	waiting atomic.Int32 // partitions not committed yet, and the handler itself
-	failed  error        // with acks=0: why the connection is closed
+	waiting atomic.Int32 // the partitions that are not committed yet, and the handler itself
+	failed  error        // with acks=0, why the connection is to be closed
 	batch   [1]logstore.Append
 }
 
-// maxProduceTopics is the number of topics, or of partitions of one, from which on a
-// call is not used again.
+// maxProduceTopics is the largest number of topics, and of partitions of one topic, with
+// which a call is used again.
 const maxProduceTopics = 100
 
-// Produce serves Produce.
+// Produce serves Produce: see above.
 func (s *Service) Produce(c *request.Call) error {
 	p := s.produceCalls.Get().(*produceCall)
 	p.server, p.call = s, c
@@ -100,15 +102,15 @@ func (s *Service) Produce(c *request.Call) error {
 		c.NoReply()
 		return failed
 	}
-	c.Later() // by the last partition, perhaps later than we return
+	c.Later() // the last partition completes the call, perhaps after Produce has returned
 	if p.waiting.Add(-1) == 0 {
 		p.complete(transport.Own)
 	}
 	return nil
 }
 
-// store goes through the request's topics. Those without partitions are left
-// out of the answer.
+// store stores the batches of all topics. The answer leaves out topics without
+// partitions.
 func (p *produceCall) store() {
 	s := p.server
 	refused, meta := p.refuseAll(), s.broker.Metadata()
@@ -123,7 +125,7 @@ func (p *produceCall) store() {
 	p.resp.Topics = p.resp.Topics[:n]
 }
 
-// refuseAll gives the error that refuses every partition, nil for none.
+// refuseAll returns the error that refuses every partition, nil for none.
 func (p *produceCall) refuseAll() error {
 	if p.req.TransactionalID != nil {
 		return nil
@@ -161,11 +163,12 @@ func (p *produceCall) topic(s *Service, meta *cluster.Metadata, t *protocol.Prod
 			p.noteLimit(name, err)
 			p.refuse(name, err, res)
 		}
-		in.Records = nil // the frame does not outlive the handler
+		in.Records = nil // the frame that holds them is used again after the handler
 	}
 }
 
-// partition stores one batch, and leaves res to be finished when it is committed. id is zero where the request names topics.
+// partition stores one batch. res is complete when the batch is committed, which may be after partition returns. id is
+// zero if the request names topics by name.
 func (p *produceCall) partition(s *Service, meta *cluster.Metadata, id protocol.UUID, tp protocol.TopicPartition, records []byte, res *protocol.ProducePartitionResponse) error {
 	if meta.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
@@ -188,15 +191,15 @@ func (p *produceCall) partition(s *Service, meta *cluster.Metadata, id protocol.
 		return err
 	}
 	if !view.IsOfTopic(part, id) {
-		return kerr.UnknownTopicID // the topic was made again since meta
+		return kerr.UnknownTopicID // the topic was deleted and made again after meta was taken
 	}
 	if p.emptySet(records) {
 		return nil
 	}
 	nowMs := s.nowMs()
-	cfg := part.Config() // once: what was validated is appended by the same rules
+	cfg := part.Config() // taken once, so that the append follows the rules by which the batch was validated
 	if cfg.Compression.Recompress || h.Codec() != batch.None || p.call.Header.Version < firstBatchProduce {
-		p.call.Conn.LeaveGate() // there are turns for these
+		p.call.Conn.LeaveGate() // package batch bounds how many such batches are worked on at a time
 	}
 	records, info, err := p.validate(cfg, records, nowMs)
 	if err != nil {
@@ -211,22 +214,22 @@ func (p *produceCall) partition(s *Service, meta *cluster.Metadata, id protocol.
 	return p.append(part, cfg, records, info, nowMs, res)
 }
 
-// emptySet reports whether a client of old sends no messages at all: that is
-// stored, as nothing, and answered with offset -1.
+// emptySet reports whether a request of a version before 3 has no messages for a
+// partition. The broker then stores nothing and answers with offset -1 and no error.
 func (p *produceCall) emptySet(records []byte) bool {
 	return p.call.Header.Version < firstBatchProduce && records != nil && len(records) == 0
 }
 
-// pauseExpanding takes a thread off its processor while it checks what expands like
-// no data does. One that only lets goroutines through keeps other processes waiting for
-// some milliseconds, and with them the connections that wait for those.
+// pauseExpanding takes a thread off its processor while it checks a batch that expands
+// far more than data normally does. To yield to other goroutines is not enough: other
+// processes would wait for the processor for some milliseconds.
 func pauseExpanding() { time.Sleep(time.Millisecond) }
 
-// validate checks a batch by its topic's rules, and makes one of the messages
-// that versions before 3 send. It is packed anew where compression.type asks for that.
+// validate checks a batch by its topic's rules. It makes a batch of the messages that
+// versions before 3 send, and compresses a batch again if compression.type asks for that.
 func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64) ([]byte, batch.Info, error) {
 	rules := batch.Rules{
-		MaxBatchBytes:        max(1, int64(cfg.MaxMessageBytes)), // 0 allows nothing
+		MaxBatchBytes:        max(1, int64(cfg.MaxMessageBytes)), // max.message.bytes=0 allows no batch, and so does 1
 		KeyRequired:          cfg.Log.Compact,
 		LogAppendTime:        cfg.LogAppendTime,
 		NowMs:                nowMs,
@@ -243,13 +246,14 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 	return batch.ValidateBatch(records, rules)
 }
 
-// append writes the batch to the log and waits aside for its commit.
+// append writes the batch to the log. If the batch is not committed yet, append has the
+// answer wait for that and returns.
 func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
 	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: cfg.LogAppendTime}
 	err := part.Append(p.batch[:], nowMs)
 	stored := p.batch[0].Result
 	p.batch[0] = logstore.Append{}
-	if !errors.Is(err, logstore.ErrBatchTooLarge) { // that one is the request's fault
+	if !errors.Is(err, logstore.ErrBatchTooLarge) { // this error refuses the request and not the append
 		res.LogStartOffset = stored.LogStartOffset
 	}
 	if err != nil {
@@ -262,7 +266,7 @@ func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, recor
 	return nil
 }
 
-// await has the answer wait until everything below offset is committed.
+// await has the answer wait until the high watermark reaches offset.
 func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol.ProducePartitionResponse) {
 	p.waiting.Add(1)
 	committed := part.AwaitCommit(offset, func(err error) {
@@ -278,7 +282,8 @@ func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol
 	}
 }
 
-// refuse answers one partition with an error.
+// refuse answers one partition with an error. With acks=0, which has no answer, it notes
+// the error by which the connection is closed.
 func (p *produceCall) refuse(topic string, err error, res *protocol.ProducePartitionResponse) {
 	if p.req.Acks == 0 {
 		p.failed = fmt.Errorf("%s-%d with acks=0: %w", topic, res.Index, err)
@@ -292,21 +297,21 @@ func (p *produceCall) refuse(topic string, err error, res *protocol.ProduceParti
 	res.ErrorMessage, res.RecordErrors = produceMessage(err)
 }
 
-// noteLimit tells the operator of batches that a limit refused.
+// noteLimit tells the operator about a batch that a limit refused.
 func (p *produceCall) noteLimit(topic string, err error) {
 	limit, msg := "max.message.bytes", "a batch that is too large was refused"
 	if large, ok := errors.AsType[*batch.TooLargeError](err); ok && large.Expanded {
 		limit, msg = "expanded bytes", "a batch that expands to too much was refused"
 	} else if codes.Is[*batch.BusyError](err) {
-		limit, msg = "batches that take long", "a batch was told to come again: too many wait to be expanded"
+		limit, msg = "batches that take long", "a batch was refused for now: too many batches wait to be expanded"
 	} else if !ok {
 		return
 	}
 	p.server.limits.Hit(limit, msg, "topic", boundedlog.Printable(topic), "client", p.call.Conn.RemoteAddr().String())
 }
 
-// produceMessage gives what a client is told beside the code: only refusals of
-// records carry more than the code says.
+// produceMessage returns the message and the record errors that the client gets beside
+// the code. Only an error about records says more than its code.
 func produceMessage(err error) (string, []batch.RecordError) {
 	var invalid *batch.InvalidError
 	var timestamp *batch.TimestampError
@@ -322,7 +327,7 @@ func produceMessage(err error) (string, []batch.RecordError) {
 	return "", nil
 }
 
-// complete sends the answer.
+// complete sends the answer and lets the call be used again.
 func (p *produceCall) complete(by transport.Completer) {
 	c := p.call
 	c.Fill(protocol.AppendProduceResponse(c.Begin(), c.Header.Version, &p.resp))
@@ -347,8 +352,8 @@ func (p *produceCall) free() {
 	pool.Put(p)
 }
 
-// resized gives a slice of n elements, in the place of s if it has room. What
-// its elements held of slices is kept.
+// resized returns a slice of n elements. It uses the memory of s if that has room, and then
+// the elements keep the memory of their own slices.
 func resized[T any](s []T, n int) []T {
 	if n > cap(s) {
 		return make([]T, n)

@@ -1,10 +1,10 @@
-// Package data serves the APIs of records: Produce and Fetch with its sessions, the
-// offsets of a log, the deletion of records, and the producers that write to it. There is
-// one file for each API.
+// Package data serves the APIs of records: Produce, Fetch and its sessions, and the APIs
+// of a log's offsets, of the deletion of records and of producers. There is one file for
+// each API.
 //
-// It parses requests, checks batches and makes answers; it knows neither sockets nor
-// files, and decides nothing about leaders: it asks the rooms below, and turns their
-// errors into codes by package codes.
+// It parses requests, checks batches and makes answers. It knows neither sockets nor
+// files, and decides nothing about leaders: it asks the packages below the server, and
+// turns their errors into codes by package codes.
 //
 // Begin reading at produce.go and fetch.go.
 package data
@@ -30,9 +30,9 @@ type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
 	Config   *config.Dynamic  // what the user configured, with what changed since
-	Places   *request.Places  // of requests of many elements
+	Places   *request.Places  // the places for requests of many elements
 	Limits   *boundedlog.LimitLog
-	// ClientErred is told of a request that is refused after its handler has returned.
+	// ClientErred logs a request that is refused after its handler has returned.
 	ClientErred func(c *transport.Conn, msg string, err error)
 	Now         func() time.Time // the wall clock
 }
@@ -46,19 +46,19 @@ type Service struct {
 	limits      *boundedlog.LimitLog
 	clientErred func(c *transport.Conn, msg string, err error)
 	now         func() time.Time
-	born        time.Time // where ticks count from
+	born        time.Time // when the service was made: ticksMs counts from here
 
 	sessions      *sessionCache
 	producerIDs   producerIDs
 	fetchMaxBytes int
-	fetching      atomic.Int64  // partitions of the large fetches under way, see fetchContext.begin
-	oldBytes      atomic.Int64  // of converted records that are in memory
-	converting    chan struct{} // held while records are converted: more at a time would take memory and finish no sooner
+	fetching      atomic.Int64  // the partitions of the large fetches under way, see fetchContext.begin
+	oldBytes      atomic.Int64  // the bytes of converted records that are in memory
+	converting    chan struct{} // one element for each conversion under way, of which there are no more than processors
 
-	// What is used again once its request is answered.
-	produceCalls  sync.Pool // of *produceCall, but for those that grew past maxProduceTopics
-	fetchContexts sync.Pool // of *fetchContext, but for those that grew past maxFetchTargets
-	fetchAnswers  sync.Pool // of *fetchAnswer
+	// Each pool holds values whose request was answered, for other requests.
+	produceCalls  sync.Pool // *produceCall, without those that grew past maxProduceTopics
+	fetchContexts sync.Pool // *fetchContext, without those that grew past maxFetchTargets
+	fetchAnswers  sync.Pool // *fetchAnswer
 }
 
 // New makes a service.
@@ -76,14 +76,14 @@ func New(o Options) *Service {
 	}
 }
 
-// partition finds a partition that this broker leads.
+// partition returns a partition that this broker leads, or the error of view.Partition.
 func (s *Service) partition(tp protocol.TopicPartition) (*replica.Partition, error) {
 	return view.Partition(s.broker, s.replicas, tp)
 }
 
-// nowMs is the time in ms since 1970, as records carry it.
+// nowMs returns the time in ms since 1970, as records have it.
 func (s *Service) nowMs() int64 { return s.now().UnixMilli() }
 
-// ticksMs is the time since the service was made, in ms. It does not jump when somebody
-// sets the clock.
+// ticksMs returns the time in ms since the service was made. It does not jump when
+// somebody sets the clock.
 func (s *Service) ticksMs() int64 { return s.now().Sub(s.born).Milliseconds() }

@@ -8,13 +8,14 @@ import (
 	"sync"
 )
 
-// maxSessionPartitions bounds the partitions of all sessions together: each takes
-// some 300 bytes, named once in 16. A fetcher beyond that gets no session, and names
-// its partitions in each request.
+// maxSessionPartitions bounds the partitions of all sessions together. Each takes some
+// 300 bytes of memory, and only 16 bytes of a request. A fetcher for which there is no
+// room gets no session, and has to name its partitions in each request.
 const maxSessionPartitions = 100_000
 
-// sessionCache holds the fetch sessions, at most max of them. Its time is
-// Service.ticksMs: a clock that somebody sets back makes no session young for years.
+// sessionCache holds the fetch sessions, at most max of them. Its times are those of
+// Service.ticksMs. With the wall clock, a session would stay young for years after
+// somebody had set the clock back.
 //
 // Order of locks: the cache's mu before a session's; never the other way round.
 type sessionCache struct {
@@ -22,22 +23,24 @@ type sessionCache struct {
 
 	mu       sync.Mutex
 	sessions map[int32]*fetchSession // guarded by mu
-	size     int                     // guarded by mu; the sum of their cachedSize
+	size     int                     // guarded by mu; the sum of the sessions' cachedSize
 
-	// So that a full fetch, which any client may send as often as it likes, does not look at all sessions. All are guarded by mu.
-	used      linked.List // all sessions, the one used last at the end
-	young     linked.List // those made no longer than sessionEvictionMs ago, the last at the end
-	old       sessionHeap // the others
-	consumers sessionHeap // all consumers' sessions, which a replica's may displace
+	// These find the session to evict without a look at all sessions: any client may send full fetches as often as it
+	// likes. All are guarded by mu.
+	used      linked.List // all sessions in the order of their last use
+	young     linked.List // the sessions that are no older than sessionEvictionMs, in the order of their creation
+	old       sessionHeap // the older sessions
+	consumers sessionHeap // the sessions of consumers, which a session of a replica may displace
 }
 
 func newSessionCache(maxSessions int) *sessionCache {
 	return &sessionCache{max: maxSessions, sessions: make(map[int32]*fetchSession), consumers: sessionHeap{which: 1}}
 }
 
-// sessionHeap is a heap (container/heap) of sessions, the least valuable first. Each knows its places.
+// sessionHeap is a heap (container/heap) of sessions, the least valuable first. Each session has its index in
+// fetchSession.places.
 type sessionHeap struct {
-	which    int // of fetchSession.places
+	which    int // the index of this heap in fetchSession.places
 	sessions []*fetchSession
 }
 
@@ -69,7 +72,7 @@ func (h *sessionHeap) Pop() any {
 	return fs
 }
 
-// first is the least valuable session, nil for none.
+// first returns the least valuable session, nil if the heap is empty.
 func (h *sessionHeap) first() *fetchSession {
 	if len(h.sessions) == 0 {
 		return nil
@@ -77,14 +80,14 @@ func (h *sessionHeap) first() *fetchSession {
 	return h.sessions[0]
 }
 
-// remove takes a session out if it is in.
+// remove takes a session out if the heap has it.
 func (h *sessionHeap) remove(fs *fetchSession) {
 	if at := fs.places[h.which]; at >= 0 {
 		heap.Remove(h, at)
 	}
 }
 
-// fix puts a session into its place whose value has changed.
+// fix restores the order after the value of a session has changed.
 func (h *sessionHeap) fix(fs *fetchSession) {
 	if at := fs.places[h.which]; at >= 0 {
 		heap.Fix(h, at)
@@ -97,7 +100,7 @@ func (sc *sessionCache) get(id int32) *fetchSession {
 	return sc.sessions[id]
 }
 
-// sizeOf is how many partitions a session has, 0 for one that is not known.
+// sizeOf returns how many partitions a session has, 0 for an unknown session.
 func (sc *sessionCache) sizeOf(id int32) int {
 	if id == 0 {
 		return 0
@@ -131,13 +134,14 @@ func (sc *sessionCache) removeLocked(id int32) {
 	}
 }
 
-// touch notes that the session was used, with so many partitions. One that grew
-// to more than all may have together is given up: its fetcher begins another.
+// touch notes a use of the session, which has size partitions now. If the session grew and
+// all sessions together have more than maxSessionPartitions then, touch gives the session
+// up: its fetcher begins another.
 func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if fs.used == nil {
-		return // given up meanwhile
+		return // the cache has given the session up meanwhile
 	}
 	sc.size += size - fs.cachedSize
 	grew := size > fs.cachedSize
@@ -150,9 +154,9 @@ func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 	}
 }
 
-// create makes a session for size partitions if there is room, or if one that
-// is worth less can give way; nil when not. fill is called before others can
-// find the session.
+// create makes a session for size partitions if there is room for it, or if a less
+// valuable session can make room. It returns nil otherwise. It calls fill before any
+// other request can find the session.
 func (sc *sessionCache) create(privileged, usesTopicIDs bool, size int, nowMs int64, fill func(*fetchSession)) *fetchSession {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -178,14 +182,15 @@ func (sc *sessionCache) create(privileged, usesTopicIDs bool, size int, nowMs in
 	return fs
 }
 
-// expireLocked gives up the sessions that are long unused.
+// expireLocked gives up the sessions that were not used for sessionEvictionMs.
 func (sc *sessionCache) expireLocked(nowMs int64) {
 	for sc.stalestLocked(nowMs) != nil {
 		sc.removeLocked(sc.stalestLocked(nowMs).id)
 	}
 }
 
-// stalestLocked is the session that is unused for longest, nil where that is not long.
+// stalestLocked returns the session whose last use is longest ago, nil if that is not more
+// than sessionEvictionMs.
 func (sc *sessionCache) stalestLocked(nowMs int64) *fetchSession {
 	if first := sc.used.Front(); first != nil {
 		if fs := first.Value.(*fetchSession); nowMs-fs.lastUsedMs > sessionEvictionMs {
@@ -195,10 +200,11 @@ func (sc *sessionCache) stalestLocked(nowMs int64) *fetchSession {
 	return nil
 }
 
-// evictLocked gives up one session for a new one of so many partitions: one
-// that is long unused; else the least valuable that the new one outranks. A
-// replica's outranks a consumer's, more partitions outrank fewer, and one that
-// is not old yet is only displaced by a replica (kafka.server.FetchSessionCacheShard).
+// evictLocked gives up one session to make room for a new one of size partitions. It takes
+// one that was not used for sessionEvictionMs, or else the least valuable session if the
+// new one is more valuable. A replica's session is more valuable than a consumer's, and
+// one with more partitions than one with fewer. Only a replica's session displaces a young
+// session (kafka.server.FetchSessionCacheShard).
 func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool {
 	if stalest := sc.stalestLocked(nowMs); stalest != nil {
 		sc.removeLocked(stalest.id)
@@ -216,7 +222,7 @@ func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool
 	return true
 }
 
-// ageLocked notes which sessions are not young any more.
+// ageLocked moves the sessions that are no longer young from young to old.
 func (sc *sessionCache) ageLocked(nowMs int64) {
 	for first := sc.young.Front(); first != nil; first = sc.young.Front() {
 		fs := first.Value.(*fetchSession)
@@ -229,7 +235,8 @@ func (sc *sessionCache) ageLocked(nowMs int64) {
 	}
 }
 
-// lessValuable orders sessions by what they are worth keeping.
+// lessValuable reports whether a session is less worth keeping than one with the given
+// properties.
 func lessValuable(fs *fetchSession, privileged bool, size int, id int32) bool {
 	if fs.privileged != privileged {
 		return !fs.privileged
