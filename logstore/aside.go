@@ -17,6 +17,11 @@ import (
 // Apache's goes by the end of a name, and by the offset that a name begins with.
 const asidePrefix = "klamm-aside-"
 
+// isAside says whether a file holds batches that were set aside. One that ends in .tmp is a copy that was interrupted.
+func isAside(name string) bool {
+	return strings.HasPrefix(name, asidePrefix) && !strings.HasSuffix(name, ".tmp")
+}
+
 // newAsidePath gives a path for batches from this base offset on that no file has yet.
 func (r *recoverer) newAsidePath(base int64) (string, error) {
 	for n := 1; ; n++ {
@@ -64,7 +69,7 @@ func (r *recoverer) sayAside(path string, base, end, bytes int64, why string) {
 // remindOfAside says at each start which files an operator has not dealt with yet.
 func (r *recoverer) remindOfAside() {
 	for name := range r.names {
-		if strings.HasPrefix(name, asidePrefix) {
+		if isAside(name) {
 			r.logger.Warn("records that an earlier start set aside are still here; see docs/log-directories.md",
 				"file", filepath.Join(r.Dir(), name))
 		}
@@ -93,7 +98,12 @@ func (r *recoverer) keepTail(s *segment, f vfs.File, pos, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err := copyRange(r.fs, to, f, scan.pos, size, func(int) error { return nil }); err != nil {
+	// A part of a copy must not be left: nothing would tell it from the whole, and each start would make another.
+	tmp := to + ".tmp"
+	if err := copyRange(r.fs, tmp, f, scan.pos, size, func(int) error { return nil }); err != nil {
+		return errors.Join(err, removeIfExists(r.fs, tmp))
+	}
+	if err := r.fs.Rename(tmp, to); err != nil {
 		return err
 	}
 	end, err := r.endOfFile(to, base)
@@ -149,7 +159,7 @@ func (s *Store) holdsAside(all, part string) (bool, error) {
 		return false, err
 	}
 	for _, e := range list {
-		if !strings.HasPrefix(e.Name(), asidePrefix) {
+		if !isAside(e.Name()) {
 			continue
 		}
 		need, err := e.Info()
@@ -175,7 +185,7 @@ func (c *futureLog) copyAside() error {
 		return c.log.dirError("list", c.log.Dir(), err)
 	}
 	for _, e := range list {
-		if !strings.HasPrefix(e.Name(), asidePrefix) {
+		if !isAside(e.Name()) {
 			continue
 		}
 		if err := c.copyAsideFile(e.Name()); err != nil {

@@ -181,6 +181,41 @@ func TestNoRoomToSetAsideCutsNothing(t *testing.T) {
 	}
 }
 
+// TestInterruptedCopyIsNotSetAside: a copy that was interrupted, by a full disk or a kill, stayed beside the whole one, and each
+// attempt to open the log on a full disk made another.
+func TestInterruptedCopyIsNotSetAside(t *testing.T) {
+	w := newAsideWorld(t)
+	active := w.view.active()
+	first, _ := slices.BinarySearchFunc(w.all, active.base, func(b stored, base int64) int { return int(b.h.BaseOffset - base) })
+	rotten := w.all[first].h
+	ok(t, w.disk.Rot(active.path(logSuffix), []byte{0xff, 0xff, 0xff}, 30))
+	stop := w.disk.Fail(vfs.Rule{Kind: vfs.OpWrite, Path: asidePrefix + "*", Err: syscall.ENOSPC, Short: true})
+	for range 3 {
+		if _, err := OpenLog(w.o); !Transient(err) {
+			t.Errorf("opened without room: %v", err)
+		}
+	}
+	stop()
+	if _, names := aside(t, w.disk, testDir); len(names) != 0 {
+		t.Errorf("%v are aside", names)
+	}
+	var killed []*vfs.Mem
+	w.disk.SetHook(func(op vfs.Op) {
+		if op.Kind.Changes() && strings.Contains(op.Path, asidePrefix) {
+			killed = append(killed, w.disk.Clone())
+		}
+	})
+	ok(t, w.want(t, rotten.BaseOffset, rotten.NextOffset()).Close())
+	w.disk.SetHook(nil)
+	if len(killed) < 3 {
+		t.Errorf("%d changes of the copy", len(killed))
+	}
+	for _, disk := range killed {
+		w.disk, w.o.FS = disk, disk
+		ok(t, w.want(t, rotten.BaseOffset, rotten.NextOffset()).Close())
+	}
+}
+
 // TestGapPastWhatWasCompactedIsALoss: a log that was compacted once was believed to have gaps anywhere.
 func TestGapPastWhatWasCompactedIsALoss(t *testing.T) {
 	for _, c := range []struct {

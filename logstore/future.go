@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"klamm/logstore/vfs"
@@ -476,7 +475,7 @@ func (c *futureLog) owns(name string) bool {
 	offset, suffix, ok := parseFileName(name)
 	switch {
 	case !ok:
-		return name == partitionMetadataName || name == leaderEpochFile || strings.HasPrefix(name, asidePrefix) && !strings.HasSuffix(name, ".tmp")
+		return name == partitionMetadataName || name == leaderEpochFile || isAside(name)
 	case suffix == snapshotSuffix:
 		return c.snapshots[offset]
 	}

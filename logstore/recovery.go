@@ -126,7 +126,7 @@ func (r *recoverer) readDirectory() error {
 	for name := range r.names {
 		offset, suffix, numbered := parseFileName(name)
 		switch {
-		case strings.HasSuffix(name, deletedSuffix) || name == leaderEpochFile+".tmp":
+		case strings.HasSuffix(name, deletedSuffix), name == leaderEpochFile+".tmp", strings.HasPrefix(name, asidePrefix) && !isAside(name):
 			if err := r.removeFile(name); err != nil {
 				return err
 			}
