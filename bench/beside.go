@@ -8,13 +8,14 @@ import (
 	"klamm/bench/replay"
 )
 
-// besidePartitions is how many partitions each topic has that lies beside a load.
+// besidePartitions is how many partitions each of the other topics has that a load runs
+// beside.
 const besidePartitions = 100
 
-// beside has a load run on a broker that has much else: twice as many connections as
-// crowd has, every other one in a waiting fetch, as many partitions with a record as
-// topics/idle has, and as many groups with an offset as commits has. What the load
-// costs more than by itself is the price of the rest.
+// beside runs a load on a broker that has much else: twice as many connections as crowd
+// has, every other one in a waiting fetch, as many partitions with a record as
+// topics/idle has, and as many groups with an offset as commits has. The load costs more
+// there than by itself; the difference is the price of the rest.
 func beside(open func(context.Context, *subject) (*session, error)) func(context.Context, *subject) (*session, error) {
 	return func(ctx context.Context, s *subject) (_ *session, err error) {
 		var undo []func(context.Context) error

@@ -21,9 +21,10 @@ const (
 	clientTopic = "load"
 )
 
-// clients is what four producers and then four consumers of franz-go get done with
-// a broker that has just been started, in each round another. They cost more than
-// the broker does: this is what an application sees, not what the broker can do.
+// clients measures how much four producers and then four consumers of franz-go get done
+// with a broker that has just been started; each round starts another broker. The clients
+// cost more than the broker does: the load shows what an application sees, not what the
+// broker can do.
 func clients(_ context.Context, s *subject) (*session, error) {
 	return &session{close: nothing, round: func(ctx context.Context) (sample figures.Sample, err error) {
 		b, err := startBroker(s.name, s.dir)
@@ -114,8 +115,7 @@ func produce(ctx context.Context, addr string, i int, n *atomic.Int64) error {
 	return nil
 }
 
-// consume reads partition i from its start, and again when it is at the end,
-// until ctx ends.
+// consume reads partition i from its start to its end, again and again, until ctx ends.
 func consume(ctx context.Context, addr string, i int, n *atomic.Int64) error {
 	for ctx.Err() == nil {
 		if err := consumeOnce(ctx, addr, i, n); err != nil && ctx.Err() == nil {

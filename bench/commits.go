@@ -13,7 +13,7 @@ import (
 type committing struct {
 	partitions  int // in a commit
 	connections int
-	part        int // a round is one for so many of -requests
+	part        int // a round has a commit for every part of -requests: 4 for a quarter
 }
 
 func (c committing) open(ctx context.Context, s *subject) (*session, error) {
@@ -27,7 +27,8 @@ func (c committing) open(ctx context.Context, s *subject) (*session, error) {
 	}
 	send := replay.Sending{Addr: b.addr(), Frames: replay.CommitFrames(topic, groups, c.partitions), Connections: c.connections, InFlight: 1,
 		Requests: max(1, s.requests/c.part)}
-	// Once for nothing: what warms a JVM up is records, and the groups are to be there.
+	// The first round does not count: a JVM was warmed with records alone, and the groups
+	// have to exist.
 	if _, err := replay.Send(ctx, send); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (c committing) open(ctx context.Context, s *subject) (*session, error) {
 			}
 			sample := latencies(done.Latencies)
 			sample[commits] = float64(done.Requests) / done.Took.Seconds()
-			// Little work seems to take no time at all, which comes in steps.
+			// CPU time comes in steps, so little work may seem to take none.
 			sample[commitsPerCPU] = float64(done.Requests) / max(u.cpu, cpuStep).Seconds()
 			sample[figures.Peak] = float64(u.peak) / mega
 			return sample, nil

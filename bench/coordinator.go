@@ -19,8 +19,8 @@ func groupNames(n int) (names []string) {
 	return names
 }
 
-// awaitCoordinator waits until every group is coordinated. The topic of the groups' records is made when its first one
-// is looked for.
+// awaitCoordinator waits until every group has a coordinator. A broker creates __consumer_offsets when a client asks
+// for the first coordinator.
 func awaitCoordinator(ctx context.Context, addr, topic string, groups []string) error {
 	c, err := replay.Dial(ctx, addr)
 	if err != nil {
@@ -41,7 +41,8 @@ func awaitCoordinator(ctx context.Context, addr, topic string, groups []string) 
 	return awaitOffsets(ctx, c, topic, groups, nil)
 }
 
-// notYet is nil for no error, and for those that a coordinator answers that is about to be one.
+// notYet is the error of a code. It is nil for no error, and for the errors of a broker that is
+// about to become the coordinator.
 func notYet(code int16) error {
 	err := kerr.ErrorForCode(code)
 	if errors.Is(err, kerr.CoordinatorLoadInProgress) || errors.Is(err, kerr.NotCoordinator) || errors.Is(err, kerr.CoordinatorNotAvailable) {
@@ -50,8 +51,8 @@ func notYet(code int16) error {
 	return err
 }
 
-// awaitOffsets asks for an offset of each group, in turn, until every one is answered. With check the
-// offsets are held against it.
+// awaitOffsets asks for an offset of each group, in turn, until every one is answered. check, unless
+// it is nil, gets each group's offset.
 func awaitOffsets(ctx context.Context, c *replay.Client, topic string, groups []string, check func(group int, offset int64) error) error {
 	next := 0
 	return poll(ctx, func() (bool, error) {

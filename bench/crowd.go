@@ -9,8 +9,8 @@ import (
 	"klamm/bench/replay"
 )
 
-// crowdEvery is from one record of a connection to its next. A round that is too
-// short for two of them has them more often.
+// crowdEvery is the time between two records of a connection. A round that is too short
+// for two records sends them more often.
 const crowdEvery = 5 * time.Second
 
 // crowd is many connections that do little.

@@ -51,7 +51,7 @@ func (d *directories) room(bytes int64) error {
 		return err
 	}
 	if !isTmpfs {
-		return fmt.Errorf("%s is no tmpfs; -media disk does without", shared)
+		return fmt.Errorf("%s is no tmpfs; give -media disk, which needs none", shared)
 	}
 	if free < bytes {
 		return fmt.Errorf("%s has %d MB left and a load wants %d; mount it larger, or give -volume or -media disk", shared, free/1e6, bytes/1e6)

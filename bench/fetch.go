@@ -10,14 +10,14 @@ import (
 	"klamm/bench/replay"
 )
 
-// readers is the connections of catch-up.
+// readers is how many connections catch-up has.
 const readers = 4
 
 // catchUpTimes is how often catch-up reads all that was written in a round: once is over in half a second, and CPU time
 // comes in steps of 10 ms.
 const catchUpTimes = 4
 
-// fetchBytes is asked for of a partition at once.
+// fetchBytes is how much a fetch asks for of a partition.
 const fetchBytes = 1 << 20
 
 // catchUp is a load that reads what was written before. With one partition each
@@ -26,7 +26,7 @@ type catchUp struct {
 	partitions   int
 	segmentBytes int  // 0: as the broker has it
 	random       bool // from offsets at random instead of one after the other
-	times        int  // all that was written is read so often
+	times        int  // how often all that was written is read
 }
 
 func (c catchUp) open(ctx context.Context, s *subject) (*session, error) {
@@ -56,7 +56,8 @@ func (c catchUp) fetching(s *subject, f *filled) replay.Fetching {
 	for i := range readers {
 		from, to := int64(0), f.end
 		if c.partitions == 1 {
-			// At a batch's begin, so that no answer begins before what was asked for.
+			// Every offset is the first of a batch, so that no answer begins before the
+			// requested offset.
 			each := int64(f.batchRecords)
 			from, to = f.end/each*int64(i)/readers*each, f.end/each*int64(i+1)/readers*each
 		}
@@ -69,7 +70,7 @@ func (c catchUp) fetching(s *subject, f *filled) replay.Fetching {
 	return r
 }
 
-// inOrder reads from one offset up to another, so many times.
+// inOrder reads from one offset up to another, as often as times says.
 func inOrder(from, to int64, times int) func(offset, records int64) (int64, bool) {
 	return func(offset, records int64) (int64, bool) {
 		next := max(from, offset+records)
@@ -81,7 +82,7 @@ func inOrder(from, to int64, times int) func(offset, records int64) (int64, bool
 	}
 }
 
-// atRandom reads so many times from anywhere.
+// atRandom reads from offsets at random, as often as times says.
 func atRandom(from, to int64, times int, rng *rand.Rand) func(offset, records int64) (int64, bool) {
 	return func(int64, int64) (int64, bool) {
 		times--
@@ -111,7 +112,8 @@ func fill(ctx context.Context, t target, partitions, segmentBytes int, volume in
 		return nil, err
 	}
 	frames := replay.ProduceFrames(f.topic, partitions, big.inFlight, 1, batch)
-	// Every connection goes round all frames as often, so every partition gets as many batches.
+	// Every connection goes round all frames equally often, so every partition gets the same
+	// number of batches.
 	round := big.connections * frames.Len()
 	requests := max(1, int(volume/int64(len(batch)))/round) * round
 	f.end = int64(requests / partitions * big.records)
@@ -123,7 +125,7 @@ func fill(ctx context.Context, t target, partitions, segmentBytes int, volume in
 // room than a load does.
 const warmVolume = 1e9
 
-// warm gives a JVM so many bytes to take and to give.
+// warm has a JVM receive and send volume bytes.
 func warm(ctx context.Context, t target, volume int64) error {
 	for ; volume > 0; volume -= warmVolume {
 		f, err := fill(ctx, t, readers, 0, min(volume, warmVolume))

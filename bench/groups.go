@@ -14,16 +14,18 @@ import (
 	"klamm/bench/replay"
 )
 
-// sessionTimeout is of members one of which dies: the smallest that a broker takes by default. A miniature has it shorter.
+// sessionTimeout is the session timeout of members of which one dies: the smallest that a broker takes by default. A
+// miniature has a shorter one.
 const sessionTimeout = 6 * time.Second
 
-// beatEvery is from one heartbeat of such a member to the next. Clients have it at 3 s, and it is a heartbeat that tells a
-// member of a rebalance: they would wait for that and for nothing else.
+// beatEvery is the heartbeat interval of such members. The clients' default is 3 s, but a member is told of a rebalance in
+// the answer to its heartbeat: the load would measure that wait and nothing else.
 const beatEvery = 100 * time.Millisecond
 
-// gathering is a load in which the members of one group come at once and, if one is to die, share its work.
+// gathering is a load in which the members of one group come at once. With dies one of them then dies, and
+// the others share its partitions.
 type gathering struct {
-	part int // one for so many of -members
+	part int // a group has a member for every part of -members: 10 for a tenth
 	dies bool
 }
 
@@ -33,7 +35,7 @@ func (g gathering) open(ctx context.Context, s *subject) (*session, error) {
 	if err := b.makeTopic(ctx, topic, partitions, nil); err != nil {
 		return nil, err
 	}
-	// Once for nothing: what warms a JVM up is records.
+	// The first group does not count: a JVM was warmed with records alone.
 	if _, err := g.round(ctx, s, topic, partitions, false); err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func (g gathering) open(ctx context.Context, s *subject) (*session, error) {
 	}, nil
 }
 
-// round has a group of its own.
+// round measures a group of its own.
 func (g gathering) round(ctx context.Context, s *subject, topic string, partitions int, dies bool) (figures.Sample, error) {
 	b := s.target.(*broker)
 	group := groupNames(1)
@@ -64,7 +66,7 @@ func (g gathering) round(ctx context.Context, s *subject, topic string, partitio
 	return sample, errors.Join(err, deleteGroups(ctx, b.admin, group))
 }
 
-// deleteGroups deletes those of the groups that there are: with little work not every one has been used.
+// deleteGroups deletes those of the groups that exist: a run with little work does not use every one.
 func deleteGroups(ctx context.Context, admin *kadm.Client, groups []string) error {
 	answers, err := admin.DeleteGroups(ctx, groups...)
 	if err != nil {
@@ -84,7 +86,7 @@ type assembly struct {
 	partitions int
 
 	mu         sync.Mutex
-	want       int   // how many are to be in one generation
+	want       int   // how many members have to be in one generation
 	generation int32 // the newest that a member was assigned in
 	in         int   // how many members are in it
 	owned      []bool
@@ -92,7 +94,8 @@ type assembly struct {
 	assigned   chan time.Time
 }
 
-// round has the members come, the last one of them die if one is to, and the others leave.
+// round has the members come, the last one of them die if dies is set, and the others
+// leave.
 func (a *assembly) round(ctx context.Context, pid int, dies bool) (_ figures.Sample, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	victim, kill := context.WithCancel(ctx)
@@ -152,7 +155,8 @@ func receive(ctx context.Context, from <-chan time.Time) (time.Time, error) {
 	}
 }
 
-// await gives when so many members have been assigned all partitions in one generation, which is to be a newer one.
+// await gives the time at which that many members have all partitions assigned in one generation, which has to be
+// newer than the last.
 func (a *assembly) await(members int) <-chan time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -193,13 +197,13 @@ func (a *assembly) isAssigned(m *replay.Member) error {
 	defer a.mu.Unlock()
 	switch {
 	case m.Generation < a.generation:
-		return nil // others are further
+		return nil // other members are in a later generation
 	case m.Generation > a.generation:
 		a.generation, a.in, a.owned = m.Generation, 0, make([]bool, a.partitions)
 	}
 	for _, p := range m.Assigned {
 		if p < 0 || int(p) >= a.partitions || a.owned[p] {
-			return fmt.Errorf("partition %d is assigned twice, or is none", p)
+			return fmt.Errorf("partition %d is assigned twice, or does not exist", p)
 		}
 		a.owned[p] = true
 	}
@@ -213,7 +217,7 @@ func (a *assembly) isAssigned(m *replay.Member) error {
 	}
 	select {
 	case a.assigned <- time.Now():
-	default: // it was so before
+	default: // all were assigned before
 	}
 	return nil
 }

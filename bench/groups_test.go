@@ -6,7 +6,8 @@ import (
 	"klamm/bench/replay"
 )
 
-// TestAGroupIsAssignedWhenAllAre: all members in one generation, with every partition given once.
+// TestAGroupIsAssignedWhenAllAre: a group counts as assigned when all members are in one
+// generation and every partition is assigned once.
 func TestAGroupIsAssignedWhenAllAre(t *testing.T) {
 	member := func(generation int32, partitions ...int32) *replay.Member {
 		return &replay.Member{Generation: generation, Assigned: partitions}
@@ -16,14 +17,14 @@ func TestAGroupIsAssignedWhenAllAre(t *testing.T) {
 		assigned bool
 		fails    bool // at the last of them
 	}{
-		"both":                       {[]*replay.Member{member(1, 0), member(1, 1, 2)}, true, false},
-		"one alone":                  {[]*replay.Member{member(1, 0, 1, 2)}, false, false},
-		"each in its own generation": {[]*replay.Member{member(1, 0, 1, 2), member(2, 0)}, false, false},
-		"the second generation":      {[]*replay.Member{member(1, 0, 1, 2), member(2, 0), member(2, 1, 2)}, true, false},
-		"one that is late":           {[]*replay.Member{member(2, 0), member(1, 0, 1, 2)}, false, false},
-		"a partition given twice":    {[]*replay.Member{member(1, 0, 1), member(1, 1, 2)}, false, true},
-		"a partition given to none":  {[]*replay.Member{member(1, 0), member(1, 2)}, false, true},
-		"a partition that is none":   {[]*replay.Member{member(1, 3)}, false, true},
+		"both":                            {[]*replay.Member{member(1, 0), member(1, 1, 2)}, true, false},
+		"one alone":                       {[]*replay.Member{member(1, 0, 1, 2)}, false, false},
+		"each in its own generation":      {[]*replay.Member{member(1, 0, 1, 2), member(2, 0)}, false, false},
+		"the second generation":           {[]*replay.Member{member(1, 0, 1, 2), member(2, 0), member(2, 1, 2)}, true, false},
+		"a late member":                   {[]*replay.Member{member(2, 0), member(1, 0, 1, 2)}, false, false},
+		"a partition given twice":         {[]*replay.Member{member(1, 0, 1), member(1, 1, 2)}, false, true},
+		"a partition given to nobody":     {[]*replay.Member{member(1, 0), member(1, 2)}, false, true},
+		"a partition that does not exist": {[]*replay.Member{member(1, 3)}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &assembly{partitions: 3}

@@ -13,8 +13,8 @@ import (
 const (
 	heartbeatEvery = 3 * time.Second  // heartbeat.interval.ms of clients
 	heartbeatDeath = 45 * time.Second // their session.timeout.ms
-	// heartbeatConnections is most connections of the members. Each has a heartbeat every 300 ms with ten thousand, so that
-	// they come one by one, as if every member had its own.
+	// heartbeatConnections is how many connections the members share at most. With ten thousand members each connection
+	// carries a heartbeat every 300 ms, so that heartbeats come one by one, as if every member had a connection of its own.
 	heartbeatConnections = 1000
 	joiners              = 16 // groups that are joined at a time
 )

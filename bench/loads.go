@@ -46,7 +46,7 @@ var (
 	paced    = []figures.Figure{figures.Requests, figures.P50, figures.P99, figures.P999, figures.CPUShare, figures.CPUPerMillion, figures.Peak}
 )
 
-// big is what others differ from.
+// big is the load that others are variants of.
 var big = producing{records: 64, valueBytes: 1000, connections: 4, inFlight: 8, partitions: 6, acks: 1}
 
 // small has a record a request.
@@ -55,10 +55,11 @@ var small = producing{records: 1, valueBytes: 100, connections: 4, inFlight: 32,
 // commitsOfOne has an offset a request.
 var commitsOfOne = committing{partitions: 1, connections: 16, part: 4}
 
-// packed moves a quarter, which is a half or more of it when unpacked.
+// packed moves a quarter of the volume, which is half of the volume or more once
+// decompressed.
 var packed = bigWith(func(p *producing) { p.codec, p.part = replay.Zstd, 4 })
 
-// recompressed has the broker pack anew what it is sent.
+// recompressed has the broker recompress what it is sent.
 var recompressed = bigWith(func(p *producing) {
 	p.codec, p.part, p.configs = replay.Zstd, 4, map[string]string{"compression.type": "lz4"}
 })
@@ -78,9 +79,9 @@ var loads = []load{
 		open: small.open},
 	{name: "many", about: "batches of 1,024 records of 100 bytes, 16 connections, 8 in flight, 6 partitions", media: both, columns: moving, limited: true,
 		open: producing{records: 1024, valueBytes: 100, connections: 16, inFlight: 8, partitions: 6, acks: 1}.open},
-	{name: "packed/zstd", about: "as big, the batches packed with zstd; MB and GB are packed ones", media: both, columns: moving, limited: true,
+	{name: "packed/zstd", about: "as big, the batches compressed with zstd; MB and GB count compressed bytes", media: both, columns: moving, limited: true,
 		open: packed.open},
-	{name: "packed/lz4", about: "the same, and the topic wants lz4", media: both, columns: moving, limited: true,
+	{name: "packed/lz4", about: "the same, with compression.type=lz4 on the topic", media: both, columns: moving, limited: true,
 		open: recompressed.open},
 	{name: "level/partitions=1", about: "as big, 1 partition", media: []string{tmpfs}, columns: moving, limited: true,
 		open: bigWith(func(p *producing) { p.partitions = 1 }).open},

@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// options are what the command line says. The zero value of none is of use.
+// options are what the command line says. No field's zero value is of use.
 type options struct {
 	loads   []string // names, or what they begin with up to a slash; empty: all
 	brokers []string
@@ -105,7 +105,8 @@ func command(ctx context.Context, args []string) error {
 	}
 	err = errors.Join(r.all(ctx), r.close())
 	if ctx.Err() != nil {
-		// What else went wrong comes of it: a terminal interrupts the brokers as well.
+		// The interrupt is the cause of other errors: a terminal interrupts the brokers
+		// as well.
 		return errors.New("interrupted")
 	}
 	return err

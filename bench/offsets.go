@@ -82,7 +82,7 @@ func loadedOffsets(ctx context.Context, b *broker, topic string, groups []string
 		cpuMs: milliseconds(cpu), figures.Peak: float64(peak) / mega}, nil
 }
 
-// committed holds an offset against the one that was committed.
+// committed compares an offset with the one that was committed.
 func committed(name string, group, partition int, offset int64) error {
 	if want := replay.CommittedOffset(group, partition); offset != want {
 		return fmt.Errorf("group %s has offset %d in partition %d and committed %d", name, offset, partition, want)

@@ -20,9 +20,9 @@ type producing struct {
 	partitions            int
 	acks                  int16
 	configs               map[string]string
-	part                  int64 // of the volume a round moves this part: 4 for a quarter; 0: all of it
-	counted               bool  // a round is so many requests instead of so many bytes
-	timed                 bool  // a round is so long
+	part                  int64 // a round moves the volume divided by part: 4 for a quarter; 0: all of it
+	counted               bool  // a round is -requests requests instead of -volume bytes
+	timed                 bool  // a round takes -during
 }
 
 // number makes the topics' names differ.
@@ -62,7 +62,7 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 	}}, nil
 }
 
-// durable is so many producers that each wait for the disk.
+// durable runs that many producers, each of which waits for the disk.
 func durable(producers int) func(context.Context, *subject) (*session, error) {
 	return producing{records: 1, valueBytes: 100, connections: producers, inFlight: 1, partitions: 1, acks: -1, timed: true,
 		configs: map[string]string{"flush.messages": "1"}}.open

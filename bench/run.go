@@ -21,7 +21,7 @@ const (
 	disk  = "disk"
 )
 
-// check holds the names of the command line against what there is.
+// check compares the names on the command line with those that exist.
 func (o *options) check() error {
 	for _, name := range o.loads {
 		if !slices.ContainsFunc(loads, func(l load) bool { return l.named(name) }) {
@@ -61,7 +61,7 @@ func newRun(o *options, out, progress io.Writer) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A broker's last topic may go while its next one is filled.
+	// A broker may still be deleting its last topic while its next one is filled.
 	if slices.Contains(o.media, tmpfs) {
 		if err := dirs.room(o.volume*2 + min(o.warm, warmVolume)); err != nil {
 			dirs.remove()
@@ -167,7 +167,7 @@ func (r *run) target(ctx context.Context, medium, name string) (target, error) {
 	return b, warm(ctx, b, r.warm)
 }
 
-// newDirectory is one that nothing uses yet and that need not be there.
+// newDirectory names a directory that nothing uses yet. It does not create the directory.
 func (r *run) newDirectory(medium, name string) string {
 	r.made++
 	return filepath.Join(r.dirs.on(medium), fmt.Sprintf("%s-%d", strings.ReplaceAll(name, " ", "-"), r.made))

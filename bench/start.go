@@ -106,7 +106,8 @@ func timedStart(ctx context.Context, b *broker, partitions int, into figures.Sam
 	begun := time.Now()
 	into[first] = milliseconds(took)
 	err = poll(ctx, func() (bool, error) {
-		// A client's connections are those of the broker before; its errors go away.
+		// The client's connections are still those to the stopped broker; their errors go
+		// away.
 		n, err := leaders(ctx, b.admin)
 		return err == nil && n >= partitions, ctx.Err()
 	})

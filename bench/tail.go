@@ -22,8 +22,8 @@ const (
 	tailWarm = tailRate / 2
 )
 
-// tail is a fixed rate of records and so many consumers that each receive all of
-// them. Both are franz-go, since that is what waits at a broker in real life.
+// tail produces records at a fixed rate, and that many consumers each receive all of
+// them. Both sides are franz-go, since such clients wait at a broker in real life.
 func tail(consumers int) func(context.Context, *subject) (*session, error) {
 	return func(_ context.Context, s *subject) (*session, error) {
 		return &session{close: nothing, round: func(ctx context.Context) (figures.Sample, error) {

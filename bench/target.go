@@ -41,12 +41,12 @@ var (
 // brokerOptions are how a broker is started, with its data below dir.
 func brokerOptions(name, dir string) harness.Options {
 	o := harness.Options{Broker: "klamm", Measured: true, DataDir: dir, Properties: map[string]string{
-		// What is deleted is to go at once, so that a load does not meet the last one's. The
-		// thread that sees to it begins with the other chores.
+		// Deleted files go at once, so that a load does not meet those of the load before.
+		// The thread that deletes them starts after the initial task delay.
 		"log.initial.task.delay.ms":   "1000",
 		"log.segment.delete.delay.ms": "100",
-		// Connections come one after the other as fast as they can. Behind the default of 50
-		// the kernel drops them, and the client waits a second.
+		// Connections come one after the other as fast as they can. With the default of 50
+		// the kernel drops some of them, and the client waits a second.
 		"socket.listen.backlog.size": "4096",
 		// A miniature does not wait 6 s for a member's death.
 		"group.min.session.timeout.ms": "1000",
@@ -115,7 +115,7 @@ func awaitLeaders(ctx context.Context, admin *kadm.Client, partitions int, names
 		if n, err := leaders(ctx, admin, names...); n != partitions {
 			return false, err
 		}
-		// Metadata tells of a leader a moment before it knows that it is one.
+		// Metadata names a leader a moment before that broker knows that it leads.
 		ends, err := admin.ListEndOffsets(ctx, names...)
 		return err == nil && ends.Error() == nil, ctx.Err()
 	})
@@ -153,7 +153,7 @@ func (b *broker) gone(ctx context.Context, pattern string) error {
 // pollWithin bounds what is waited for.
 const pollWithin = 10 * time.Minute
 
-// poll asks until it is so: another process has no event that could be waited for.
+// poll asks until the answer is true: another process has no event to wait for.
 func poll(ctx context.Context, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, pollWithin)
 	defer cancel()

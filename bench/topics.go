@@ -144,7 +144,7 @@ func idleTopics(ctx context.Context, s *subject) (*session, error) {
 	}, nil
 }
 
-// idle measures a broker that nobody asks anything.
+// idle measures a broker that gets no requests.
 func idle(ctx context.Context, b *broker, s scale, into figures.Sample) error {
 	if err := pause(ctx, s.settle); err != nil {
 		return err

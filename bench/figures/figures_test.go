@@ -68,7 +68,7 @@ func TestStatusOfAProcess(t *testing.T) {
 	}
 }
 
-// TestThePeakBeginsAnew holds what the kernel is asked for to the kernel.
+// TestThePeakBeginsAnew checks that the kernel does what ResetPeak asks of it.
 func TestThePeakBeginsAnew(t *testing.T) {
 	pid := os.Getpid()
 	if _, err := CPU(pid); err != nil {

@@ -27,7 +27,7 @@ const (
 // Sample is what one round measured.
 type Sample map[Figure]float64
 
-// Row is one broker's rounds of a load.
+// Row is one broker's rounds of a load, summed up by figure.
 type Row struct {
 	Broker  string             `json:"broker"`
 	Figures map[Figure]Summary `json:"figures"`
@@ -48,7 +48,8 @@ func NewRow(broker string, rounds []Sample) Row {
 	return r
 }
 
-// Result is one load on one medium, with a row for each broker that ran it.
+// Result is one load on one medium, with a row for each broker that ran it. About says in
+// a line what the load does.
 type Result struct {
 	Load   string   `json:"load"`
 	About  string   `json:"about"`
@@ -57,7 +58,8 @@ type Result struct {
 	Rows   []Row    `json:"rows"`
 }
 
-// Report is a whole run.
+// Report is a whole run: the machine that it ran on, when it began, how many seconds it
+// took, how many rounds each load had, and the result of each load on each medium.
 type Report struct {
 	Machine string    `json:"machine"`
 	Begun   time.Time `json:"begun"`

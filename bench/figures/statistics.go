@@ -2,7 +2,8 @@ package figures
 
 import "slices"
 
-// Summary is what several rounds gave of one figure.
+// Summary is what several rounds measured of one figure: its median, the smallest and the
+// largest value, and all values.
 type Summary struct {
 	Median float64   `json:"median"`
 	Min    float64   `json:"min"`

@@ -63,7 +63,7 @@ func ratio(of, to Row, f Figure) string {
 	return number(a.Median/b.Median) + "x"
 }
 
-// number has three digits that count, and no fraction from 100 on.
+// number writes three significant digits, and no fraction from 100 on.
 func number(v float64) string {
 	switch abs := math.Abs(v); {
 	case abs >= 99.95 || v == 0:

@@ -38,11 +38,11 @@ func Serve(l net.Listener, dir string) error {
 	}
 }
 
-// serve is the loop.
+// serve answers the requests of one connection, one after the other.
 func serve(c *net.TCPConn, s *store) error {
-	// What is sent stays warm in a buffer of the size that brokers have by default. With the
-	// kernel's own size sendfile took half as much CPU again for a GB. What is received is
-	// cheaper with the kernel's.
+	// A send buffer of the size that brokers have by default stays in the CPU's caches. With
+	// the kernel's own size sendfile took half as much CPU again for a GB. Receiving is
+	// cheaper with the kernel's own size.
 	if err := c.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}

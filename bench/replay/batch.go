@@ -14,7 +14,7 @@ import (
 // Codec is the compression of a batch, as the lowest bits of its attributes name it.
 type Codec int16
 
-// The codecs that loads are packed with.
+// These are the codecs that loads use.
 const (
 	Plain Codec = 0
 	Zstd  Codec = 4
@@ -40,7 +40,7 @@ func Batch(records, valueBytes int, codec Codec, now time.Time) ([]byte, error) 
 		}
 		body = w.EncodeAll(body, nil)
 	default:
-		return nil, fmt.Errorf("replay: codec %d is not one that loads are packed with", codec)
+		return nil, fmt.Errorf("replay: no load uses codec %d", codec)
 	}
 	b := kmsg.RecordBatch{
 		PartitionLeaderEpoch: -1, Magic: 2, Attributes: int16(codec), LastOffsetDelta: int32(records - 1),

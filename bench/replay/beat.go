@@ -12,7 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Beating says what Beat sends. Every field is wanted.
+// Beating says what Beat sends: to the broker at Addr a heartbeat of each member every
+// Every, for During. Every field is required.
 type Beating struct {
 	Addr        string
 	Members     []*Member // joined

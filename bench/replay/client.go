@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Client is a connection that carries one request at a time, which is encoded when it
-// is sent. A thousand of them cost little: there is nothing behind one. It is for one
-// goroutine at a time, and a kmsg.Requestor.
+// Client is a connection that carries one request at a time, which is encoded when it is
+// sent. A thousand clients cost little, since a client is no more than its connection.
+// One goroutine at a time may use it. It is a kmsg.Requestor.
 type Client struct {
 	conn        *net.TCPConn
 	in          *bufio.Reader
@@ -34,8 +34,8 @@ func Dial(ctx context.Context, addr string) (*Client, error) {
 	return &Client{conn: conn, in: bufio.NewReaderSize(conn, 1024)}, nil
 }
 
-// DialMany connects so many clients, one after the other, since a broker's backlog is short.
-// Closing the ones that there are is up to the caller if it fails, too.
+// DialMany connects n clients, one after the other, since a broker's backlog is short. When
+// it fails, the caller closes the clients that it gave.
 func DialMany(ctx context.Context, addr string, n int) (clients []*Client, err error) {
 	for range n {
 		c, err := Dial(ctx, addr)

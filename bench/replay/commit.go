@@ -11,8 +11,8 @@ import (
 // commitVersion is the highest without flexible fields, as for the others.
 const commitVersion = 7
 
-// CommitFrames encodes an OffsetCommit for each group, of one that has no members:
-// an offset for each of so many partitions of a topic, which is CommittedOffset.
+// CommitFrames encodes an OffsetCommit for each group, as for a group without members: it
+// commits CommittedOffset for each of a topic's first partitions.
 func CommitFrames(topic string, groups []string, partitions int) *Frames {
 	f := &Frames{check: checkCommit}
 	for i, group := range groups {
@@ -31,8 +31,8 @@ func CommitFrames(topic string, groups []string, partitions int) *Frames {
 	return f
 }
 
-// CommittedOffset is what CommitFrames commits for a partition in the group with
-// that index: another one everywhere.
+// CommittedOffset is what CommitFrames commits for a partition in the group with that
+// index. It differs for every group and partition.
 func CommittedOffset(group, partition int) int64 { return int64(group)*100_000 + int64(partition) }
 
 // checkCommit looks at every partition of the answer to an OffsetCommit of one topic.

@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Crowding says what Crowd does. Every field is wanted.
+// Crowding says what Crowd does: Connections connections to the broker at Addr send the
+// Frames, each of which carries a batch of BatchBytes. Every field is required.
 type Crowding struct {
 	Addr       string
 	Frames     *Frames
@@ -37,10 +38,10 @@ type crowdMember struct {
 }
 
 // Crowd connects, then lets each connection produce one record every so often, spread
-// evenly over the time. Every other connection waits in a fetch in between, which
-// has been answered, with nothing, when its next record is due: a connection's requests are
-// answered in order. Latencies are of Produce, from when a record was due. Connected
-// is called once all connections stand.
+// evenly over the time. Every other connection waits in a fetch in between. The broker
+// answers that fetch, without records, before the connection's next record is due, since it
+// answers a connection's requests in order. Latencies are of Produce, from when a record
+// was due. Crowd calls connected once all connections stand.
 func Crowd(ctx context.Context, c Crowding, connected func() error) (Done, error) {
 	members := make([]*crowdMember, c.Connections)
 	defer func() {
@@ -139,7 +140,7 @@ func (m *crowdMember) waited() error {
 	}
 	p := resp.Topics[0].Partitions[0]
 	if len(p.RecordBatches) > 0 {
-		return errors.New("a waiting fetch is answered with records, which there are none of")
+		return errors.New("a waiting fetch is answered with records of a topic that has none")
 	}
 	if p.ErrorCode != 0 {
 		return kerr.ErrorForCode(p.ErrorCode)

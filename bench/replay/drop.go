@@ -10,9 +10,9 @@ import (
 // scratch is where the kernel would put what it drops: its pages are never touched.
 var scratch = make([]byte, 4<<20)
 
-// drop takes n bytes off the connection. What is not in the buffer yet the kernel
-// throws away (MSG_TRUNC, tcp(7)), which spares the client the copy: it would cost
-// more than a broker that uses sendfile does.
+// drop takes n bytes off the connection. The kernel throws away what is not in the buffer
+// yet (MSG_TRUNC, tcp(7)). That spares the client the copy, which would cost more than a
+// broker that uses sendfile does.
 func (c *fetcher) drop(n int) error {
 	buffered, err := c.head.Discard(min(n, c.head.Buffered()))
 	if err != nil {

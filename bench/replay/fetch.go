@@ -22,7 +22,8 @@ type Reading struct {
 	Next func(offset, records int64) (int64, bool)
 }
 
-// Fetching says what Fetch asks for. Every field is wanted.
+// Fetching says what Fetch asks for: Readings of Topic from the broker at Addr, up to
+// MaxBytes a request. Every field is required.
 type Fetching struct {
 	Addr     string
 	Topic    string
@@ -63,8 +64,8 @@ func Fetch(ctx context.Context, f Fetching) (Done, error) {
 	return done, nil
 }
 
-// headBytes is read of an answer, so little that the records behind its head are
-// dropped by the kernel.
+// headBytes is how much of an answer is read: so little that the kernel drops the records
+// behind the answer's head.
 const headBytes = 512
 
 // fetcher is one connection.

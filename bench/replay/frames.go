@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The versions that are spoken: the highest of both APIs without flexible fields,
-// whose answers have what is looked at in places that are quick to find.
+// These are the versions of the requests: the highest of both APIs without flexible
+// fields. Answers of these versions have the fields that are checked in places that are
+// quick to find.
 const (
 	produceVersion = 7
 	fetchVersion   = 11
@@ -55,8 +56,8 @@ func ProduceFrames(topic string, partitions, atLeast int, acks int16, batch []by
 // Len is the number of frames.
 func (f *Frames) Len() int { return len(f.ends) }
 
-// span is the bytes of up to n frames from frame i on, and how many they are: the
-// last frame ends a span.
+// span is the bytes of up to n frames from frame i on, and how many they are: a span ends
+// at the last frame.
 func (f *Frames) span(i, n int) ([]byte, int) {
 	n = min(n, len(f.ends)-i)
 	begin := 0
@@ -87,7 +88,7 @@ func checkProduce(answer []byte, correlation int32) error {
 	return nil
 }
 
-// checkOrder holds an answer to the request that it is due to.
+// checkOrder checks that an answer is to the request that is due.
 func checkOrder(answer []byte, correlation int32) error {
 	if len(answer) < 4 {
 		return errShort
@@ -117,7 +118,8 @@ func newFetchFrame(topic string, partition, maxBytes, maxWaitMs int32) *fetchFra
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	f := &fetchFrame{data: formatter.AppendRequest(nil, req, 0)}
-	// From behind: rack (2), forgotten topics (4), the limit (4), the log start (8) and the offset (8).
+	// From the end: rack (2), forgotten topics (4), the limit (4), the log start (8) and the offset
+	// (8).
 	f.offsetAt = len(f.data) - 2 - 4 - 4 - 8 - 8
 	return f
 }

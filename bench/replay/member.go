@@ -17,17 +17,18 @@ const (
 	leaveVersion     = 5
 )
 
-// Member is a member of a consumer group that reads nothing. It is for one goroutine
-// at a time.
+// Member is a member of a consumer group that reads nothing. One goroutine at a time may
+// use it.
 type Member struct {
-	// Set by the caller.
+	// The caller sets these fields.
 	Client     *Client
 	Group      string
 	Topic      string
 	Partitions int           // of the topic; the leader shares them out
 	Session    time.Duration // session timeout
 
-	// As of the last Join.
+	// Join sets these fields: the member's id, the group's generation, whether the member
+	// leads the group, and its partitions.
 	ID         string
 	Generation int32
 	Leads      bool
@@ -36,7 +37,8 @@ type Member struct {
 	Asked time.Time
 }
 
-// rebalanceTimeout is how long the broker waits for members that have not come again. None ever fails to.
+// rebalanceTimeout is how long the broker waits for members that have not joined again. Every member does
+// join again.
 const rebalanceTimeout = time.Minute
 
 const (
@@ -91,7 +93,8 @@ func (m *Member) join(ctx context.Context) (*kmsg.JoinGroupResponse, error) {
 	return resp.(*kmsg.JoinGroupResponse), nil
 }
 
-// sync asks what there is to do, and reports true when the group is joined anew instead.
+// sync asks for the member's partitions, and reports true when the member has to join
+// again instead.
 func (m *Member) sync(ctx context.Context, joined *kmsg.JoinGroupResponse) (again bool, err error) {
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Version, req.Group, req.MemberID, req.Generation = syncVersion, m.Group, m.ID, m.Generation
@@ -121,7 +124,7 @@ func (m *Member) sync(ctx context.Context, joined *kmsg.JoinGroupResponse) (agai
 	return false, nil
 }
 
-// share gives each member as many partitions, give or take one.
+// share gives each member the same number of partitions, give or take one.
 func (m *Member) share(members []kmsg.JoinGroupResponseMember) (list []kmsg.SyncGroupRequestGroupAssignment) {
 	for i, member := range members {
 		t := kmsg.NewConsumerMemberAssignmentTopic()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Done is what a run did.
+// Done is what a run did: how many requests were answered, and how long that took.
 type Done struct {
 	Requests int64
 	Bytes    int64 // of record batches, as they went over the wire
@@ -22,7 +22,8 @@ type Done struct {
 	Latencies []int64
 }
 
-// Sending says what Send sends. Every field is wanted, but for During, and BatchBytes where nothing is produced.
+// Sending says what Send sends: the Frames, over Connections connections to the broker at Addr. Every field is
+// required but During, and BatchBytes where nothing is produced.
 type Sending struct {
 	Addr        string
 	Frames      *Frames
@@ -96,9 +97,9 @@ func all(ctx context.Context, n int, work func(ctx context.Context, i int) error
 	return context.Cause(ctx)
 }
 
-// sender is one connection. A single goroutine writes and reads, so that answers
-// that came together let as many requests go together, with one system call each
-// way. It cannot lock up: the answers to what is in flight fit into the socket's buffers.
+// sender is one connection. A single goroutine writes and reads, so that answers that
+// came together let as many requests go together, with one system call each way. It
+// cannot deadlock: the answers to what is in flight fit into the socket's buffers.
 type sender struct {
 	Sending
 	conn    *net.TCPConn

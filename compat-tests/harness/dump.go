@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// DumpFacts is what DumpLogSegments read.
+// DumpFacts is how many files, batches and records DumpLogSegments read.
 type DumpFacts struct {
 	Files, Batches, Records int
 }

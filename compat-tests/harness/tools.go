@@ -17,7 +17,7 @@ import (
 // toolWithin bounds one run of a client program.
 const toolWithin = 10 * time.Minute
 
-// Result is what a client program printed and how it ended.
+// Result is what a client program printed, and its exit code.
 type Result struct {
 	Stdout, Stderr string
 	Code           int
