@@ -65,7 +65,7 @@ func (d *database) dirs() (list []string) {
 	return list
 }
 
-// kill kills the broker at a moment, tells what that met, and starts it again.
+// kill kills the broker at a moment, starts it again, and says what the kill interrupted.
 func (d *database) kill(t *testing.T, m moment) string {
 	t.Helper()
 	w, err := watchDirs(d.dirs()...)
@@ -73,7 +73,7 @@ func (d *database) kill(t *testing.T, m moment) string {
 		t.Fatal(err)
 	}
 	err = w.await(m.suffix, m.count)
-	time.Sleep(m.after) // what is under way meanwhile is what the seed decides
+	time.Sleep(m.after) // the seed decides what is under way by then
 	d.b.Kill()
 	if err != nil {
 		t.Fatal(err)
@@ -101,14 +101,14 @@ func (d *database) check(t *testing.T) (records int) {
 	return records
 }
 
-// restart stops the broker as it should be, and has DumpLogSegments read what it left.
+// restart stops the broker cleanly, and has DumpLogSegments read what it left.
 func (d *database) restart(t *testing.T) {
 	t.Helper()
 	if err := d.b.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// Apache's own cleaner has the time index point at batches that it left without
-	// records, which its DumpLogSegments then finds fault with.
+	// Apache's own cleaner leaves time index entries for batches without records, and
+	// Apache's DumpLogSegments finds fault with them.
 	if !harness.Reference() {
 		facts := harness.DumpCompactedLogs(t, d.b.LogDir)
 		t.Logf("DumpLogSegments read %d records in %d batches of %d files", facts.Records, facts.Batches, facts.Files)
@@ -118,8 +118,8 @@ func (d *database) restart(t *testing.T) {
 	}
 }
 
-// awaitCompacted waits until a good part of what was sent is not there any more, which
-// takes compactions that come to their end, and records to compact.
+// awaitCompacted waits until a good part of the sent records is gone. That takes records
+// to compact, and compactions that complete.
 func (d *database) awaitCompacted(t *testing.T) {
 	t.Helper()
 	for ctx := harness.Context(t); ; time.Sleep(50 * time.Millisecond) {
@@ -143,7 +143,8 @@ func (d *database) sent() (records int) {
 	return records
 }
 
-// TestKill9AmidCompaction counts the kills that met a compaction, until they are enough.
+// TestKill9AmidCompaction kills the broker until enough kills have interrupted a
+// compaction.
 func TestKill9AmidCompaction(t *testing.T) {
 	rnd := harness.Rand(t, *seed)
 	enough := *kills
@@ -162,7 +163,7 @@ func TestKill9AmidCompaction(t *testing.T) {
 		records := d.check(t)
 		t.Logf("kill %d, %s: %s; %d records are left", all, m, what, records)
 		if all > 5*enough+5 {
-			t.Fatalf("of %d kills only %d met a compaction", all, amid)
+			t.Fatalf("of %d kills only %d interrupted a compaction", all, amid)
 		}
 		if all%20 == 0 && amid < enough {
 			d.restart(t)

@@ -37,7 +37,7 @@ func watchDirs(dirs ...string) (*watch, error) {
 
 func (w *watch) close() error { return w.events.Close() }
 
-// await waits for files whose names end in suffix, until there were so many.
+// await waits until count files appeared whose names end in suffix.
 func (w *watch) await(suffix string, count int) error {
 	buf := make([]byte, 64<<10)
 	for {
@@ -61,7 +61,7 @@ func (w *watch) await(suffix string, count int) error {
 	}
 }
 
-// moment is when to kill: some time after so many such files appeared.
+// moment is when to kill: some time after that many files with the suffix appeared.
 type moment struct {
 	suffix string
 	count  int
@@ -82,7 +82,7 @@ func (m moment) String() string {
 	return fmt.Sprintf("%v after %s number %d", m.after.Round(time.Microsecond), m.suffix, m.count)
 }
 
-// What a kill met, by the files that are left.
+// These say what a kill interrupted, by the files that are left.
 const (
 	betweenTwo = "between two compactions"
 	copying    = "while segments were copied"
@@ -90,7 +90,7 @@ const (
 	swapping   = "while a copy took its segments' place"
 )
 
-// met tells what a kill met, in any of the directories.
+// met says what a kill interrupted, in any of the directories.
 func met(dirs ...string) (string, error) {
 	what := betweenTwo
 	for _, dir := range dirs {

@@ -13,8 +13,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// TestPolicies has what else happens to topics meet their compaction. The rate makes that of some
-// segments last for half a second or so.
+// TestPolicies deletes topics and changes their policy while they are compacted. The rate is so
+// low that compacting some segments takes half a second or so.
 func TestPolicies(t *testing.T) {
 	b := harness.Start(t, harness.Options{Properties: map[string]string{
 		"log.segment.bytes": "10000", "log.cleaner.backoff.ms": "20", "log.cleaner.min.cleanable.ratio": "0.001", "log.cleaner.io.buffer.size": "10000",
@@ -27,8 +27,8 @@ func TestPolicies(t *testing.T) {
 	t.Run("a producer that was compacted away", func(t *testing.T) { producerCompactedAway(t, b) })
 }
 
-// fill writes rounds of the same keys, so that each but the last replaces nothing but itself, and
-// gives the end of the log.
+// fill writes the same keys in each round, so that only the last round's records are the latest,
+// and gives the log end offset.
 func fill(t *testing.T, addr, topic string, rounds, keys int) int64 {
 	t.Helper()
 	cl := harness.Client(t, addr, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(2000), kgo.UnknownTopicRetries(-1))
@@ -47,7 +47,7 @@ func fill(t *testing.T, addr, topic string, rounds, keys int) int64 {
 	return harness.EndOffset(t, addr, topic, 0)
 }
 
-// awaitFewer waits until a topic has fewer records than so many, and gives them.
+// awaitFewer waits until a topic has fewer than n records, and gives them.
 func awaitFewer(t *testing.T, addr, topic string, n int) []*kgo.Record {
 	t.Helper()
 	for ctx := harness.Context(t); ; time.Sleep(20 * time.Millisecond) {
@@ -101,7 +101,8 @@ func latestOf(records []*kgo.Record) map[string]int64 {
 	return m
 }
 
-// compactAndDelete has retention take the oldest of a topic that is compacted too.
+// compactAndDelete has retention delete the oldest records of a topic that is compacted,
+// too.
 func compactAndDelete(t *testing.T, b *harness.Broker) {
 	topic := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact,delete", "retention.bytes", "30000", "file.delete.delay.ms", "100")
 	const rounds, keys = 2, 300 // of which 30000 bytes hold some two thirds
@@ -118,13 +119,14 @@ func compactAndDelete(t *testing.T, b *harness.Broker) {
 			t.Errorf("the log starts at %d; key %d has record %d, its latest is %d", first, n%keys, got, n)
 		}
 	}
-	// What is written over is compacted, in what retention leaves.
+	// Compaction removes the overwritten records from what retention leaves.
 	configure(t, b.Addr, topic, "retention.bytes", "-1")
 	fill(t, b.Addr, topic, 40, 10)
 	awaitFewer(t, b.Addr, topic, int(end-first)+200)
 }
 
-// lags has a topic wait that is never dirty enough, and one whose records are never old enough.
+// lags checks that two topics are not compacted: one that is never dirty enough, and one whose
+// records are never old enough.
 func lags(t *testing.T, b *harness.Broker) {
 	const n = 20 * 20
 	late := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "1", "max.compaction.lag.ms", "1000")
@@ -156,7 +158,7 @@ func policyChanges(t *testing.T, b *harness.Broker) {
 	configure(t, b.Addr, topic, "cleanup.policy", "delete")
 	fill(t, b.Addr, topic, 5, 20)
 	before := readAll(t, b.Addr, topic)
-	// The cleaner goes over the other one meanwhile, and that twice.
+	// Meanwhile the cleaner compacts the other topic, twice.
 	for range 2 {
 		n := fill(t, b.Addr, other, 20, 20)
 		awaitFewer(t, b.Addr, other, int(n)-100)
@@ -173,7 +175,7 @@ func policyChanges(t *testing.T, b *harness.Broker) {
 	}
 }
 
-// topicDeleted makes a topic anew that was deleted while it was compacted.
+// topicDeleted creates a topic again that was deleted while it was compacted.
 func topicDeleted(t *testing.T, b *harness.Broker) {
 	topic := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact")
 	dir := filepath.Join(b.LogDir, topic+"-0")

@@ -17,8 +17,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// producerCompactedAway has an idempotent producer all of whose records are replaced by another's, and
-// the broker killed after that was compacted: the producer's sequence goes on where it was.
+// producerCompactedAway: another producer replaces all records of an idempotent producer, the log is
+// compacted, and the broker is killed. The idempotent producer's sequence has to go on where it was.
 func producerCompactedAway(t *testing.T, b *harness.Broker) {
 	topic := harness.Topic(t, b.Addr, 1, "cleanup.policy", "compact")
 	id, epoch := initProducer(t, b.Addr)

@@ -141,9 +141,9 @@ func (b *table) progress() (acked int64, fault error) {
 // check reads the table, which may be written and compacted meanwhile, and gives how
 // many records it has. What was acknowledged before has to be there.
 //
-// A reader that is overtaken by a compaction may have read a record of which the deletion is
-// gone before it comes there, or miss one that a later one has replaced. So what is wrong has
-// to be so when it reads again.
+// A compaction may overtake a reader. Then the reader may have read a record whose tombstone
+// is gone before it comes there, or may miss a record that a later one has replaced. So a
+// fault counts only when a second read finds it again.
 func (b *table) check(t *testing.T, addr string) (records int) {
 	t.Helper()
 	acked, fault := b.progress()
@@ -160,7 +160,8 @@ func (b *table) check(t *testing.T, addr string) (records int) {
 	return 0
 }
 
-// read reads the table, and tells of the keys that do not have the latest of the first acked records.
+// read reads the table, and lists the keys whose value is older than their latest among the first
+// acked records.
 func (b *table) read(t *testing.T, addr string, acked int64) (records int, faults []string) {
 	t.Helper()
 	end := harness.EndOffset(t, addr, b.topic, 0)
@@ -209,7 +210,7 @@ func (b *table) compare(t *testing.T, r *kgo.Record) {
 	want := b.sent[r.Offset]
 	if !bytes.Equal(r.Key, want.Key) || !bytes.Equal(r.Value, want.Value) || (r.Value == nil) != (want.Value == nil) || !r.Timestamp.Equal(want.Timestamp) ||
 		len(r.Headers) != 1 || r.Headers[0].Key != "n" || !bytes.Equal(r.Headers[0].Value, want.Headers[0].Value) {
-		t.Fatalf("%s: at offset %d is %q=%q at %v with %v, sent was %q=%q at %v with %v", b.name, r.Offset,
+		t.Fatalf("%s: offset %d has %q=%q at %v with %v, want %q=%q at %v with %v", b.name, r.Offset,
 			r.Key, r.Value, r.Timestamp, r.Headers, want.Key, want.Value, want.Timestamp, want.Headers)
 	}
 }

@@ -33,17 +33,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// The ways in which a consumer commits.
+// These are the ways in which a consumer commits.
 const (
 	commitFirst  = "commit-first"  // and then processes: at most once
 	processFirst = "process-first" // and then commits: at least once
 	autoCommit   = "auto-commit"   // what was polled is committed by the client, processed or not
 )
 
-// sessionTimeout is short, so that the dead are soon noticed; the broker has to allow it.
+// sessionTimeout is short, so that the coordinator soon notices dead members; the broker
+// has to allow it.
 const sessionTimeout = 1500 * time.Millisecond
 
-// sessionProperties have the broker allow it.
+// sessionProperties have the broker allow sessionTimeout.
 var sessionProperties = map[string]string{"group.min.session.timeout.ms": "1000"}
 
 // startConsumer starts a consumer of its own process. instance may be empty.
@@ -53,7 +54,7 @@ func startConsumer(t *testing.T, addr, topic, group, mode, journal, instance str
 		"DELIVERY_GROUP=" + group, "DELIVERY_JOURNAL=" + journal, "DELIVERY_INSTANCE=" + instance}, more...)...)
 }
 
-// consume is a consumer, until SIGTERM.
+// consume runs a consumer until SIGTERM.
 func consume(mode string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -155,7 +156,8 @@ func (c *consumer) process(records []*kgo.Record) {
 	}
 }
 
-// commit commits the offset behind a record, once: who does not hear of it does not know.
+// commit commits the offset after a record, and tries once: without an answer the
+// consumer does not know whether the commit counts.
 func (c *consumer) commit(ctx context.Context, r *kgo.Record) (failed error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

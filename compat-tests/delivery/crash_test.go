@@ -12,10 +12,10 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// partitions of each test's topic.
+// partitions is how many partitions each test's topic has.
 const partitions = 4
 
-// outage is when the broker was not there, or clients had not found it again.
+// outage is a time in which the broker was down, or clients had not found it again.
 type outage struct{ from, to time.Time }
 
 // storm has a producer send while its crew's consumers, and the broker, are killed and started again.
@@ -57,8 +57,8 @@ func crashesMade() string {
 	return fmt.Sprintf("consumers killed %d times, the broker %d times", consumerCrashes(), brokerCrashes())
 }
 
-// TestAtMostOnce: producers that do not send again, and consumers that commit before they process. Nothing is processed
-// twice, and all that is lost was lost in a crash.
+// TestAtMostOnce has producers that do not send again and consumers that commit before they process. No record is
+// processed twice, and every lost record was lost in a crash.
 func TestAtMostOnce(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []struct {
@@ -118,7 +118,7 @@ func atMostOnce(t *testing.T, p *producer, outages []outage, log stored, journal
 	}
 	account{
 		sent: p.sent(), processed: len(processed), lost: notStored + notProcessed, doubled: doubled, faults: crashesMade(),
-		how: fmt.Sprintf("lost before they were stored: %d; committed by a consumer that was killed, or could not say so, before it processed them: %d", notStored, notProcessed),
+		how: fmt.Sprintf("lost before they were stored: %d; committed by a consumer that was killed, or did not learn of the commit, before it processed them: %d", notStored, notProcessed),
 	}.tell(t)
 	if len(processed) < len(inLog)/2 || len(inLog) == 0 {
 		t.Error("most records that were stored were lost")
@@ -126,7 +126,7 @@ func atMostOnce(t *testing.T, p *producer, outages []outage, log stored, journal
 }
 
 // explain counts the records that were committed and not processed for one of two reasons: the consumer was killed after it
-// began to commit them, or could not say whether it had.
+// began to commit them, or did not learn whether it had.
 func explain(log stored, journals [][]entry, processed map[int]int) int {
 	lost := map[int]bool{}
 	for _, entries := range journals {
@@ -144,7 +144,7 @@ func explain(log stored, journals [][]entry, processed map[int]int) int {
 	return len(lost)
 }
 
-// endsIn says whether a consumer's life, or its say over what it had taken, ends before it takes anything more.
+// endsIn says whether a consumer ends, or drops what it took, before it takes anything more.
 func endsIn(entries []entry) bool {
 	for _, e := range entries {
 		if e.what == "takes" {
@@ -157,8 +157,8 @@ func endsIn(entries []entry) bool {
 	return true
 }
 
-// TestAtLeastOnce: a producer that sends again until it is acknowledged, through a proxy that loses requests and
-// answers, and consumers that commit by hand what they have processed. Nothing is lost.
+// TestAtLeastOnce has a producer that sends each record again until it is acknowledged, through a proxy that
+// loses requests and answers, and consumers that commit by hand what they have processed. No record is lost.
 func TestAtLeastOnce(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []struct {
@@ -203,8 +203,8 @@ func TestAtLeastOnce(t *testing.T) {
 	}
 }
 
-// TestOnceInAPartition: the same with the idempotent producer. Nothing is lost, nothing is doubled, and each partition
-// has its records in the order in which they were sent.
+// TestOnceInAPartition does the same with the idempotent producer. No record is lost or stored twice, and each
+// partition has its records in the order in which they were sent.
 func TestOnceInAPartition(t *testing.T) {
 	t.Parallel()
 	b := harness.Start(t, harness.Options{})
@@ -244,7 +244,7 @@ func TestOnceInAPartition(t *testing.T) {
 	for partition, numbers := range log {
 		for i := 1; i < len(numbers); i++ {
 			if numbers[i] <= numbers[i-1] {
-				t.Errorf("partition %d: record %d stands behind record %d", partition, numbers[i], numbers[i-1])
+				t.Errorf("partition %d: record %d stands after record %d", partition, numbers[i], numbers[i-1])
 			}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 // journal is a file that a consumer writes down what it does in. A line is one system call: what was written is there
 // when the process is killed a moment later.
 //
-//	starts                                          a process has
-//	takes PARTITION FROM TO                         it commits TO, to process then what is from FROM on and below
+//	starts                                          a process has started
+//	takes PARTITION FROM TO                         it commits TO, and will then process from FROM on up to TO
 //	drops PARTITION FROM TO WHY                     what became of that commit is not known: it processes none of these
 //	did NUMBER PARTITION OFFSET MEMBER GENERATION   a record was processed
 //	committed PARTITION TO                          the client has committed TO on its own
@@ -40,7 +40,7 @@ type entry struct {
 	generation  int32
 }
 
-// readJournal reads what was written. A last line that was cut off was not.
+// readJournal reads the lines of a journal. It leaves out a last line that was cut off.
 func readJournal(t *testing.T, path string) (entries []entry) {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -17,12 +17,12 @@ import (
 )
 
 var (
-	crashes = flag.Int("crashes", 30, "how often consumers are killed in a test; a sixth as often is the broker, and less where it is slow to start")
+	crashes = flag.Int("crashes", 30, "how often a test kills consumers; it kills the broker a sixth as often, and less often where the broker is slow to start")
 	seed    = flag.Uint64("seed", 0, "the seed of the moments of crashes and faults; 0: a new one, which is printed")
 )
 
-// consumerCrashes and brokerCrashes are how many there are: fewer where tests are to be small, and the reference takes
-// long to start.
+// consumerCrashes and brokerCrashes are how many kills there are: fewer where tests do less work, and fewer of the
+// reference, which takes long to start.
 func consumerCrashes() int {
 	if harness.Small() || harness.Reference() {
 		return min(*crashes, 10)
@@ -44,8 +44,8 @@ type producer struct {
 
 	mu     sync.Mutex
 	acked  []bool      // guarded by mu; by number
-	failed error       // guarded by mu; why the first that was given up was
-	at     []time.Time // guarded by mu; when it was sent, by number
+	failed error       // guarded by mu; the error of the first record that was given up
+	at     []time.Time // guarded by mu; when each record was sent, by number
 }
 
 func newProducer(t *testing.T, topic string, opts ...kgo.Opt) *producer {
@@ -104,7 +104,7 @@ func (p *producer) run(ctx context.Context, stop <-chan struct{}, perSecond int)
 	}
 }
 
-// sent is how many records were.
+// sent is how many records were sent.
 func (p *producer) sent() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +143,8 @@ func (s stored) times() map[int]int {
 	return times
 }
 
-// crew is consumers of a group, each with a journal of its own that it keeps over its deaths.
+// crew is the consumers of a group. Each has a journal of its own, which goes on after the
+// consumer is killed.
 type crew struct {
 	t            *testing.T
 	addr         string
@@ -230,7 +231,7 @@ func did(journals [][]entry) map[int]int {
 	return times
 }
 
-// faultsOf makes a function for harness.NewFaults: one request of so many meets a fault of the kinds, chosen by a seed that
+// faultsOf makes a function for harness.NewFaults: one request in oneOf meets a fault of the kinds, chosen with a seed that
 // is drawn from seeds.
 func faultsOf(seeds *rand.Rand, oneOf int, kinds ...harness.Fault) func(int16) (harness.Fault, time.Duration) {
 	rnd := rand.New(rand.NewPCG(seeds.Uint64(), 0))

@@ -115,7 +115,7 @@ func comeAndGo(t *testing.T, c *crew) string {
 	return fmt.Sprintf("%d consumers came, %d left, %d hung, %d were killed", came, left, hung, died)
 }
 
-// oneOwner holds that in each generation a partition's records are processed by one member.
+// oneOwner checks that in each generation only one member processes a partition's records.
 func oneOwner(t *testing.T, journals [][]entry) {
 	t.Helper()
 	type turn struct {

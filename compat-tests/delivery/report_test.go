@@ -11,8 +11,8 @@ import (
 // account is what a test says of a guarantee.
 type account struct {
 	sent      int
-	processed int    // records that were, at least once
-	lost      int    // records that were not
+	processed int    // records that were processed at least once
+	lost      int    // records that were not processed
 	doubled   int    // times that one was stored or processed more than it was sent
 	how       string // what was lost or doubled where
 	faults    string

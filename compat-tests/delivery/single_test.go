@@ -16,7 +16,7 @@ func seedBrokers(addr string) kgo.Opt { return kgo.SeedBrokers(addr) }
 
 func dialer(f *harness.Faults) kgo.Opt { return kgo.Dialer(f.Dial) }
 
-// once makes a function for harness.NewFaults that makes one fault: of the first request to produce after it is armed.
+// once makes a function for harness.NewFaults that makes one fault: it meets the first Produce after armed is set.
 func once(kind harness.Fault, armed *atomic.Bool) func(int16) (harness.Fault, time.Duration) {
 	return func(api int16) (harness.Fault, time.Duration) {
 		if api == 0 && armed.CompareAndSwap(true, false) {
@@ -47,7 +47,7 @@ func sendThree(t *testing.T, b *harness.Broker, kind harness.Fault, opts []kgo.O
 	return p, readAll(t, b.Addr, topic, 1)[0]
 }
 
-// TestLostRequestsAndAnswers: what comes of a single one.
+// TestLostRequestsAndAnswers looks at what a single lost request or answer does.
 func TestLostRequestsAndAnswers(t *testing.T) {
 	t.Parallel()
 	b := harness.Start(t, harness.Options{})
@@ -69,7 +69,7 @@ func TestLostRequestsAndAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, log := sendThree(t, b, c.fault, c.opts)
 			if [3]bool(p.acked) != c.acked {
-				t.Errorf("acknowledged are %v, want %v", p.acked, c.acked)
+				t.Errorf("%v are acknowledged, want %v", p.acked, c.acked)
 			}
 			lost, doubled := 0, 0
 			for n := range 3 {
@@ -82,13 +82,13 @@ func TestLostRequestsAndAnswers(t *testing.T) {
 			}
 			account{sent: 3, processed: 3 - lost, lost: lost, doubled: doubled, how: "read back from the log", faults: "one"}.tell(t)
 			if !slices.Equal(log, c.log) {
-				t.Errorf("stored are %v, want %v", log, c.log)
+				t.Errorf("%v are stored, want %v", log, c.log)
 			}
 		})
 	}
 }
 
-// workOn has ten records wait for a consumer, and gives it at the moment when its journal says that it has come to a point.
+// workOn starts a consumer on ten records, and returns when the consumer's journal says that it has come to a point.
 func workOn(t *testing.T, mode, point string) *crew {
 	t.Helper()
 	b := harness.Start(t, harness.Options{Properties: sessionProperties})
@@ -103,7 +103,7 @@ func workOn(t *testing.T, mode, point string) *crew {
 	}
 	c := newCrew(t, b.Addr, topic, 1, mode, false, 2, "DELIVERY_PAUSE=1s")
 	c.start(0)
-	c.await(0, "it does not come to "+point, func(entries []entry) bool { return saysUpTo(entries, point) })
+	c.await(0, "the consumer does not come to "+point, func(entries []entry) bool { return saysUpTo(entries, point) })
 	return c
 }
 
@@ -126,12 +126,12 @@ func crashed(t *testing.T, mode, point string) (journals [][]entry) {
 	c.consumers[0] = nil
 	c.start(1)
 	c.catchUp()
-	time.Sleep(1500 * time.Millisecond) // for what it is not to process: the first one's offsets are committed
+	time.Sleep(1500 * time.Millisecond) // time to process records that it must not process: the first consumer committed their offsets
 	return c.stop()
 }
 
 // TestCommitAfterHanging: a consumer hangs between processing and commit for longer than its session, and another takes
-// its place. What the first commits then is refused, and takes nothing back.
+// its place. The coordinator refuses the first consumer's late commit, and the group's offsets do not go back.
 func TestCommitAfterHanging(t *testing.T) {
 	t.Parallel()
 	c := workOn(t, processFirst, "did")
@@ -140,7 +140,7 @@ func TestCommitAfterHanging(t *testing.T) {
 	c.await(1, "the other does not take over", func(entries []entry) bool { return saysUpTo(entries, "did") })
 	c.catchUp()
 	c.consumers[0].Signal(syscall.SIGCONT)
-	c.await(0, "its commit is not refused", func(entries []entry) bool {
+	c.await(0, "the first consumer's commit is not refused", func(entries []entry) bool {
 		return len(entries) > 0 && entries[len(entries)-1].what == "refused"
 	})
 	c.catchUp()
@@ -186,7 +186,7 @@ func TestCrashAfterAnAutomaticCommit(t *testing.T) {
 	t.Parallel()
 	journals := crashed(t, autoCommit, "committed")
 	if times := did(journals); len(times) != 0 {
-		t.Errorf("processed were %v", times)
+		t.Errorf("%v were processed", times)
 	}
 	account{sent: 10, lost: 10, how: "the client had committed what the consumer had not processed", faults: "the consumer killed once"}.tell(t)
 }

@@ -34,7 +34,7 @@ func handOver(t *testing.T, end func(*harness.Broker)) {
 		"log.cleaner.backoff.ms":                        "200",
 		"log.initial.task.delay.ms":                     "100",
 		"auto.create.topics.enable":                     "false",
-		"controlled.shutdown.enable":                    "false", // there is nobody to hand anything to
+		"controlled.shutdown.enable":                    "false", // no other broker could take over
 		"log.flush.start.offset.checkpoint.interval.ms": "500",
 	}})
 	w := newWorld(t, b.Addr, dirs)
@@ -59,7 +59,7 @@ func handOver(t *testing.T, end func(*harness.Broker)) {
 		p.again()
 		p.skip()
 		p.goOn()
-		w.newProducer().goOn() // its id is nobody else's
+		w.newProducer().goOn() // a new producer gets an id that no other has
 		w.fill()
 		w.deleteRecords("codecs", int32(2+round), int64(20+round))
 		if software == "apache" {

@@ -17,8 +17,8 @@ import (
 // idempotentTo is where the producers of single requests write.
 var idempotentTo = partition{"idempotent", 0}
 
-// perBatch is how many records a batch of theirs has: all the same, so that the first batches of
-// two producers of the same id would be taken for one.
+// perBatch is how many records each of their batches has: always the same, so that a broker that
+// gave one id to two producers would take the first batch of the second one for a duplicate.
 const perBatch = 4
 
 // producer is an idempotent producer whose requests the test makes itself.
@@ -75,7 +75,7 @@ func (p *producer) goOn() {
 	p.w.sent[idempotentTo] = append(p.w.sent[idempotentTo], records...)
 }
 
-// again sends the last batch once more: it is stored once.
+// again sends the last batch once more. The broker has to store it only once.
 func (p *producer) again() {
 	p.w.t.Helper()
 	if base, err := p.send(p.last); err != nil || base != p.base {
@@ -83,7 +83,7 @@ func (p *producer) again() {
 	}
 }
 
-// skip leaves out a batch, which is refused.
+// skip sends a batch that leaves a gap in the sequence. The broker has to refuse it.
 func (p *producer) skip() {
 	p.w.t.Helper()
 	ahead := *p

@@ -24,7 +24,7 @@ type partition struct {
 	n     int32
 }
 
-// world is what the directories must hold, whoever has them.
+// world is what the directories must hold, whichever broker has them.
 type world struct {
 	t      *testing.T
 	addr   string
@@ -100,8 +100,8 @@ func (w *world) produce(to partition, codec kgo.CompressionCodec, keys int) {
 	opts := []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytes(2000), kgo.ProducerLinger(0)}
 	if to.topic == "compacted" {
-		// Of an idempotent producer's last batch the cleaner keeps an empty one, and DumpLogSegments
-		// finds fault with what its header does to the time index.
+		// The cleaner keeps an idempotent producer's last batch as an empty one, and DumpLogSegments
+		// finds fault with the time index entry of that batch.
 		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
 	}
 	cl := harness.Client(w.t, w.addr, opts...)
@@ -141,11 +141,11 @@ func (w *world) deleteRecords(topic string, p int32, before int64) {
 		w.t.Fatal(err)
 	}
 	w.starts[partition{topic, p}] = before
-	// Apache's broker forgets what it has not written down.
+	// Apache's broker forgets a log start offset that it has not checkpointed.
 	w.awaitLine("log-start-offset-checkpoint", fmt.Sprintf("%s %d %d\n", topic, p, before))
 }
 
-// awaitCleaned waits until the cleaner has been through what there is of the topic "compacted".
+// awaitCleaned waits until the cleaner has compacted all there is of the topic "compacted".
 func (w *world) awaitCleaned() { w.awaitLine("cleaner-offset-checkpoint", "compacted 0 ") }
 
 // awaitLine waits for a line in a checkpoint of any directory.
@@ -263,7 +263,7 @@ func (w *world) compare(by string, tp partition, got []*kgo.Record, epoch int32)
 			want.Timestamp = r.Timestamp
 		}
 		if !same(r, want) {
-			w.t.Fatalf("%s gives of %v\n%s\nsent was\n%s", by, tp, text(r), text(want))
+			w.t.Fatalf("%s gives for %v\n%s\nwant\n%s", by, tp, text(r), text(want))
 		}
 		if by == "klamm" && r.LeaderEpoch > epoch {
 			w.t.Fatalf("%v: klamm leads in epoch %d, and offset %d is of epoch %d", tp, epoch, r.Offset, r.LeaderEpoch)

@@ -15,7 +15,7 @@ var (
 	seed    = flag.Uint64("seed", 0, "seed of the moments of the kills; 0: a new one, which is printed")
 )
 
-// atMost is d, or less of it where there is to be less work.
+// atMost is d, or less where tests do less work.
 func atMost(d time.Duration) time.Duration {
 	if harness.Small() {
 		return min(d, 10*time.Second)
@@ -55,11 +55,11 @@ func startLoad(t *testing.T, b *harness.Broker, perSecond int, configs ...string
 	return l
 }
 
-// killOnce kills the broker after a while, starts it again and sees at once
-// that the ends of the logs are past what was acknowledged before the kill.
+// killOnce kills the broker after a while, starts it again and checks at once that the
+// logs end past what was acknowledged before the kill.
 func (l *load) killOnce(t *testing.T, b *harness.Broker, after time.Duration) {
 	t.Helper()
-	time.Sleep(after) // the load goes on; when the kill comes is what the seed decides
+	time.Sleep(after) // the load goes on; the seed decides when the kill comes
 	b.Kill()
 	before := map[string]int64{}
 	for _, p := range l.producers {

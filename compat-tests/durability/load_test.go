@@ -106,7 +106,7 @@ func (p *producer) send(ctx context.Context, n int) {
 func (p *producer) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.failed == nil { // the first tells; the others follow from it
+	if p.failed == nil { // the first error is the cause; the others follow from it
 		p.failed = err
 	}
 }
@@ -165,8 +165,8 @@ func (p *producer) check(t *testing.T, addr string) (start int64, numbers []int)
 	return start, numbers
 }
 
-// checkOrder sees that records stand in the order in which they were sent,
-// where what was sent twice may stand twice.
+// checkOrder checks that records stand in the order in which they were sent. A record
+// that was sent twice may stand twice.
 func (p *producer) checkOrder(t *testing.T, numbers []int) {
 	t.Helper()
 	highest := -1
@@ -177,7 +177,7 @@ func (p *producer) checkOrder(t *testing.T, numbers []int) {
 			}
 			highest = n
 		} else if p.idempotent || i == 0 {
-			t.Fatalf("%s: record %d stands behind record %d", p.name, n, highest)
+			t.Fatalf("%s: record %d stands after record %d", p.name, n, highest)
 		}
 	}
 }

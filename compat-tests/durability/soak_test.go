@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 		"log.segment.delete.delay.ms":             "1000",
 		"log.flush.offset.checkpoint.interval.ms": "5000",
 	}})
-	// Some retention by size and by time falls into any run.
+	// Each run sees some retention by size and by time.
 	l := startLoad(t, b, 1000, "retention.bytes", "1500000", "retention.ms", "600000", "segment.ms", "60000", "file.delete.delay.ms", "1000")
 	ctx, cancel := context.WithCancel(context.Background())
 	deletes := rand.New(rand.NewPCG(rng.Uint64(), 0))
@@ -72,8 +72,9 @@ func TestSoak(t *testing.T) {
 // churn creates a topic, writes to it, changes it and deletes it, over and
 // over. What fails because the broker is away is tried again.
 func churn(ctx context.Context, t *testing.T, addr string) {
-	// Without auto-creation: Apache's broker that has just come back does not know
-	// its topics and itself yet, and answers that there is no broker to make one on.
+	// The client does not auto-create topics: Apache's broker that has just come back
+	// knows neither its topics nor itself yet, and answers that no broker is there to
+	// create one on.
 	cl := harness.Client(t, addr, kgo.UnknownTopicRetries(-1), kgo.RecordRetries(1<<30))
 	adm := kadm.NewClient(cl)
 	again := func(what string, f func() error, fine ...error) {

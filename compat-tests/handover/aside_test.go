@@ -14,8 +14,9 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// TestApacheStartsBesideWhatWasSetAside has klamm set records aside, behind a segment that a crash took, and Apache's broker start on
-// the directory, end an interrupted compaction in it and go on with the log. It leaves the files alone, and klamm does after it.
+// TestApacheStartsBesideWhatWasSetAside: a crash loses a segment, and klamm sets the records after that segment aside. Then
+// Apache's broker starts on the directory, completes an interrupted compaction and goes on with the log. Apache's broker
+// leaves alone what klamm set aside, and so does klamm after it.
 func TestApacheStartsBesideWhatWasSetAside(t *testing.T) {
 	port, err := harness.FreePort()
 	if err != nil {
@@ -42,7 +43,7 @@ func TestApacheStartsBesideWhatWasSetAside(t *testing.T) {
 		t.Errorf("the log ends at %d, want %d", got, end)
 	}
 	if !strings.Contains(b.Log(), "records are set aside") {
-		t.Errorf("nothing is said of it; the broker's log is kept: %s", b.KeepLog())
+		t.Errorf("klamm does not say that it sets records aside; the broker's log is kept: %s", b.KeepLog())
 	}
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
@@ -124,8 +125,8 @@ func (j *journey) produceValues(t *testing.T, n int) {
 	}
 }
 
-// loseSegment removes the second of a log's segments, as a crash of the machine may, with the checkpoints that say what is on the
-// disk. It gives where the log ends then.
+// loseSegment removes the second of a log's segments, as a crash of the machine may, with the checkpoints that say what is
+// on the disk. loseSegment gives the log end offset that is left.
 func loseSegment(t *testing.T, logDir, dir string) (end int64) {
 	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(dir, "*.log"))
@@ -145,8 +146,9 @@ func loseSegment(t *testing.T, logDir, dir string) (end int64) {
 	return end
 }
 
-// interruptCompaction leaves a copy of the first segment that is to take its place, as a broker that is killed does, and a file set aside
-// whose offset the copy covers: Apache's broker deletes all files that begin with such an offset.
+// interruptCompaction leaves a compacted copy that is to replace the first segment, as a broker does that is killed. It also
+// leaves a file set aside whose offset the copy covers: Apache's broker deletes all files whose names begin with such an
+// offset.
 func interruptCompaction(t *testing.T, dir string) {
 	t.Helper()
 	base := filepath.Join(dir, fmt.Sprintf("%020d", 0))

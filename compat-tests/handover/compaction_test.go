@@ -14,8 +14,9 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// A compacted topic goes from klamm to Apache Kafka and back: each compacts what
-// the other left, and no key ever has another last value.
+// TestACompactedTopicGoesThereAndBack: a compacted topic goes from klamm to Apache Kafka
+// and back. Each broker compacts what the other left, and every key keeps its latest
+// value.
 func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 	port, err := harness.FreePort()
 	if err != nil {
@@ -40,8 +41,8 @@ func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if broker == "klamm" {
-			// Apache's own cleaner has the time index point at batches that it left without
-			// records, which its DumpLogSegments then finds fault with.
+			// Apache's own cleaner leaves time index entries for batches without records,
+			// and Apache's DumpLogSegments finds fault with them.
 			harness.DumpLogs(t, b.LogDir)
 		}
 		if t.Failed() {
@@ -51,8 +52,8 @@ func TestACompactedTopicGoesThereAndBack(t *testing.T) {
 	}
 }
 
-// compactAgain tells klamm what it cannot know without ZooKeeper, and does not take from
-// the broker's defaults: that the topic is to be compacted.
+// compactAgain sets cleanup.policy to compact again. Without ZooKeeper klamm cannot know
+// the topic's policy, and does not take it from the broker's defaults.
 func (j *journey) compactAgain(t *testing.T, b *harness.Broker) {
 	t.Helper()
 	ctx, adm := harness.Context(t), harness.Admin(t, j.addr)
@@ -68,7 +69,7 @@ func (j *journey) compactAgain(t *testing.T, b *harness.Broker) {
 		t.Fatalf("a topic that was taken over has %v", got)
 	}
 	if !strings.Contains(b.Log(), "have been compacted before") {
-		t.Errorf("nothing is said of the topic having been compacted; the broker's log is kept: %s", b.KeepLog())
+		t.Errorf("klamm does not say that the topic was compacted; the broker's log is kept: %s", b.KeepLog())
 	}
 	setPolicy(t, j.addr, j.topic, "compact")
 }
@@ -82,8 +83,8 @@ func setPolicy(t *testing.T, addr, topic, policy string) {
 	}
 }
 
-// tableKeys is how many keys there are, in partition 0; each stage writes each
-// some times, in another codec, and deletes some in the end.
+// tableKeys is how many keys there are, in partition 0. Each stage writes each key some
+// times, in another codec, and deletes some keys in the end.
 const tableKeys = 100
 
 func (j *journey) fill(t *testing.T, stage int, table map[string]string) {
@@ -159,10 +160,10 @@ func (j *journey) readTable(ctx context.Context, t *testing.T) (records []*kgo.R
 	return records
 }
 
-// TestKlammTakesOverAmidApachesFirstCompaction kills Apache's broker when it has put a copy in
-// the place of the first segments and has not yet noted anywhere that it compacts the log, and
-// has klamm take the directory over, without ZooKeeper. What a compaction left out is no loss, and
-// nothing that follows may go.
+// TestKlammTakesOverAmidApachesFirstCompaction kills Apache's broker when it has replaced the
+// first segments with a compacted copy and has not yet noted anywhere that it compacts the
+// log. Then klamm takes the directory over, without ZooKeeper. It must not take the records
+// that compaction removed for lost ones, and must keep all that follow.
 func TestKlammTakesOverAmidApachesFirstCompaction(t *testing.T) {
 	b := harness.Start(t, harness.Options{Broker: "apache", Properties: map[string]string{
 		"log.segment.bytes": "10000", "log.cleaner.backoff.ms": "50", "log.cleaner.min.cleanable.ratio": "0.9",
@@ -170,7 +171,7 @@ func TestKlammTakesOverAmidApachesFirstCompaction(t *testing.T) {
 	}})
 	topic := harness.Topic(t, b.Addr, 1) // filled before anything is compacted
 	cl := harness.Client(t, b.Addr, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(2000), kgo.UnknownTopicRetries(-1))
-	const n = 600 // in some ten segments; nobody but the last ones of ten keys is to stay
+	const n = 600 // in some ten segments, of which only the last records of ten keys are to stay
 	for i := range n {
 		cl.Produce(harness.Context(t), &kgo.Record{Topic: topic, Key: fmt.Append(nil, i%10), Value: fmt.Appendf(nil, "%d %s", i, strings.Repeat("x", 150))}, nil)
 	}
@@ -201,7 +202,7 @@ func TestKlammTakesOverAmidApachesFirstCompaction(t *testing.T) {
 	}
 }
 
-// awaitFiles waits until there are so many files of a pattern.
+// awaitFiles waits until count files match a pattern.
 func awaitFiles(t *testing.T, pattern string, count int) {
 	t.Helper()
 	for ctx := harness.Context(t); ; time.Sleep(time.Millisecond) {

@@ -14,10 +14,10 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// TestGroupsAfterOffsetsTopicGrew: when __consumer_offsets got more partitions and the broker starts again, a group's partition is
-// another one for most groups. No group and no offset is lost, each group is listed once, and a group that is deleted stays deleted.
-// All of it holds after each further start. Apache Kafka 3.9 keeps the groups and their offsets through the first start; see
-// docs/log-directories.md for what it does with a group that is in two partitions at the next ones.
+// TestGroupsAfterOffsetsTopicGrew: after __consumer_offsets got more partitions and the broker started again, most groups
+// belong to another partition. No group and no offset is lost, each group is listed once, and a group that is deleted stays
+// deleted. All of it holds after each further start. Apache Kafka 3.9 keeps the groups and their offsets through the first
+// start; see docs/log-directories.md for what it does with a group that is in two partitions at the next ones.
 func TestGroupsAfterOffsetsTopicGrew(t *testing.T) {
 	b := harness.Start(t, harness.Options{Properties: map[string]string{
 		"offsets.topic.num.partitions": "5", "controlled.shutdown.enable": "false", "group.initial.rebalance.delay.ms": "0",
@@ -74,7 +74,7 @@ func (g *grown) restart() {
 			err = errors.New("there are fewer groups than before")
 		}
 		if err == nil || ctx.Err() != nil {
-			return // else the groups are being read still, or check says what is missing
+			return // otherwise the broker is still reading the groups, or check says what is missing
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestADirectoryGoesThereAndBack(t *testing.T) {
 type journey struct {
 	addr, data, topic string
 	properties        map[string]string
-	producer          *kgo.Client // idempotent, and the same one for all
+	producer          *kgo.Client // idempotent, and the same producer for all brokers
 	sent              int
 	meta              kadm.Metadata
 }
@@ -89,8 +89,8 @@ func (j *journey) start(t *testing.T, broker string, i int) *harness.Broker {
 		}
 		j.mark(t, b.LogDir)
 	} else if i > 0 {
-		// What klamm knew of the cluster does not come back from Apache's; it has
-		// to make do with the directory.
+		// Apache's broker does not keep klamm's metadata. klamm has to do with what is in
+		// the directory.
 		if err := os.Remove(filepath.Join(b.LogDir, "klamm-metadata")); err != nil {
 			t.Fatal(err)
 		}
@@ -107,8 +107,8 @@ func (j *journey) start(t *testing.T, broker string, i int) *harness.Broker {
 	return b
 }
 
-// mark puts into each partition's directory what klamm leaves in one that a log moved to. Apache's broker is to
-// pass over it, and klamm's to find nothing wrong with it afterwards.
+// mark puts into each partition's directory the file that klamm leaves in a directory that a log moved to.
+// Apache's broker has to ignore the file, and klamm has to accept it afterwards.
 func (j *journey) mark(t *testing.T, logDir string) {
 	t.Helper()
 	for p := range partitions {
@@ -124,8 +124,7 @@ func (j *journey) mark(t *testing.T, logDir string) {
 	}
 }
 
-// znodes is the cluster as the last broker knew it, for a ZooKeeper that knows
-// nothing.
+// znodes is the cluster as the last broker knew it, for an empty ZooKeeper.
 func (j *journey) znodes() []string {
 	topic := j.meta.Topics[j.topic]
 	id := base64.RawURLEncoding.EncodeToString(topic.ID[:])

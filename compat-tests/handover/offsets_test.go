@@ -19,7 +19,8 @@ import (
 	"klamm/compat-tests/harness"
 )
 
-// Groups and their offsets go with the directory, whoever wrote them and however the broker ended.
+// TestGroupsGoThereAndBack: groups and their offsets go with the directory, whichever broker wrote
+// them and however it ended.
 func TestGroupsGoThereAndBack(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -50,7 +51,8 @@ type offset struct {
 	metadata string
 }
 
-// Partitions of __consumer_offsets: few, that each has groups.
+// offsetsPartitions is how many partitions __consumer_offsets has: few, so that each has
+// groups.
 const offsetsPartitions = 4
 
 func travelAsGroups(t *testing.T, stages []stage) {
@@ -96,10 +98,11 @@ func travelAsGroups(t *testing.T, stages []stage) {
 	}
 }
 
-// zkTopics is what a ZooKeeper that knows nothing has to know of topics that klamm made.
+// zkTopics gives the znodes that an empty ZooKeeper needs for topics that klamm created.
 func zkTopics(m kadm.Metadata) []string {
 	nodes := []string{"/cluster", "null", "/cluster/id", fmt.Sprintf(`{"version":"1","id":"%s"}`, m.Cluster),
-		// Ids that klamm gave to producers are not to be given to others, whose records would be taken for known ones.
+		// Apache's broker must not give out the producer ids that klamm gave out: it would take the new producers'
+		// records for duplicates.
 		"/latest_producer_id_block", `{"version":1,"broker":0,"block_start":"0","block_end":"99999"}`,
 		"/brokers", "null", "/brokers/topics", "null", "/config", "null", "/config/topics", "null"}
 	for name, topic := range m.Topics {
@@ -133,7 +136,7 @@ func (g *groups) work() {
 	}
 	harness.AwaitTopic(g.t, g.b.Addr, g.topic, partitions)
 	g.check("the next broker") // what was before it
-	for i := range 8 {         // groups of nobody; half of them keep what they have
+	for i := range 8 {         // groups without members; half of them keep their offsets
 		if g.round == 0 || i%2 == 0 {
 			g.commit(ctx, adm, fmt.Sprintf("nobody-%d", i))
 		}
@@ -192,8 +195,8 @@ func (g *groups) forget(ctx context.Context, adm *kadm.Client) {
 	delete(g.offsets[less], 1)
 }
 
-// goOn has the member that stays consume what is new. It joins anew when its broker comes back, as who it was and in a
-// later generation than the broker read.
+// goOn has the member that stays consume the new records. When its broker comes back, the member joins again under its
+// old id, in a later generation than the broker read.
 func (g *groups) goOn(count int) {
 	g.t.Helper()
 	if g.stays == nil {
@@ -313,17 +316,18 @@ func (g *groups) decoded() {
 	}
 	for group, want := range g.offsets {
 		if !maps.Equal(offsets[group], want) {
-			g.t.Errorf("decoded are %+v of %s, want %+v", offsets[group], group, want)
+			g.t.Errorf("%+v is decoded for %s, want %+v", offsets[group], group, want)
 		}
 	}
 	if id, _ := g.stays.cl.GroupMetadata(); members["stays"] != id || members["comes-and-goes"] != "" {
-		g.t.Errorf("decoded are the members %v, want that %s stays", members, id)
+		g.t.Errorf("the decoded members are %v, want %s among them", members, id)
 	}
 }
 
 var decodedRecord = regexp.MustCompile(`(?m)^\|.* key: (\{.*\}) payload: (.*)$`)
 
-// decode reads what the tool makes of a record. One that it does not understand has neither.
+// decode notes the offset or the member in a record that the tool printed. It fails the
+// test where the tool could not decode the key or the value.
 func (g *groups) decode(key, value string, offsets map[string]map[int32]offset, members map[string]string) {
 	g.t.Helper()
 	var k struct {
