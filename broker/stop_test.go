@@ -24,7 +24,7 @@ func stuckClient(b *brokertest.Broker, topic string, n int) *brokertest.Client {
 	}
 	await.Until(b.T, "an answer is being sent", func() bool {
 		for _, k := range b.Conns() {
-			if k.State().Writing {
+			if k.State().Writing && k.RemoteAddr().String() == c.Conn.LocalAddr().String() {
 				return true
 			}
 		}
