@@ -5,7 +5,7 @@
 // The rules: rooms import downward only; no panic in protocol and server; no
 // clock in pure code; no file call in logstore outside logstore/vfs; TODO only
 // with what it waits for; one file in server for each API of the table and none
-// for another; a doc for each package; files and functions of a readable size;
+// for another; a doc for each package; files and functions of a readable size; no time.Duration in a log line;
 // what docs/life-of-a-request.md names exists.
 //
 // Begin reading at rules.go. Nothing imports this package.

@@ -22,7 +22,8 @@ func TestTheHouse(t *testing.T) {
 	for name, rule := range map[string]func([]*file) []string{
 		"imports go downward": imports, "no panic": panics, "no clock in pure code": times, "disk through the seam": fileCalls,
 		"open ends say what they wait for": todos, "every package has a doc": docs, "sizes": sizes, "sizes of packages": packageSizes, "no state of the process": processState,
-		"one file for each API": func(files []*file) []string { return apiFiles(files, served(), known()) },
+		"one file for each API":       func(files []*file) []string { return apiFiles(files, served(), known()) },
+		"log lines have no durations": durations,
 		"the map names what is there": func(files []*file) []string {
 			text, err := os.ReadFile("../../docs/life-of-a-request.md")
 			if os.IsNotExist(err) {

@@ -72,6 +72,12 @@ func TestEachRuleFindsABadSnippet(t *testing.T) {
 		{"todos", todos, "server/a.go", "package server // FIXME(now): this", true},
 		{"todos", todos, "server/a.go", "package server // TODO(the group coordinator): route it there", false},
 
+		{"durations", durations, "server/a.go", `package server; import "time"; func f(l logger, b time.Time) { l.Info("x", "ms", time.Now().Sub(b)/time.Millisecond) }`, true},
+		{"durations", durations, "server/a.go", `package server; import "time"; func f(l logger, b time.Time) { took := time.Since(b); l.Warn("x", "took", took) }`, true},
+		{"durations", durations, "server/a.go", `package server; import "time"; type s struct { wait time.Duration }; func (s *s) f() { s.l.With("wait", s.wait).Info("x") }`, true},
+		{"durations", durations, "server/a.go", `package server; import "log/slog"; func f(l logger) { l.Info("x", slog.Duration("took", 3)) }`, true},
+		{"durations", durations, "server/a.go", `package server; import "time"; func f(l logger, b time.Time) { l.Info("x", "ms", time.Since(b).Milliseconds()) }`, false},
+		{"durations", durations, "server/a.go", `package server; import "time"; func f(l logger, wait time.Duration) { l.Info("x", "n", 3); after(wait) }`, false},
 		{"docs", docs, "server/a.go", "package server", true},
 		{"docs", docs, "server/a.go", "// Package server.\npackage server", true},
 		{"docs", docs, "server/a.go", "// Package server answers what clients ask.\npackage server", false},
