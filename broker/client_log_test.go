@@ -58,3 +58,34 @@ func TestNamesOffTheWireAreNotPrintedRaw(t *testing.T) {
 		t.Errorf("the log:\n%s", log)
 	}
 }
+
+// A request that is refused is told by the API's name and the client's, not by a key.
+func TestRefusedRequestsAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		body []byte
+		want []string
+	}{
+		{"a version that is not served", []byte{0, 3, 0, 99, 0, 0, 0, 1, 0, 5, 'l', 'o', 'c', 'a', 'l', 0}, []string{"Metadata v99 is not served", "client_id=local"}},
+		{"an API that is not served", []byte{0, 62, 0, 1, 0, 0, 0, 1, 0, 5, 'l', 'o', 'c', 'a', 'l'}, []string{"BrokerRegistration v1 is not served", "client_id=local"}},
+		{"an API that nobody knows", []byte{0x7f, 26, 0, 1, 0, 0, 0, 1, 0, 5, 'l', 'o', 'c', 'a', 'l'}, []string{"unknown API key 32538", "client_id=local"}},
+		{"a body that cannot be read", []byte{0, 3, 0, 1, 0, 0, 0, 1, 0, 5, 'l', 'o', 'c', 'a', 'l', 0x7f}, []string{"Metadata v1", "client_id=local"}},
+		{"HTTP", []byte("GET / HTTP/1.1\r\n\r\n"), []string{"looks like an HTTP request"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := brokertest.Run(t)
+			client := b.Dial()
+			if c.name != "HTTP" {
+				client.Write([]byte{0, 0, 0, byte(len(c.body))})
+			}
+			client.Write(c.body)
+			client.Closed()
+			said := b.Log.String()
+			for _, want := range append(c.want, client.Conn.LocalAddr().String()) {
+				if !strings.Contains(said, want) {
+					t.Errorf("the log does not say %q:\n%s", want, said)
+				}
+			}
+		})
+	}
+}

@@ -144,9 +144,15 @@ func (b *Buffer) Release() {
 
 // FrameSizeError says that a length prefix is negative or above the limit
 // (socket.request.max.bytes). The connection cannot be used any more.
-type FrameSizeError struct{ Size, Max int32 }
+type FrameSizeError struct {
+	Size, Max int32
+	LooksLike string // what the bytes are instead of a request, as LooksLike says
+}
 
 func (e *FrameSizeError) Error() string {
+	if e.LooksLike != "" {
+		return "what came looks like " + e.LooksLike + ", and is no Kafka request"
+	}
 	return fmt.Sprintf("a request of %d bytes was announced, the limit is %d", e.Size, e.Max)
 }
 
@@ -176,7 +182,8 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 	}
 	n := int32(uint32(p[0])<<24 | uint32(p[1])<<16 | uint32(p[2])<<8 | uint32(p[3]))
 	if n < 0 || n > max {
-		return 0, &FrameSizeError{Size: n, Max: max}
+		first, _ := r.Peek(min(r.Buffered(), lookalikeBytes)) // those are there
+		return 0, &FrameSizeError{Size: n, Max: max, LooksLike: LooksLike(first)}
 	}
 	_, err = r.Discard(4)
 	return n, err

@@ -46,26 +46,33 @@ func ParseRequestHeader(frame []byte) (RequestHeader, int, error) {
 // the client id is kept if it is the same.
 //
 // It fails with an *UnknownAPIError, after which Key, Version and CorrelationID
-// are good, since the form of the rest depends on the API, and with a
-// *MalformedError.
+// are good, and ClientID where it could be read, since the form of the rest depends on the API,
+// and with a *MalformedError.
 func (h *RequestHeader) Parse(frame []byte) (int, error) {
 	r := reader{b: frame, what: "request header"}
 	h.Key, h.Version, h.CorrelationID = r.int16(), r.int16(), r.int32()
 	if r.failed() {
 		return 0, r.error()
 	}
+	// The client id has the old encoding in header version 2 too, so that a
+	// broker can read it before it knows the version (KIP-482).
+	id, null := r.oldString()
+	if !r.failed() {
+		h.setClientID(id, null)
+	}
 	api, ok := Lookup(h.Key)
 	if !ok {
 		return 0, &UnknownAPIError{Key: h.Key, Version: h.Version}
 	}
-	// The client id has the old encoding in header version 2 too, so that a
-	// broker can read it before it knows the version (KIP-482).
-	id, null := r.oldString()
 	r.flex = api.IsFlexible(h.Version)
 	r.skipTags()
 	if r.failed() {
 		return 0, r.error()
 	}
+	return r.at, nil
+}
+
+func (h *RequestHeader) setClientID(id []byte, null bool) {
 	switch {
 	case null:
 		h.ClientID = nil
@@ -73,7 +80,6 @@ func (h *RequestHeader) Parse(frame []byte) (int, error) {
 		s := string(id)
 		h.ClientID = &s
 	}
-	return r.at, nil
 }
 
 // BeginResponse appends room for a length prefix, and the response header in

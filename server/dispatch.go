@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"klamm/protocol"
 	"klamm/server/request"
 	"klamm/server/transport"
@@ -22,7 +24,7 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 			refuseApiVersions(k)
 			return nil
 		}
-		return fmt.Errorf("API key %d version %d is not served", header.Key, header.Version)
+		return fmt.Errorf("%s v%d is not served, only v%d to v%d", api.Name, header.Version, api.Min, api.Max)
 	}
 	if header.Key != protocol.KeyProduce {
 		c.MayWait()
@@ -37,4 +39,15 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 		return &request.RequestError{API: api.Name, Version: header.Version, Err: err}
 	}
 	return nil
+}
+
+// apiName is what Kafka calls the API of a key, also where klamm does not serve it.
+func apiName(key int16) string {
+	if api, ok := protocol.Lookup(key); ok {
+		return api.Name
+	}
+	if name := kmsg.NameForKey(key); name != "Unknown" {
+		return name
+	}
+	return fmt.Sprintf("the unknown API key %d", key)
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"klamm/cluster/replica"
 	"klamm/groupcoord"
 	"klamm/logstore"
+	"klamm/protocol"
 	"klamm/server/admin"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
@@ -154,7 +157,10 @@ func (s *Server) Admin() *admin.Service { return s.admin }
 
 // clientErred logs an error that the client of a connection made.
 func (s *Server) clientErred(c *transport.Conn, msg string, err error) {
-	s.clientLog.Warn(c.RemoteAddr(), c.Listener().Name, msg, err)
+	if unknown := (*protocol.UnknownAPIError)(nil); errors.As(err, &unknown) {
+		err = fmt.Errorf("%s v%d is not served", apiName(unknown.Key), unknown.Version)
+	}
+	s.clientLog.Warn(c.RemoteAddr(), c.ClientID(), c.Listener().Name, msg, err)
 }
 
 // expireOffsets has the coordinator expire offsets at an interval, until the server stops.

@@ -30,8 +30,9 @@ func NewClientLog(logger *slog.Logger, now func() time.Time) *ClientLog {
 	return &ClientLog{logger: logger, now: now}
 }
 
-// Warn logs one line about a client that came in on a listener, or counts it.
-func (l *ClientLog) Warn(client net.Addr, listener, msg string, err error) {
+// Warn logs one line about a client that came in on a listener, or counts it. clientID is the name that the
+// client gave itself, empty where it is not known.
+func (l *ClientLog) Warn(client net.Addr, clientID, listener, msg string, err error) {
 	now := l.now()
 	l.mu.Lock()
 	if second := now.Truncate(time.Second); !second.Equal(l.second) {
@@ -47,6 +48,9 @@ func (l *ClientLog) Warn(client net.Addr, listener, msg string, err error) {
 	l.suppressed = 0
 	l.mu.Unlock()
 	args := []any{"client", client.String(), "listener", listener, "error", Printable(err.Error())}
+	if clientID != "" {
+		args = append(args, "client_id", Printable(clientID))
+	}
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}

@@ -45,10 +45,10 @@ func FuzzClientLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		out.Reset()
 		now = now.Add(time.Hour)
-		clients.Warn(client, "PLAINTEXT", "a request was refused", fmt.Errorf("Produce v3: %w", errors.New(text)))
+		clients.Warn(client, text, "PLAINTEXT", "a request was refused", fmt.Errorf("Produce v3: %w", errors.New(text)))
 		limits.Hit("max.message.bytes", "refused", "topic", Printable(text))
 		clean(t, out.String())
-		if n := strings.Count(out.String(), "\n"); n != 2 || out.Len() > 2*(4*maxClientText+300) {
+		if n := strings.Count(out.String(), "\n"); n != 2 || out.Len() > 3*(4*maxClientText+300) {
 			t.Fatalf("%d lines of %d bytes: %q", n, out.Len(), out.String())
 		}
 	})
@@ -63,7 +63,7 @@ func TestAMillionErrorsFillNoDisk(t *testing.T) {
 	err := errors.New(strings.Repeat("\x1b[31m", 10_000))
 	for range errs {
 		now = now.Add(took / errs)
-		clients.Warn(client, "PLAINTEXT", "a request was refused, closing the connection", err)
+		clients.Warn(client, "local", "PLAINTEXT", "a request was refused, closing the connection", err)
 		limits.Hit("max.connections", "a connection waits to be accepted")
 	}
 	lines := strings.Count(out.String(), "\n")

@@ -303,6 +303,15 @@ func (c *Conn) Listener() *Listener { return c.listener }
 // RemoteAddr is the address that the client came from.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
+// ClientID is the name that the client gave itself in the request that was read last, empty where there was none. It
+// is for the connection's goroutine, and for who has a connection that is not served yet.
+func (c *Conn) ClientID() string {
+	if c.header.ClientID == nil {
+		return ""
+	}
+	return *c.header.ClientID
+}
+
 // LocalAddr is the address of ours that the client reached.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
