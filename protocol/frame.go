@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -14,10 +15,14 @@ import (
 // has room for the bytes that have arrived, those in the kernel included, or for growth times
 // the bytes that were read, and never for more than was announced. A small request grows by
 // firstGrowth, since its first bytes are as many as the reader's small buffer holds.
+// A request is decoded from one piece, so a larger buffer is a copy, and both are there for a moment: with
+// largeGrowth that is three times what has come.
 const (
 	growth      = 4
 	firstGrowth = 8
 	firstRead   = 64 << 10 // below it firstGrowth counts
+	largeGrowth = 2
+	largeRead   = 1 << 20 // from it on largeGrowth counts
 )
 
 // Buffers are kept in classes of powers of two between these; larger ones are
@@ -189,6 +194,63 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 	return n, err
 }
 
+// CheckFrameSize waits for the key of the request that follows a length prefix of n, and says whether a request of that
+// API may be so large, before there is a buffer for it. It fails with an *UnknownAPIError and with a *TooLargeError.
+func CheckFrameSize(r *bufio.Reader, n int32) error {
+	const keyAndVersion = 4
+	if n <= smallFrame {
+		return nil // what cannot be read in it costs nothing to find out
+	}
+	p, err := r.Peek(keyAndVersion)
+	if err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	key, version := int16(uint16(p[0])<<8|uint16(p[1])), int16(uint16(p[2])<<8|uint16(p[3]))
+	api, ok := Lookup(key)
+	if !ok {
+		return &UnknownAPIError{Key: key, Version: version}
+	}
+	if most := api.maxBytes(); n > most {
+		return &TooLargeError{API: api.Name, Version: version, Size: n, Max: most}
+	}
+	return nil
+}
+
+// smallFrame is what a request of any API may have.
+const smallFrame = 64 << 10
+
+// MaxRequestBytes bounds a request of every API but Produce, which carries records, and Fetch, which names partitions
+// by the ten thousand. In memory it can take a hundred times what it takes on the wire, as a list of
+// empty names does. What an administrator asks for is far below.
+const MaxRequestBytes = 8 << 20
+
+const maxFetchBytes = 32 << 20
+
+// maxBytes is how large a request of the API may be, header included; socket.request.max.bytes bounds it too.
+func (a *API) maxBytes() int32 {
+	switch a.Key {
+	case KeyProduce:
+		return math.MaxInt32
+	case KeyFetch:
+		return maxFetchBytes
+	}
+	return MaxRequestBytes
+}
+
+// TooLargeError says that a request is larger than one of its API may be.
+type TooLargeError struct {
+	API       string
+	Version   int16
+	Size, Max int32
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("%s v%d: a request of %d bytes was announced, the limit of this API is %d", e.API, e.Version, e.Size, e.Max)
+}
+
 // ReadFrameBody reads the n bytes that follow a length prefix, see ReadFrame.
 //
 // arrived, unless it is nil, says how many bytes r can read without waiting beside those that it has
@@ -222,8 +284,11 @@ func ReadFrameBody(r *bufio.Reader, n int32, arrived func(want int) int) (*Buffe
 			return b, nil
 		}
 		times := growth
-		if len(b.B) < firstRead {
+		switch {
+		case len(b.B) < firstRead:
 			times = firstGrowth
+		case len(b.B) >= largeRead:
+			times = largeGrowth
 		}
 		next := NewBuffer(min(size, times*len(b.B)))
 		next.B = append(next.B, b.B...)

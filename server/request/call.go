@@ -27,12 +27,6 @@ type Call struct {
 // the reference broker does with a request that it cannot read.
 type Handler func(*Call) error
 
-// maxTypedBytes bounds the body of a request whose message is kmsg's, together
-// with maxElements: in memory it can take a hundred times what it takes on the
-// wire, as a list of empty names does. What an administrator asks for is far
-// below. Produce and Fetch are not bound by it.
-const maxTypedBytes = 8 << 20
-
 // Typed makes a Handler of a function that takes a request and returns its response. It
 // is for the APIs whose messages are kmsg's.
 func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.Response) Handler {
@@ -63,8 +57,8 @@ func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Re
 // decode reads a request's body into req. The caller calls done when the request has been served: a request of many
 // elements holds a place until then, for which other such requests wait, see Places.
 func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) {
-	if len(c.Body) > maxTypedBytes {
-		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), maxTypedBytes)
+	if len(c.Body) > protocol.MaxRequestBytes {
+		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), protocol.MaxRequestBytes)
 	}
 	elements, err := known.check(c.API, c.Header.Version, c.Body)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"klamm/protocol"
 )
 
-// maxElements bounds how many elements the lists of one request have in all, and
+// maxElements bounds how many elements the lists of one request have in all, tagged fields among them, and
 // manyElements those from which on requests are served one at a time: an element of
 // two bytes takes some hundreds in memory, with what is answered to it.
 const (
@@ -70,7 +70,7 @@ func (s *shapes) check(api *protocol.API, version int16, body []byte) (elements 
 var (
 	errCutOff       = errors.New("the body ends within a field")
 	errNoLength     = errors.New("a length that cannot be")
-	errManyElements = fmt.Errorf("more than %d elements", maxElements)
+	errManyElements = fmt.Errorf("more than %d elements and tagged fields", maxElements)
 )
 
 // walker walks the bytes of a body field by field, without keeping any of them.
@@ -189,6 +189,9 @@ func (w *walker) tags() error {
 	}
 	if int(n) > len(w.rest) {
 		return errCutOff
+	}
+	if w.elements -= int(n); w.elements < 0 { // kmsg keeps what it does not know, each one in a map
+		return errManyElements
 	}
 	for range n {
 		if _, err := w.uvarint(); err != nil {

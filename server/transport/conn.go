@@ -346,6 +346,9 @@ func (c *Conn) read() (*protocol.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := protocol.CheckFrameSize(c.br, n); err != nil {
+		return nil, err
+	}
 	if !c.server.budget.take(int64(n), c.quit, c.heldByBudget) {
 		return nil, net.ErrClosed
 	}
