@@ -64,6 +64,9 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	if err != nil {
 		return err
 	}
+	if b.o.Identified != nil {
+		b.o.Identified(id.broker, id.cluster)
+	}
 	dynamic := config.NewDynamic(cfg, id.broker)
 	b.config = dynamic
 	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines)

@@ -22,6 +22,9 @@ type Options struct {
 	Config *config.Broker
 	// Logger takes the broker's log. Default slog.Default.
 	Logger *slog.Logger
+	// Identified, if set, is told the broker's id and the cluster's once they are known, before the start writes
+	// anything and before it logs its first line.
+	Identified func(brokerID int32, clusterID string)
 	// FS has the log directories. Default: the operating system's.
 	FS vfs.FS
 	// Tree is the metadata tree. Default: the embedded one, in a file at the top of the first

@@ -2,15 +2,16 @@
 //
 // It reads its configuration, puts the rooms of the broker together, runs until
 // it is told to stop, and stops cleanly. It decides nothing else.
+//
+// Begin reading at run.go; signals.go says what each signal does, and line_writer.go why no reader of the
+// log can hold the broker up.
 package main
 
 import (
-	"context"
 	"fmt"
+	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,19 +19,24 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := command(stop).ExecuteContext(ctx)
-	stop()
+	stdout, stderr := newLineWriter(os.Stdout, nil), newLineWriter(os.Stderr, droppedLine)
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	p := process{stdout: stdout, logger: logger, build: thisBuild()}
+	err := command(p).ExecuteContext(watchSignals(logger, os.Stderr))
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			fmt.Fprintln(os.Stderr, "klamm: "+line)
+			fmt.Fprintln(stderr, "klamm: "+line)
 		}
+	}
+	stdout.flush(flushTimeout)
+	stderr.flush(flushTimeout)
+	if err != nil {
 		os.Exit(1)
 	}
 }
 
-// command describes the command line. restore gives signals back their usual meaning.
-func command(restore func()) *cobra.Command {
+// command describes the command line.
+func command(p process) *cobra.Command {
 	var options config.Options
 	cmd := &cobra.Command{
 		Use:   "klamm",
@@ -40,7 +46,10 @@ func command(restore func()) *cobra.Command {
 Without arguments it listens on 127.0.0.1:9092 and keeps its data in ./klamm-data.
 A configuration file may be Kafka's server.properties as it is, or YAML or TOML
 with the same names. Environment variables (KLAMM_LOG_DIRS for log.dirs) go over
-the file, and --set over both.`,
+the file, and --set over both.
+
+SIGTERM, SIGINT (Ctrl-C) and SIGHUP stop it cleanly; a second Ctrl-C ends it at
+once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 		Example: `  klamm
   klamm --config server.properties
   klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm`,
@@ -50,15 +59,19 @@ the file, and --set over both.`,
 			}
 			return nil
 		},
+		Version:       p.build.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options.Env = os.Environ()
-			return run(cmd.Context(), restore, options, cmd.OutOrStdout())
+			return p.run(cmd.Context(), options)
 		},
 	}
+	cmd.SetVersionTemplate("klamm {{.Version}}\n")
+	cmd.SetOut(p.stdout)
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
 	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
+	cmd.Flags().Bool("version", false, "print the version, the commit and the version of Go, and end")
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,35 +19,52 @@ import (
 // their connections. Container runtimes kill a process ten seconds after they asked it to stop.
 const stopTimeout = 8 * time.Second
 
-// run starts a broker and stops it when ctx ends; restore then gives signals
-// back their usual meaning.
-func run(ctx context.Context, restore func(), options config.Options, out io.Writer) error {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+// process is what the commands write to, and what they were made of.
+type process struct {
+	stdout *lineWriter
+	logger *slog.Logger
+	build  build
+}
+
+// run starts a broker and stops it when ctx ends.
+func (p process) run(ctx context.Context, options config.Options) error {
 	cfg, warnings, err := config.Load(options)
-	for _, w := range config.Lines(warnings) {
-		logger.Warn(w)
-	}
 	if err != nil {
+		p.warn(warnings)
 		return err
+	}
+	greeted := false
+	greet := func(brokerID int32, clusterID string) {
+		greeted = true
+		p.logger.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
+		p.warn(warnings)
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: logger})
+	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.logger, Identified: greet})
+	if err != nil && !greeted {
+		p.warn(warnings)
+	}
 	if err != nil {
 		return err
 	}
-	welcome(out, cfg, broker)
-	logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
+	welcome(p.stdout, cfg, broker)
+	p.logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
 	<-ctx.Done()
-	restore() // a second Ctrl-C ends the process at once
-	logger.Info("stopping")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := broker.Stop(stopping); err != nil {
 		return err
 	}
-	logger.Info("stopped cleanly")
+	p.logger.Info("stopped cleanly")
 	return nil
+}
+
+// warn tells what is odd in the configuration.
+func (p process) warn(warnings []config.Warning) {
+	for _, w := range config.Lines(warnings) {
+		p.logger.Warn(w)
+	}
 }
 
 func addresses(b *broker.Broker) string {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// maxWaiting is how many bytes of lines wait for a slow reader. What comes on top of that is dropped and counted.
+const maxWaiting = 1 << 20
+
+// flushTimeout is how long the end of the process waits until its last lines are written.
+const flushTimeout = time.Second
+
+// lineWriter writes lines to stdout or stderr without ever making their author wait: the reader of a pipe may stand still, or be gone,
+// and the disk behind a file may be full. It may be used by many goroutines. A goroutine of its own writes; while
+// that waits, lines are collected up to maxWaiting. Lines that could not be written are counted, and their number is
+// told in a line as soon as one can be written again.
+type lineWriter struct {
+	out     io.Writer
+	dropped func(lines int) []byte // the line that tells how many were dropped
+
+	mu      sync.Mutex
+	changed sync.Cond
+	waiting []byte // guarded by mu; whole lines
+	lost    int    // guarded by mu; lines that were dropped and not told of
+	writing bool   // guarded by mu
+}
+
+// newLineWriter begins to write to out. dropped may be nil; nothing is told then of lines that were dropped.
+func newLineWriter(out io.Writer, dropped func(lines int) []byte) *lineWriter {
+	w := &lineWriter{out: out, dropped: dropped}
+	w.changed.L = &w.mu
+	go w.run()
+	return w
+}
+
+// Write takes whole lines, or drops them. It never fails and never waits for a reader.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) > 0 && len(w.waiting)+len(p) > maxWaiting {
+		w.lost += lines(p)
+		return len(p), nil
+	}
+	w.waiting = append(w.waiting, p...)
+	w.changed.Broadcast()
+	return len(p), nil
+}
+
+// run writes what waits, for as long as the process lives.
+func (w *lineWriter) run() {
+	cut := false // the last write ended within a line
+	var spare []byte
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		for len(w.waiting) == 0 {
+			w.changed.Wait()
+		}
+		batch, lost := w.waiting, w.lost
+		w.waiting, w.lost, w.writing = spare[:0], 0, true
+		w.mu.Unlock()
+		told := 0 // how many bytes of the batch tell what was dropped before
+		if lost > 0 && w.dropped != nil {
+			line := w.dropped(lost)
+			told, batch = len(line), append(line, batch...)
+		}
+		if cut {
+			batch, told = append([]byte{'\n'}, batch...), told+1
+		}
+		n, err := w.out.Write(batch)
+		if n > 0 {
+			cut = batch[n-1] != '\n'
+		}
+		if spare = batch; cap(spare) > maxWaiting {
+			spare = nil
+		}
+		w.mu.Lock()
+		if n < told {
+			w.lost += lost
+		}
+		if err != nil {
+			w.lost += lines(batch[max(n, told):])
+		}
+		w.writing = false
+		w.changed.Broadcast()
+	}
+}
+
+// flush waits until all lines are written, or dropped, but not longer than that.
+func (w *lineWriter) flush(timeout time.Duration) {
+	var late bool
+	timer := time.AfterFunc(timeout, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		late = true
+		w.changed.Broadcast()
+	})
+	defer timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !late && (w.writing || len(w.waiting) > 0) {
+		w.changed.Wait()
+	}
+}
+
+func lines(p []byte) int { return bytes.Count(p, []byte{'\n'}) }
+
+// droppedLine tells in the form of klamm's log how many of its lines were dropped.
+func droppedLine(lines int) []byte {
+	return fmt.Appendf(nil, "time=%s level=WARN msg=\"lines of this log were dropped: their reader was gone or too slow, or there was no room for them\" lines=%d\n",
+		time.Now().Format("2006-01-02T15:04:05.000Z07:00"), lines)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is set by `make build` (-ldflags -X main.version=...); where it is not, the Go command knows one.
+var version string
+
+// build is what this binary was made of.
+type build struct {
+	version string // a tag, or what the Go command makes of a commit; "devel" where nobody knows
+	commit  string // of git, "" where nobody knows; with "-dirty" where files were changed
+	goes    string // the version of Go
+}
+
+// thisBuild reads what the Go command wrote into the binary.
+func thisBuild() build {
+	b := build{version: version, goes: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	if v := info.Main.Version; b.version == "" && v != "(devel)" {
+		b.version = v
+	}
+	if b.version == "" {
+		b.version = "devel"
+	}
+	dirty := false
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.commit = s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			dirty = s.Value == "true"
+		}
+	}
+	if dirty && b.commit != "" {
+		b.commit += "-dirty"
+	}
+	return b
+}
+
+func (b build) String() string {
+	if b.commit == "" {
+		return fmt.Sprintf("%s (%s)", b.version, b.goes)
+	}
+	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.commit, b.goes)
+}
