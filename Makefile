@@ -26,6 +26,12 @@ help: ## list the targets
 run: ## start a broker on 127.0.0.1:9092 with its data in ./klamm-data
 	@exec go run ./cmd/klamm
 
+.PHONY: build
+build: ## build/bin/klamm: one static binary that needs nothing else
+	@mkdir -p build/bin
+	version=$$(git describe --tags --always --dirty 2>/dev/null || true)
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$$version" -o build/bin/klamm ./cmd/klamm
+
 .PHONY: test
 test: tools ## get the tools, then run every test: klamm's own, black box against klamm, the same against Apache Kafka
 	@exec .ci/test
