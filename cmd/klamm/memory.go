@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// A broker keeps little alive: some kilobytes for each partition and connection, and
-// buffers that are used again. Twice that, as Go has it by default, is little room between two
-// collections where little lives, and a lot of memory where buffers for requests and hostile
-// batches do. What a collection costs is to look through all that may hold pointers: buffers
-// hold none, and the stacks of ten thousand connections are some. So the room is half of what is
-// looked through, and spareHeap at least.
+// A broker keeps little alive: some kilobytes for each partition and connection, and buffers
+// that are used again. By default Go lets the heap grow to twice what lives before it collects. Where
+// little lives, that is too little room between two collections; where large buffers live, it wastes
+// memory. A collection costs the time to look through everything that may hold pointers. Buffers hold
+// none; the stacks of ten thousand connections do. So the room between two collections is half of
+// what a collection looks through, and spareHeap at least.
 const (
 	spareHeap   = 8 << 20 // bytes
-	leastGOGC   = 2       // with 0 it would collect all the time
+	leastGOGC   = 2       // with 0 Go would collect all the time
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
-	poolsKeep   = 2        // collections that a sync.Pool keeps what nobody takes
-	unusedBytes = 16 << 20 // more than this, and than what lives, is given back by a quiet broker
+	poolsKeep   = 2        // a sync.Pool forgets what nobody took for so many collections
+	unusedBytes = 16 << 20 // a quiet broker gives memory back when more than this, and more than what lives, is unused
 )
 
-// keepMemorySmall has the collector leave as much room as said above. Once nothing has been
-// collected for quietAfter, what pools keep is let go, and what is not used is given back. Who
-// sets GOGC has it as set.
+// keepMemorySmall sets the room between two collections as said above, for as long as the process
+// lives. When there was no collection for quietAfter, it empties the pools, and gives unused memory back
+// to the system. It does nothing where the environment sets GOGC.
 func keepMemorySmall() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -50,10 +50,10 @@ func keepMemorySmall() {
 // collection is garbage as soon as it is made: it is freed with the next collection.
 type collection struct{ _ [16]byte }
 
-// pace sets the room up to the next collection, and comes again with that.
+// pace sets the room up to the next collection, which calls it again.
 func pace(*collection) {
 	h := heapNow()
-	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 { // it takes the heap's lock: not for nothing
+	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 { // SetGCPercent takes the heap's lock, so small changes are not worth it
 		debug.SetGCPercent(int(want))
 	}
 	runtime.SetFinalizer(&collection{}, pace)
@@ -77,7 +77,7 @@ func heapNow() heap {
 	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4), scanned: n(5), roots: n(6) + n(7)}
 }
 
-// unused is what a collection would leave free, and what is.
+// unused is how many bytes would be free after a collection.
 func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live }
 
 // gogc is the room, in percent of what lives and of the roots: Go counts both.
