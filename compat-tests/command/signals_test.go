@@ -166,15 +166,16 @@ func pipe(t *testing.T, full bool) *os.File {
 		return w
 	}
 	t.Cleanup(func() { _ = r.Close() })
-	if err := syscall.SetNonblock(int(w.Fd()), true); err != nil {
+	fd := int(w.Fd()) // it makes the pipe a blocking one, each time
+	if err := syscall.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := syscall.Write(int(w.Fd()), make([]byte, 4096)); err != nil {
+		if _, err := syscall.Write(fd, make([]byte, 4096)); err != nil {
 			break
 		}
 	}
-	if err := syscall.SetNonblock(int(w.Fd()), false); err != nil {
+	if err := syscall.SetNonblock(fd, false); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -200,7 +201,6 @@ func TestSignalsThatStop(t *testing.T) {
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			t.Run(log.name+", "+sig.String(), func(t *testing.T) {
-				t.Parallel()
 				f := log.open(t)
 				r := runWith(t, f, f)
 				r.refusedRequests(20)
@@ -219,7 +219,6 @@ func TestSignalsThatStop(t *testing.T) {
 
 // SIGQUIT writes the stacks of all goroutines, and klamm goes on; SIGUSR1 and SIGUSR2 mean nothing.
 func TestSignalsThatDoNotStop(t *testing.T) {
-	t.Parallel()
 	out, log := file(t), file(t)
 	r := runWith(t, out, log)
 	for _, c := range []struct {
@@ -241,7 +240,6 @@ func TestSignalsThatDoNotStop(t *testing.T) {
 
 // A klamm that was started by nohup stays when its terminal goes.
 func TestIgnoredHangup(t *testing.T) {
-	t.Parallel()
 	out, log := file(t), file(t)
 	r := runWith(t, out, log, "nohup")
 	r.signal(syscall.SIGHUP)
