@@ -43,6 +43,9 @@ func cheapRequests(key, version int16) (all []cheapRequest) {
 func enlarged(key, version int16, at []string) []byte {
 	req := kmsg.RequestForKey(key)
 	enlarge(reflect.ValueOf(req).Elem(), at)
+	if produce, ok := req.(*kmsg.ProduceRequest); ok {
+		produce.Acks = 1 // without acks there would be no answer to wait for
+	}
 	req.SetVersion(version)
 	header := binary.BigEndian.AppendUint16(nil, uint16(key))
 	header = binary.BigEndian.AppendUint16(header, uint16(version))

@@ -16,7 +16,7 @@ func TestTaggedFieldsAreCounted(t *testing.T) {
 	for _, n := range []int{maxElements, maxElements + 1} {
 		body := binary.AppendUvarint([]byte{2, 'c', 2, '1'}, uint64(n))
 		body = append(body, strings.Repeat("\x05\x00", n)...)
-		if _, err := checkShape(api, 3, body); errors.Is(err, errManyElements) != (n > maxElements) {
+		if _, err := shapesFor(api.Key).check(api, 3, body); errors.Is(err, errManyElements) != (n > maxElements) {
 			t.Errorf("%d tagged fields: %v", n, err)
 		}
 	}
