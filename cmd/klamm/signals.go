@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// What signals do, as with Apache Kafka's broker but for the last two lines:
+// What signals do. Apache Kafka's broker does the same, but that SIGUSR1 and a second SIGINT do to it what they do to any JVM:
 //
 //	SIGTERM, SIGINT, SIGHUP  stop cleanly, SIGHUP and SIGINT unless the process was started with them ignored, as by nohup
 //	SIGQUIT                  writes the stacks of all goroutines to stderr, and the broker goes on
 //	SIGPIPE, SIGXFSZ         nothing: a write fails, and what wrote deals with that
-//	SIGUSR1, SIGUSR2         a line in the log, and the broker goes on
+//	SIGUSR1, SIGUSR2         write a line to the log, and the broker goes on
 //	a second SIGINT          during a stop ends the process at once, and not cleanly: it is a person who presses Ctrl-C again.
 //	                         Further SIGTERMs and SIGHUPs change nothing: programs send those, and may well repeat them
 //

@@ -200,7 +200,7 @@ func TestSignalsThatStop(t *testing.T) {
 		{"closed", func(*testing.T) *os.File { return nil }},
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-			t.Run(log.name+", "+sig.String(), func(t *testing.T) {
+			t.Run(log.name+" "+sig.String(), func(t *testing.T) {
 				f := log.open(t)
 				r := runWith(t, f, f)
 				r.refusedRequests(20)
