@@ -42,10 +42,10 @@ func TestHugeListsAreNotRead(t *testing.T) {
 	body = append(body, make([]byte, 2*n)...)
 	w := dial(t, addr)
 	defer w.close()
-	if err := w.raw(protocol.KeyMetadata, 0, body); err != nil {
+	// The length alone is more than Metadata may have: the broker may close while the body is still written.
+	if err := w.raw(protocol.KeyMetadata, 0, body); err != nil && isTimeout(err) {
 		t.Fatal(err)
-	}
-	if !w.closed() {
+	} else if err == nil && !w.closed() {
 		t.Error("the connection is open")
 	}
 	ask[*kmsg.MetadataResponse](t, addr, metadata(), 12)
