@@ -243,7 +243,10 @@ func TestTransientErrorOfADeletionIsTriedAgain(t *testing.T) {
 	if res := h.broker.DeleteTopics(context.Background(), []TopicRef{{Name: "orders"}})[0]; res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	clock.ring()
+	h.settled()
+	if clock.ring() == 0 {
+		t.Fatal("no timer is set for another try")
+	}
 	h.settled()
 	if !h.exists("/admin/delete_topics/orders") {
 		t.Error("the topic is gone while a replica of it is there")

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -24,15 +25,25 @@ func manyProducers(t *testing.T, disk *vfs.Mem) (*Log, Options) {
 	return l, o
 }
 
-// holdSnapshot has the creation of a snapshot wait until release is called.
-func holdSnapshot(disk *vfs.Mem) (begun <-chan struct{}, release func()) {
+// holdSnapshot has the creation of the next snapshot wait until release is called. While the log's lock is held that is an
+// error, and nothing waits. Later snapshots are let through: Close writes one with the lock held.
+func holdSnapshot(t *testing.T, disk *vfs.Mem, l *Log) (begun <-chan struct{}, release func()) {
 	b, r := make(chan struct{}), make(chan struct{})
-	begin := sync.OnceFunc(func() { close(b) })
+	var seen atomic.Bool
 	disk.SetHook(func(op vfs.Op) {
-		if op.Kind == vfs.OpCreate && strings.HasSuffix(op.Path, snapshotSuffix) {
-			begin()
-			<-r
+		if op.Kind != vfs.OpCreate || !strings.HasSuffix(op.Path, snapshotSuffix) || seen.Swap(true) {
+			return
 		}
+		free := l.mu.TryLock()
+		if free {
+			l.mu.Unlock()
+		}
+		close(b)
+		if !free {
+			t.Error("the snapshot is written while the log's lock is held")
+			return
+		}
+		<-r
 	})
 	return b, sync.OnceFunc(func() { close(r) })
 }
@@ -41,11 +52,18 @@ func holdSnapshot(disk *vfs.Mem) (begun <-chan struct{}, release func()) {
 func TestAppendsDoNotWaitForALargeSnapshot(t *testing.T) {
 	disk := newMemDisk(t)
 	l, o := manyProducers(t, disk)
-	begun, release := holdSnapshot(disk)
+	var tasks []func()
+	l.run = func(f func()) { tasks = append(tasks, f) }
+	begun, release := holdSnapshot(t, disk, l)
 	if err := l.Roll(testNow); err != nil {
 		t.Fatal(err)
 	}
+	l.run = func(f func()) { go f() }
+	go tasks[0]() // the snapshot's write; nobody else takes the lock until it has begun
 	<-begun
+	for _, f := range tasks[1:] {
+		go f()
+	}
 	if r := sendAs(t, l, 0, 1, testNow); r.Err != nil { // the snapshot is still being written
 		t.Fatal(r.Err)
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -40,12 +41,7 @@ func (f *fixture) deletions(n int32) []Deletion {
 func TestDeleteRecordsWritesOnceForARequest(t *testing.T) {
 	f := newFixture(t, nil)
 	list := f.deletions(100)
-	var syncs atomic.Int32
-	f.disk.SetHook(func(op vfs.Op) {
-		if op.Kind == vfs.OpSync && strings.Contains(op.Path, "log-start-offset-checkpoint") {
-			syncs.Add(1)
-		}
-	})
+	syncs := f.countOfCheckpoint(vfs.OpSync)
 	f.manager.DeleteRecords(list)
 	for i := range list {
 		if d := &list[i]; d.Err != nil || d.LowWatermark != 1 {
@@ -55,6 +51,35 @@ func TestDeleteRecordsWritesOnceForARequest(t *testing.T) {
 	if n := syncs.Load(); n != 1 {
 		t.Errorf("the checkpoint was synced %d times", n)
 	}
+}
+
+// TestDeleteRecordsAsksTheStoreOnceForARequest has each write of the checkpoint fail: a store that is asked once for each
+// partition tries again each time, while it skips the writes that follow one that went well, since they would change nothing.
+func TestDeleteRecordsAsksTheStoreOnceForARequest(t *testing.T) {
+	f := newFixture(t, nil)
+	list := f.deletions(100)
+	writes := f.countOfCheckpoint(vfs.OpCreate)
+	f.disk.Fail(vfs.Rule{Kind: vfs.OpCreate, Path: "*log-start-offset-checkpoint*", Err: syscall.EMFILE}) // takes no directory offline
+	f.manager.DeleteRecords(list)
+	for i := range list {
+		if d := &list[i]; !errors.Is(d.Err, syscall.EMFILE) || d.LowWatermark != -1 {
+			t.Fatalf("partition %d: %+v", i, d)
+		}
+	}
+	if n := writes.Load(); n != 1 {
+		t.Errorf("the checkpoint was written %d times", n)
+	}
+}
+
+// countOfCheckpoint counts an operation on the checkpoint of log start offsets from now on.
+func (f *fixture) countOfCheckpoint(kind vfs.OpKind) *atomic.Int32 {
+	var n atomic.Int32
+	f.disk.SetHook(func(op vfs.Op) {
+		if op.Kind == kind && strings.Contains(op.Path, "log-start-offset-checkpoint") {
+			n.Add(1)
+		}
+	})
+	return &n
 }
 
 // TestDeleteRecordsTellsEachPartitionOfTheDisk: with one write for all, its error is each one's, and a partition that

@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -51,4 +52,38 @@ func TestGOGCByWhatLives(t *testing.T) {
 	if got := (heap{live: 10, objects: 8, free: 5}).unused(); got != 5 { // objects are freed before live is set anew
 		t.Errorf("unused: %d bytes", got)
 	}
+}
+
+// TestStacksCountAsRoots: the room is reckoned with stacks only if they are asked for. 64 goroutines keep 64 KB of stack each.
+func TestStacksCountAsRoots(t *testing.T) {
+	const goroutines, stack = 64, 64 << 10
+	runtime.GC()
+	before := heapNow().roots
+	ready, end := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() { deep(stack, ready, end) })
+	}
+	for range goroutines {
+		<-ready
+	}
+	runtime.GC()
+	with := heapNow().roots
+	close(end)
+	wg.Wait()
+	if with < before+goroutines*stack/2 {
+		t.Errorf("%d bytes of roots, %d with the stacks of %d goroutines", before, with, goroutines)
+	}
+}
+
+// deep waits with so many bytes of stack in use.
+func deep(bytes int, ready chan<- struct{}, end <-chan struct{}) byte {
+	var frame [1024]byte
+	if bytes > len(frame) {
+		frame[bytes%len(frame)] = deep(bytes-len(frame), ready, end)
+	} else {
+		ready <- struct{}{}
+		<-end
+	}
+	return frame[bytes%len(frame)]
 }
