@@ -56,8 +56,13 @@ func openFrames(f vfs.File, pos, limit int64, pool *sync.Pool) frames {
 	return frames{f: f, pos: pos, limit: limit, intactAt: -1, buf: pool.Get().(*[]byte), pooled: pool}
 }
 
+// close gives the buffer back, unless it grew: the next lookup would read as much at once.
 func (s *frames) close() {
-	if cap(*s.buf) <= recoverChunk {
+	most := recoverChunk
+	if s.pooled == &lookupBuffers {
+		most = lookupChunk
+	}
+	if cap(*s.buf) <= most {
 		s.pooled.Put(s.buf)
 	}
 	s.buf = nil

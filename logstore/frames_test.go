@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"io"
+	"sync"
 	"testing"
 
 	"klamm/logstore/vfs"
@@ -53,5 +54,31 @@ func TestLookupReadsLittle(t *testing.T) {
 		if !errors.Is(err, io.EOF) || n != batches+1 || counted.bytes > c.mostBytes || counted.calls > c.calls {
 			t.Errorf("%s: %d batches, %d bytes in %d reads: %v", name, n-1, counted.bytes, counted.calls, err)
 		}
+	}
+}
+
+// TestLookupReadsLittleAfterALargeBatch: the buffer that a lookup had made for a whole batch stayed, and whoever got it next read as
+// much at once.
+func TestLookupReadsLittleAfterALargeBatch(t *testing.T) {
+	disk := newMemDisk(t)
+	l := mustOpen(t, testOptions(disk, DefaultConfig()))
+	ok(t, appendOne(t, l, build(t, spec{size: 8 * lookupChunk, ts: testNow}), 0, testNow).Err)
+	v := l.snapshot()
+	s := v.active()
+	f, err := s.log.acquire()
+	ok(t, err)
+	defer s.log.release()
+	for pool, most := range map[*sync.Pool]int{&lookupBuffers: lookupChunk, &recoverBuffers: recoverChunk} {
+		scan := openFrames(f, 0, s.size.Load(), pool)
+		ok(t, scan.next())
+		if _, err := scan.body(); err != nil {
+			t.Fatal(err)
+		}
+		scan.close()
+		next := openFrames(f, 0, s.size.Load(), pool)
+		if n := len(*next.buf); n != most {
+			t.Errorf("a buffer has %d bytes, want %d", n, most)
+		}
+		next.close()
 	}
 }
