@@ -12,11 +12,11 @@ import (
 // aclPatterns is the first version of the three requests about ACLs that has a pattern type.
 const aclPatterns = 1
 
-// errNoAuthorizer refuses whatever is asked about ACLs.
+// errNoAuthorizer refuses every request about ACLs.
 var errNoAuthorizer = codes.Refuse(kerr.SecurityDisabled, "No authorizer is configured on the broker.")
 
-// knownACL gives an error if an element of an ACL has the code of "unknown", which Apache Kafka refuses to read:
-// it closes the connection. It reads codes that it does not know.
+// knownACL returns an error if an element of an ACL has the code 0, "unknown". Apache Kafka closes the connection after
+// such a request. It accepts codes that have no meaning yet.
 func knownACL(version int16, resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, operation kmsg.ACLOperation, permission kmsg.ACLPermissionType) error {
 	if resource == kmsg.ACLResourceTypeUnknown || version >= aclPatterns && pattern == kmsg.ACLResourcePatternTypeUnknown ||
 		operation == kmsg.ACLOperationUnknown || permission == kmsg.ACLPermissionTypeUnknown {

@@ -11,7 +11,7 @@ import (
 	"klamm/server/config"
 )
 
-// resource is what a configuration belongs to.
+// resource is a topic, a broker or another thing that has a configuration.
 type resource struct {
 	kind kmsg.ConfigResourceType
 	name string
@@ -19,11 +19,11 @@ type resource struct {
 
 // alteration says how a configuration is altered.
 type alteration struct {
-	replace      bool // what is not named goes
-	validateOnly bool // nothing changes
+	replace      bool // settings that the request does not name go back to their defaults
+	validateOnly bool // the request is checked and changes nothing
 }
 
-// alter changes the configuration of one resource.
+// alter changes the configuration of one resource by ops.
 func (s *Service) alter(r resource, ops []config.Op, how alteration) error {
 	if err := config.CheckOps(ops); err != nil {
 		return err
@@ -39,6 +39,7 @@ func (s *Service) alter(r resource, ops []config.Op, how alteration) error {
 	return codes.Refuse(kerr.InvalidRequest, fmt.Sprintf("The configuration of resource type %d cannot be altered.", r.kind))
 }
 
+// alterTopic changes the configuration of a topic.
 func (s *Service) alterTopic(name string, ops []config.Op, how alteration) error {
 	if name == "" {
 		return codes.Refuse(kerr.InvalidRequest, "A topic's name is needed: topics have no default configuration.")
@@ -54,7 +55,7 @@ func (s *Service) alterTopic(name string, ops []config.Op, how alteration) error
 	}, how.validateOnly)
 }
 
-// alterBroker changes what is set for this broker, or for all with the name "".
+// alterBroker changes the dynamic configuration of this broker, or of all brokers if the name is empty.
 func (s *Service) alterBroker(name string, ops []config.Op, how alteration) error {
 	perBroker, err := s.config.BrokerResource(name)
 	if err != nil {

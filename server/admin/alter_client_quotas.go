@@ -6,13 +6,13 @@ package admin
 //
 // Refused, in this order, entry by entry (INVALID_REQUEST for each): an entity
 // without components, with an unknown type or an empty name; an IP address beside
-// a user or a client id; then change by change, a value for something that is no
-// quota of this entity, and a value for a quota. Entries for the same entity are
-// answered once, as the last of them is.
+// a user or a client id; then change by change, a value for a key that is no quota
+// of this entity, and a value for a quota. Several entries for the same entity get
+// one answer, that of the last of them.
 //
-// Missing on purpose: quotas. A value would not take effect, and is refused where
-// Apache Kafka accepts it. To remove a quota succeeds, since there is none. klamm
-// does not look up a host name that stands for an IP address.
+// Missing on purpose: quotas. klamm refuses a value, which would not take effect,
+// where Apache Kafka accepts it. To remove a quota succeeds, since there is none. klamm
+// does not resolve a host name that stands in place of an IP address.
 
 import (
 	"fmt"
@@ -64,7 +64,7 @@ func (*Service) AlterClientQuotas(_ *request.Call, req *kmsg.AlterClientQuotasRe
 	return resp
 }
 
-// key is the same for entities that are the same, and for no others.
+// key returns a text that equal entities share and different ones do not.
 func (e quotaEntity) key() string {
 	var s strings.Builder
 	for _, kind := range slices.Sorted(maps.Keys(e)) {
@@ -77,7 +77,7 @@ func (e quotaEntity) key() string {
 	return s.String()
 }
 
-// refusesQuotas gives the reason why an entity's quotas are not changed so; nil for none.
+// refusesQuotas returns the reason to refuse these changes of an entity's quotas; nil for none.
 func (e quotaEntity) refusesQuotas(ops []kmsg.AlterClientQuotasRequestEntryOp) error {
 	if len(e) == 0 {
 		return codes.Refuse(kerr.InvalidRequest, "An entry has an empty entity.")

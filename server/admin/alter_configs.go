@@ -5,19 +5,19 @@ package admin
 //	1 throttling happens after the answer
 //	2 flexible
 //
-// It replaces all of a resource's settings by those that are named.
+// The settings that the request names replace all settings of a resource.
 //
-// Refused, in this order, resource by resource: one that is named twice
-// (INVALID_REQUEST for each); a name that is set twice, a value of null
-// (INVALID_REQUEST); a kind of resource that cannot be altered
-// (INVALID_REQUEST); another broker than this one, a broker setting that is
-// fixed at start or does not parse (INVALID_REQUEST); a topic without a name
-// (INVALID_REQUEST) or that does not exist (UNKNOWN_TOPIC_OR_PARTITION); an
-// unknown topic setting or one that does not parse (INVALID_CONFIG).
+// Refused, in this order, resource by resource: a resource that is named twice
+// (INVALID_REQUEST for each mention); a setting that is named twice, a value of null
+// (INVALID_REQUEST); a kind of resource that cannot be altered (INVALID_REQUEST);
+// another broker than this one, a broker setting that is fixed at start, or whose value
+// does not parse (INVALID_REQUEST); a topic without a name (INVALID_REQUEST) or that
+// does not exist (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, or a value that
+// does not parse (INVALID_CONFIG).
 //
-// Missing on purpose: alter.config.policy.class.name, which names a Java class.
-// Where the reference never answers, to a resource that is named twice beside
-// others that are not, the others are altered.
+// Missing on purpose: alter.config.policy.class.name, which names a Java class. If a
+// request names one resource twice and another once, the reference never answers;
+// klamm alters the other one.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"

@@ -4,16 +4,16 @@ package admin
 //
 //	1 whether the number of replicas may change (KIP-860)
 //
-// Refused, partition by partition, in this order: replicas that are none, that are
-// named twice, that have no broker's number or a broker that is not live
+// Refused, partition by partition, in this order: an empty list of replicas, a broker
+// that the list names twice, a negative broker id, a broker that is not live
 // (INVALID_REPLICA_ASSIGNMENT); a reassignment to be cancelled, since none is under
 // way (NO_REASSIGNMENT_IN_PROGRESS); a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION). Of a partition that is named more than once, the
-// last mention counts.
+// (UNKNOWN_TOPIC_OR_PARTITION); other replicas than the partition has
+// (INVALID_REPLICA_ASSIGNMENT). If a request names a partition more than once, the last
+// mention counts.
 //
-// Missing on purpose: reassignments. A broker alone has nowhere to move a replica,
-// so a partition can be assigned to what it is assigned to already, and to nothing
-// else.
+// Missing on purpose: reassignments. A broker alone has no other broker to move a
+// replica to, so a client can assign a partition only to the replicas that it has.
 
 import (
 	"fmt"
@@ -60,7 +60,7 @@ func (s *Service) AlterPartitionReassignments(_ *request.Call, req *kmsg.AlterPa
 	return resp
 }
 
-// reassigns gives the reason why a partition's replicas do not become these; nil if they are these.
+// reassigns returns the reason why a partition cannot get these replicas; nil if it has them already.
 func reassigns(meta *cluster.Metadata, tp protocol.TopicPartition, replicas []int32) error {
 	var current []int32
 	p := meta.Partition(tp)
@@ -83,7 +83,7 @@ func reassigns(meta *cluster.Metadata, tp protocol.TopicPartition, replicas []in
 	return nil
 }
 
-// refusesReplicas gives the reason why replicas can be those of no partition, nil for none.
+// refusesReplicas returns the reason why no partition can have these replicas; nil for none.
 func refusesReplicas(meta *cluster.Metadata, current, replicas []int32) error {
 	if len(replicas) == 0 {
 		return codes.Refuse(kerr.InvalidReplicaAssignment, "The list of replicas is empty.")

@@ -5,25 +5,25 @@ package admin
 //	1 throttling happens after the answer
 //	2 flexible
 //
-// A partition's log is copied to another directory of log.dirs while it is
-// written and read, and then goes on there (KIP-113). The answer comes when that
-// has begun; DescribeLogDirs shows how far it is. Asked for yet another directory
-// it begins anew for that, and for the one that the log is in it is given up.
+// The broker copies a partition's log to another directory of log.dirs. Clients go on
+// writing and reading the log meanwhile, and the copy takes its place in the end
+// (KIP-113). The answer comes when the move has begun; DescribeLogDirs shows how far it
+// is. A request for a third directory starts a new move to that one. A request for the
+// directory in which the log is now cancels the move.
 //
 // Refused, in this order, partition by partition: a topic's name that is too long
-// for the copy's directory (INVALID_TOPIC_EXCEPTION); a path that is not in
-// log.dirs as DescribeLogDirs tells it (LOG_DIR_NOT_FOUND); a directory that failed
-// (KAFKA_STORAGE_ERROR); a partition in a directory that failed
-// (KAFKA_STORAGE_ERROR); a partition that the cluster does not have
-// (UNKNOWN_TOPIC_OR_PARTITION), or that is another broker's
+// for the copy's directory (INVALID_TOPIC_EXCEPTION); a path that DescribeLogDirs does
+// not list (LOG_DIR_NOT_FOUND); a directory that failed (KAFKA_STORAGE_ERROR); a
+// partition in a directory that failed (KAFKA_STORAGE_ERROR); a partition that the
+// cluster does not have (UNKNOWN_TOPIC_OR_PARTITION), or that another broker has
 // (REPLICA_NOT_AVAILABLE); any move while a directory is offline
-// (KAFKA_STORAGE_ERROR). Of a partition that is not here the directory is
-// remembered until a restart: when it comes it is made there.
+// (KAFKA_STORAGE_ERROR). If this broker does not have the partition, it remembers the
+// directory until it restarts, and creates the partition there if it gets it.
 //
-// Missing on purpose: nothing.
+// Nothing is missing.
 //
-// Of a partition that is named twice the last directory counts, and it is
-// answered once.
+// If a request names a partition twice, the last directory counts and the answer names
+// the partition once.
 
 import (
 	"cmp"
@@ -74,7 +74,7 @@ func (s *Service) AlterReplicaLogDirs(_ *request.Call, req *kmsg.AlterReplicaLog
 	return resp
 }
 
-// moveTo has a partition's log move to a directory.
+// moveTo starts to move a partition's log to a directory.
 func (s *Service) moveTo(tp protocol.TopicPartition, dir string) error {
 	if !logstore.CanMove(tp) {
 		return kerr.InvalidTopicException

@@ -3,14 +3,14 @@ package admin
 // AlterUserScramCredentials: key 51, version 0, flexible from there (KIP-554).
 //
 // Refused, user by user, in this order: an empty name (UNACCEPTABLE_CREDENTIAL);
-// an unknown mechanism (UNSUPPORTED_SASL_MECHANISM); less than 4096 or more than
+// an unknown mechanism (UNSUPPORTED_SASL_MECHANISM); fewer than 4096 or more than
 // 16384 iterations (UNACCEPTABLE_CREDENTIAL); a credential that is named more than
-// once (DUPLICATE_RESOURCE); the deletion of a credential, of which there are none
-// (RESOURCE_NOT_FOUND); a credential to be stored (UNSUPPORTED_SASL_MECHANISM).
-// Each user is answered once.
+// once (DUPLICATE_RESOURCE); the deletion of a credential, since no user has one
+// (RESOURCE_NOT_FOUND); a credential to be stored (UNSUPPORTED_SASL_MECHANISM). The
+// answer names each user once.
 //
-// Missing on purpose: credentials. There is no SASL, so a credential would not
-// take effect; it is refused where Apache Kafka accepts it.
+// Missing on purpose: credentials. klamm has no SASL, so a credential would not take
+// effect: klamm refuses it where Apache Kafka accepts it.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,8 +28,8 @@ const (
 	maxScramIterations = 16384
 )
 
-// scramChanges keeps, for each user of a request, why it is refused. A later reason replaces an earlier one, so
-// the checks run in the reverse of the order that this file begins with.
+// scramChanges keeps the reason for which each user of a request is refused. A later reason replaces an earlier one,
+// so the checks run in the reverse of the order in which this file lists the refusals.
 type scramChanges struct {
 	order   []string
 	reasons map[string]error
@@ -83,7 +83,7 @@ var (
 	errTwiceSCRAM   = codes.Refuse(kerr.DuplicateResource, "The request names a credential of this user more than once.")
 )
 
-// refuseDoubled refuses each user of whom one credential is named more than once.
+// refuseDoubled refuses each user one of whose credentials the request names more than once.
 func (c *scramChanges) refuseDoubled(req *kmsg.AlterUserSCRAMCredentialsRequest) {
 	type credential struct {
 		user      string
@@ -104,7 +104,7 @@ func (c *scramChanges) refuseDoubled(req *kmsg.AlterUserSCRAMCredentialsRequest)
 	}
 }
 
-// refusesSCRAM gives the reason why there can be no such credential; nil for none.
+// refusesSCRAM returns the reason why such a credential cannot exist; nil for none.
 func refusesSCRAM(user string, mechanism int8) error {
 	switch {
 	case user == "":

@@ -9,9 +9,9 @@ import (
 	"klamm/cluster"
 )
 
-// AutoCreate creates topics that a client, who stands in the log, asked about, and gives what the
-// client is told about each: LEADER_NOT_AVAILABLE when the topic is there now,
-// as the reference does, after which clients ask again.
+// AutoCreate creates topics that a client asked about. It returns the error with which each is
+// answered: LEADER_NOT_AVAILABLE, as in the reference, if the topic exists now, after which
+// clients ask again. The log names who, the client.
 func (s *Service) AutoCreate(who string, names []string) []error {
 	ctx, cancel := s.within(who, int32(s.config.Current().Int("request.timeout.ms")))
 	defer cancel()
@@ -29,8 +29,8 @@ func (s *Service) AutoCreate(who string, names []string) []error {
 	return told
 }
 
-// AutoCreateLater has topics created and does not wait for that; they are told of as by AutoCreate. While the broker
-// creates some for another request it does nothing: clients ask again.
+// AutoCreateLater starts to create topics and does not wait. It returns LEADER_NOT_AVAILABLE for each. While it still
+// creates topics for another request it does nothing else: the clients ask again.
 func (s *Service) AutoCreateLater(who string, names []string) []error {
 	if s.creating.CompareAndSwap(false, true) {
 		s.aside.Go(func() {
@@ -45,11 +45,11 @@ func (s *Service) AutoCreateLater(who string, names []string) []error {
 	return told
 }
 
-// Wait waits for what AutoCreateLater began.
+// Wait waits until the topics that AutoCreateLater began to create are created, or have failed.
 func (s *Service) Wait() { s.aside.Wait() }
 
-// autoTopic is a topic as it is when nobody says how it shall be. The internal
-// ones have settings of their own.
+// autoTopic returns a topic with the broker's defaults. The internal topics have settings
+// of their own.
 func (s *Service) autoTopic(name string) cluster.NewTopic {
 	t := cluster.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}
 	v := s.config.Current()

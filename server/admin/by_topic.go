@@ -7,12 +7,12 @@ type byTopic[T any] struct {
 	empty  func(topic string) T
 }
 
-// newByTopic makes the list's topics by empty.
+// newByTopic makes a byTopic of an empty list. empty makes the entry of a topic.
 func newByTopic[T any](list *[]T, empty func(topic string) T) *byTopic[T] {
 	return &byTopic[T]{list: list, places: make(map[string]int), empty: empty}
 }
 
-// of gives a topic's entry, good until the next call, and adds it if there is none.
+// of returns a topic's entry. It adds the entry if the list has none. The pointer is valid until the next call.
 func (b *byTopic[T]) of(topic string) *T {
 	at, known := b.places[topic]
 	if !known {

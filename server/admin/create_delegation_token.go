@@ -4,11 +4,11 @@ package admin
 //
 //	1 throttling happens after the answer
 //	2 flexible
-//	3 the owner may be another than the one who asks (KIP-373)
+//	3 the owner may be another principal than the requester (KIP-373)
 //
 // Refused: everything (DELEGATION_TOKEN_REQUEST_NOT_ALLOWED), as Apache Kafka
 // refuses it on a listener that authenticates nobody. The answer names the owner
-// and the one who asks.
+// and the requester.
 //
 // Missing on purpose: delegation tokens.
 
@@ -25,7 +25,7 @@ const (
 	anonymous = "ANONYMOUS"
 )
 
-// noTokenTime stands for each time of a token that there is not.
+// noTokenTime stands for each timestamp of a token in an answer that has no token.
 const noTokenTime = -1
 
 // CreateDelegationToken serves CreateDelegationToken: see above.

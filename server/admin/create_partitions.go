@@ -6,17 +6,17 @@ package admin
 //	2 flexible
 //	3 THROTTLING_QUOTA_EXCEEDED may be answered
 //
-// Refused, in this order, topic by topic: one that is named twice
+// Refused, in this order, topic by topic: a topic that is named twice
 // (INVALID_REQUEST, answered once); a topic that is being deleted
-// (INVALID_TOPIC_EXCEPTION); an unknown topic (UNKNOWN_TOPIC_OR_PARTITION); a
-// count that is not above what the topic has (INVALID_PARTITIONS); an
-// assignment with unknown brokers, with too few or too many partitions, or
-// with other numbers of replicas than the topic has
-// (INVALID_REPLICA_ASSIGNMENT). With a timeout of 0 or less what is done is
-// answered with REQUEST_TIMED_OUT.
+// (INVALID_TOPIC_EXCEPTION); an unknown topic (UNKNOWN_TOPIC_OR_PARTITION); a count
+// that is not above the topic's number of partitions (INVALID_PARTITIONS); an
+// assignment with unknown brokers, with too few or too many partitions, or with
+// another number of replicas than the topic has (INVALID_REPLICA_ASSIGNMENT). With a
+// timeout of 0 or less the partitions are created, and the answer is
+// REQUEST_TIMED_OUT.
 //
-// Missing on purpose: reassignments, during which the reference refuses; there
-// are none to be had yet.
+// Missing on purpose: a refusal while the topic's partitions are reassigned. klamm has
+// no reassignments yet.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -41,7 +41,7 @@ func (s *Service) CreatePartitions(c *request.Call, req *kmsg.CreatePartitionsRe
 		n := times[in.Topic]
 		delete(times, in.Topic)
 		if n == 0 {
-			continue // answered where it was named first
+			continue // the answer has the topic where it was named first
 		}
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = in.Topic
@@ -68,8 +68,8 @@ func (s *Service) CreatePartitions(c *request.Call, req *kmsg.CreatePartitionsRe
 	return resp
 }
 
-// newPartitions is what the controller is asked for. No assignment is another
-// thing than an empty one.
+// newPartitions returns what the controller is asked to create. A null assignment leaves
+// the choice of replicas to the controller; an empty one assigns none.
 func newPartitions(in *kmsg.CreatePartitionsRequestTopic) cluster.NewPartitions {
 	p := cluster.NewPartitions{Topic: in.Topic, Count: in.Count}
 	if in.Assignment != nil {

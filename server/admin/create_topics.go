@@ -11,19 +11,18 @@ package admin
 //	6 THROTTLING_QUOTA_EXCEEDED may be answered
 //	7 the topic's id in the answer
 //
-// Refused, in this order, topic by topic: __cluster_metadata (INVALID_REQUEST);
-// a topic that is named twice (INVALID_REQUEST for each); then what the
-// controller finds: a topic that exists (TOPIC_ALREADY_EXISTS); a configuration
-// value of null (INVALID_CONFIG); numbers beside an assignment
-// (INVALID_REQUEST); numbers below 1 (INVALID_PARTITIONS,
-// INVALID_REPLICATION_FACTOR), more replicas than brokers
-// (INVALID_REPLICATION_FACTOR); an invalid name or one that differs from
-// another topic's in '.' and '_' only (INVALID_TOPIC_EXCEPTION); an assignment
-// that makes no sense (INVALID_REPLICA_ASSIGNMENT); a configuration that does
-// not (INVALID_CONFIG).
+// Refused, in this order, topic by topic: __cluster_metadata (INVALID_REQUEST); a topic
+// that is named twice (INVALID_REQUEST for each mention); then by the controller, a
+// topic that exists (TOPIC_ALREADY_EXISTS); a configuration value of null
+// (INVALID_CONFIG); a number of partitions or replicas beside an assignment
+// (INVALID_REQUEST); a number of partitions or replicas below 1 (INVALID_PARTITIONS,
+// INVALID_REPLICATION_FACTOR); more replicas than brokers
+// (INVALID_REPLICATION_FACTOR); an invalid name, or one that differs from another
+// topic's in '.' and '_' only (INVALID_TOPIC_EXCEPTION); an invalid assignment
+// (INVALID_REPLICA_ASSIGNMENT); an invalid configuration (INVALID_CONFIG).
 //
-// A topic that is created within a timeout of 0 or less is answered with
-// REQUEST_TIMED_OUT, as the reference does: nobody waited to see it ready.
+// With a timeout of 0 or less a topic is created, and the answer is REQUEST_TIMED_OUT,
+// as in the reference: the request did not wait until the topic was ready.
 //
 // Missing on purpose: create.topic.policy.class.name, which names a Java class.
 
@@ -51,7 +50,7 @@ func (s *Service) CreateTopics(c *request.Call, req *kmsg.CreateTopicsRequest) k
 		times[req.Topics[i].Topic]++
 	}
 	var wanted []cluster.NewTopic
-	var places []int // of the wanted in the answer
+	var places []int // for each wanted topic, its index in the answer
 	for i := range req.Topics {
 		in := &req.Topics[i]
 		out := kmsg.NewCreateTopicsResponseTopic()
@@ -83,7 +82,7 @@ func (s *Service) CreateTopics(c *request.Call, req *kmsg.CreateTopicsRequest) k
 	return resp
 }
 
-// newTopic is what the controller is asked for.
+// newTopic returns the topic that the controller is asked to create.
 func newTopic(in *kmsg.CreateTopicsRequestTopic) cluster.NewTopic {
 	t := cluster.NewTopic{Name: in.Topic, Partitions: in.NumPartitions, ReplicationFactor: in.ReplicationFactor}
 	for _, a := range in.ReplicaAssignment {
@@ -95,16 +94,16 @@ func newTopic(in *kmsg.CreateTopicsRequestTopic) cluster.NewTopic {
 	return t
 }
 
-// createdTopics tells the configurations of the topics that a request creates.
-// Those that are created alike share one description: it takes thousands of bytes,
-// and a topic may be named in ten.
+// createdTopics describes the configurations of the topics that a request creates.
+// Topics with the same configuration share one description: it takes thousands of bytes,
+// and ten bytes of a request are enough to name a topic.
 type createdTopics struct {
 	server    *Service
-	overrides map[string]string // of what is described
+	overrides map[string]string // the settings of which configs is the description
 	configs   []kmsg.CreateTopicsResponseTopicConfig
 }
 
-// answer answers one topic.
+// answer puts the outcome for one topic into the answer.
 func (d *createdTopics) answer(out *kmsg.CreateTopicsResponseTopic, res cluster.TopicResult, asked *cluster.NewTopic) {
 	out.ErrorCode, out.ErrorMessage = codes.Of(res.Err), codes.Message(res.Err)
 	if res.Err != nil {
@@ -123,7 +122,7 @@ func (d *createdTopics) answer(out *kmsg.CreateTopicsResponseTopic, res cluster.
 	out.Configs = d.configs
 }
 
-// describedConfigs puts a topic's configuration into the form of the answer.
+// describedConfigs returns a topic's configuration in the form of the answer.
 func (s *Service) describedConfigs(overrides map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
 	entries := s.config.DescribeTopic(overrides, config.DescribeOptions{})
 	configs := make([]kmsg.CreateTopicsResponseTopicConfig, len(entries))
@@ -135,7 +134,7 @@ func (s *Service) describedConfigs(overrides map[string]string) []kmsg.CreateTop
 	return configs
 }
 
-// timedOut answers a topic that nobody waited for.
+// timedOut answers a topic of a request that did not wait until the topic was ready.
 func timedOut(out *kmsg.CreateTopicsResponseTopic) {
 	out.ErrorCode = kerr.RequestTimedOut.Code
 	out.NumPartitions, out.ReplicationFactor = -1, -1

@@ -5,18 +5,18 @@ package admin
 //	1 throttle time
 //	3 TOPIC_DELETION_DISABLED; before, INVALID_REQUEST stands for it
 //	4 flexible
-//	5 messages may be answered; THROTTLING_QUOTA_EXCEEDED
+//	5 the answer may have messages; THROTTLING_QUOTA_EXCEEDED
 //	6 topics by id (KIP-516)
 //
-// Refused, in this order: everything, where delete.topic.enable is false
-// (TOPIC_DELETION_DISABLED); for the whole request, a topic with both a name
-// and an id (INVALID_REQUEST for each); then topic by topic, one with neither
+// Refused, in this order: everything if delete.topic.enable is false
+// (TOPIC_DELETION_DISABLED); the whole request, for a topic with both a name and an id
+// (INVALID_REQUEST for each topic); then topic by topic, a topic with neither
 // (INVALID_REQUEST), an unknown id (UNKNOWN_TOPIC_ID), an unknown name
 // (UNKNOWN_TOPIC_OR_PARTITION). A topic that is named twice is deleted once and
-// answered twice. With a timeout of 0 or less the deletion begins and is
-// answered with REQUEST_TIMED_OUT.
+// answered twice. With a timeout of 0 or less the deletion begins, and the answer is
+// REQUEST_TIMED_OUT.
 //
-// Missing on purpose: messages. The reference gives none either.
+// Missing on purpose: messages. The reference has none in its answer either.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -67,8 +67,8 @@ func refuseDeletion(resp *kmsg.DeleteTopicsResponse, why *kerr.Error) {
 	}
 }
 
-// deleteTopics deletes the topics of an answer, whose names and ids are those
-// that were asked for, and fills in the rest of it.
+// deleteTopics deletes the topics whose names and ids stand in an answer, and fills in the
+// rest of the answer.
 func (s *Service) deleteTopics(who string, timeoutMs int32, resp *kmsg.DeleteTopicsResponse) {
 	var refs []cluster.TopicRef
 	var places []int

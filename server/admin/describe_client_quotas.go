@@ -4,14 +4,14 @@ package admin
 //
 //	1 flexible
 //
-// Refused, in this order, for the whole request: a component whose kind of match
-// is unknown, or that wants an exact name and gives none (INVALID_REQUEST); then
-// component by component, a type of entity that was named already or is empty
-// (INVALID_REQUEST) or is unknown (UNSUPPORTED_VERSION); an IP address beside a
+// Refused, in this order, for the whole request: a component with an unknown kind of
+// match, or with an exact match and no name (INVALID_REQUEST); then component by
+// component, an entity type that an earlier component has, or an empty one
+// (INVALID_REQUEST), or an unknown one (UNSUPPORTED_VERSION); an IP address beside a
 // user or a client id (INVALID_REQUEST).
 //
-// Missing on purpose: quotas. The answer is that there are none. Apache Kafka
-// answers UNKNOWN_SERVER_ERROR to the components that are refused first.
+// Missing on purpose: quotas. The answer is that there are none. Where klamm refuses a
+// component for its match, Apache Kafka answers UNKNOWN_SERVER_ERROR.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,7 +21,7 @@ import (
 	"klamm/server/request"
 )
 
-// The types of entity that a quota may be for.
+// The types of entity that may have a quota.
 const (
 	quotaUser     = "user"
 	quotaClientID = "client-id"

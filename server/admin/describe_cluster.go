@@ -2,18 +2,17 @@ package admin
 
 // DescribeCluster: key 60, versions 0 to 2, flexible from 0 (KIP-700).
 //
-//	1 the type of endpoint that is asked for: brokers or controllers (KIP-919)
-//	2 brokers that are fenced, if asked for (KIP-1073)
+//	1 the type of endpoint: brokers or controllers (KIP-919)
+//	2 fenced brokers, if the client asks for them (KIP-1073)
 //
-// Refused, in this order: a type of endpoint that there is not
-// (UNSUPPORTED_ENDPOINT_TYPE), controllers (MISMATCHED_ENDPOINT_TYPE). Both come
-// with no cluster in the answer.
+// Refused: controllers (MISMATCHED_ENDPOINT_TYPE), and a type of endpoint that does
+// not exist (UNSUPPORTED_ENDPOINT_TYPE). The answer then describes no cluster.
 //
-// Nothing is missing: a cluster on ZooKeeper's terms has no fenced brokers and
-// no controllers apart from the brokers.
+// Nothing is missing: a cluster on ZooKeeper has no fenced brokers, and its
+// controllers are brokers.
 
 import (
-	"strconv"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,7 +22,7 @@ import (
 	"klamm/server/view"
 )
 
-// What an endpoint may be.
+// The types of endpoint.
 const (
 	endpointBroker     = 1
 	endpointController = 2
@@ -49,14 +48,14 @@ func (s *Service) DescribeCluster(c *request.Call, req *kmsg.DescribeClusterRequ
 	return resp
 }
 
-// refusesEndpoint says why the endpoint that is asked for is not described. In
-// version 0 there is none to ask for.
+// refusesEndpoint returns the reason to refuse the type of endpoint, nil for none. Version
+// 0 has no such type.
 func refusesEndpoint(req *kmsg.DescribeClusterRequest) error {
 	switch {
 	case req.Version == 0 || req.EndpointType == endpointBroker:
 		return nil
 	case req.EndpointType == endpointController:
-		return codes.Refuse(kerr.MismatchedEndpointType, "this is a broker, the request asks a controller")
+		return codes.Refuse(kerr.MismatchedEndpointType, "The request asks a controller, and this is a broker.")
 	}
-	return codes.Refuse(kerr.UnsupportedEndpointType, "there is no endpoint type "+strconv.Itoa(int(req.EndpointType)))
+	return codes.Refuse(kerr.UnsupportedEndpointType, fmt.Sprintf("There is no endpoint type %d.", req.EndpointType))
 }

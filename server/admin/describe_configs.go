@@ -7,22 +7,22 @@ package admin
 //	3 types and documentation (KIP-569)
 //	4 flexible
 //
-// Refused, in this order: for the whole request, a resource that is neither a
-// topic, a broker, a broker's loggers nor client metrics (INVALID_REQUEST for
-// each); then resource by resource: a topic with an invalid name
-// (INVALID_TOPIC_EXCEPTION) or that does not exist (UNKNOWN_TOPIC_OR_PARTITION,
-// without a message); another broker than this one, or what is no broker's id
-// (INVALID_REQUEST); client metrics (INVALID_REQUEST), which a cluster on
-// ZooKeeper does not have.
+// Refused, in this order: the whole request, for a resource that is neither a topic, a
+// broker, a broker's loggers nor client metrics (INVALID_REQUEST for each resource);
+// then resource by resource, a topic with an invalid name (INVALID_TOPIC_EXCEPTION) or
+// that does not exist (UNKNOWN_TOPIC_OR_PARTITION, without a message); another broker
+// than this one, or a name that is no broker's id (INVALID_REQUEST); client metrics
+// (INVALID_REQUEST), which a cluster on ZooKeeper does not have.
 //
-// A resource that is named more than 4 times is refused (INVALID_REQUEST); the
-// reference describes it each time, in ten thousand bytes for ten.
+// A resource that is named more than 4 times is refused (INVALID_REQUEST). The
+// reference describes it each time, and ten bytes of a request can then ask for ten
+// thousand.
 //
-// A null or empty list of names asks for all. A name that there is not is left
-// out.
+// A null or empty list of names asks for all settings. The answer leaves out names of
+// settings that do not exist.
 //
-// Missing on purpose: the loggers of this broker, of which none has a level of
-// its own; an empty list is answered.
+// Missing on purpose: the loggers of this broker. No logger of klamm has a level of its
+// own, and the answer is an empty list.
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ const (
 	resourceGroup         = kmsg.ConfigResourceType(32)
 )
 
-// errUnknownTopic goes to the client as a code alone.
+// errUnknownTopic refuses an unknown topic by a code without a message, as the reference does.
 var errUnknownTopic = codes.Refuse(kerr.UnknownTopicOrPartition, "")
 
 // DescribeConfigs serves DescribeConfigs: see above.
@@ -81,7 +81,7 @@ func (s *Service) DescribeConfigs(_ *request.Call, req *kmsg.DescribeConfigsRequ
 		}
 		out.ErrorCode, out.ErrorMessage = codes.Of(err), codes.Message(err)
 		if out.ErrorMessage == nil {
-			out.ErrorMessage = kmsg.StringPtr("") // as the reference has it
+			out.ErrorMessage = kmsg.StringPtr("") // as the reference says
 		}
 		for j := range entries {
 			out.Configs = append(out.Configs, describedConfig(&entries[j]))
@@ -91,7 +91,7 @@ func (s *Service) DescribeConfigs(_ *request.Call, req *kmsg.DescribeConfigsRequ
 	return resp
 }
 
-// describeResource gives the configuration of one resource.
+// describeResource returns the configuration of one resource.
 func (s *Service) describeResource(in *kmsg.DescribeConfigsRequestResource, o config.DescribeOptions) ([]config.Entry, error) {
 	switch in.ResourceType {
 	case resourceTopic:
@@ -119,7 +119,7 @@ func (s *Service) describeResource(in *kmsg.DescribeConfigsRequestResource, o co
 	return nil, codes.Refuse(kerr.InvalidRequest, "Client metrics have no configuration in a cluster on ZooKeeper.")
 }
 
-// isThisBroker refuses a resource that is not this broker.
+// isThisBroker returns an error unless name is the id of this broker.
 func (s *Service) isThisBroker(name string) error {
 	id, err := strconv.ParseInt(name, 10, 32)
 	if err != nil {
@@ -131,11 +131,11 @@ func (s *Service) isThisBroker(name string) error {
 	return nil
 }
 
-// describedConfig puts one entry into the protocol's form.
+// describedConfig returns one setting in the form of the answer.
 func describedConfig(e *config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
 	c.Name, c.Value, c.ReadOnly, c.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
-	c.Source = kmsg.ConfigSource(e.Source) // IsDefault, of version 0, is false for all, as with the reference
+	c.Source = kmsg.ConfigSource(e.Source) // IsDefault, which version 0 has, is false for all settings, as in the reference
 	c.ConfigType, c.Documentation = kmsg.ConfigType(e.Type), e.Documentation
 	for _, y := range e.Synonyms {
 		s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()

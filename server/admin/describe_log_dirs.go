@@ -8,15 +8,15 @@ package admin
 //	4 the bytes of the volume, in all and usable (KIP-827)
 //	5 whether a directory is cordoned
 //
-// Null asks for all partitions, an empty list for none. Partitions that are not
-// here are left out. Sizes are those of the segments' .log files. A partition that
-// moves to another directory (AlterReplicaLogDirs) is in both: in the one that it
-// goes to as a future replica, with how many offsets the copy lacks.
+// Null asks for all partitions, an empty list for none. The answer leaves out
+// partitions that this broker does not have. A size is that of the segments' .log
+// files. A partition that moves to another directory (AlterReplicaLogDirs) stands in
+// both: in the new one as a future replica, with the number of offsets that the copy
+// still lacks.
 //
-// Refused: a directory that failed is answered with KAFKA_STORAGE_ERROR and
-// without topics.
+// Refused: a directory that failed (KAFKA_STORAGE_ERROR, without topics).
 //
-// Missing on purpose: directories that are cordoned; none can be made so yet.
+// Missing on purpose: cordoned directories. klamm has no way to cordon one yet.
 
 import (
 	"cmp"
@@ -54,7 +54,7 @@ func (s *Service) DescribeLogDirs(_ *request.Call, req *kmsg.DescribeLogDirsRequ
 	return resp
 }
 
-// describedLogs groups the logs of one directory by topic, in order.
+// describedLogs groups the wanted logs of one directory by topic, in the order of topics and partitions.
 func describedLogs(logs []logstore.LogInfo, wants func(protocol.TopicPartition) bool) []kmsg.DescribeLogDirsResponseDirTopic {
 	slices.SortFunc(logs, func(a, b logstore.LogInfo) int {
 		return cmp.Or(cmp.Compare(a.Partition.Topic, b.Partition.Topic), cmp.Compare(a.Partition.Partition, b.Partition.Partition))

@@ -2,16 +2,16 @@ package admin
 
 // DescribeTopicPartitions: key 75, version 0, flexible from there (KIP-966).
 //
-// An empty list of topics asks for all. The answer is in the order of the
-// topics' names and holds at most response_partition_limit partitions, bounded
-// by max.request.partition.size.limit and at least one; what is left begins at
-// the cursor in the answer.
+// An empty list of topics asks for all. The answer is in the order of the topics' names.
+// It has at most response_partition_limit partitions, and at most
+// max.request.partition.size.limit, but always at least one. The cursor in the answer
+// says where the next request has to begin.
 //
-// Refused, in this order: for the whole request, a cursor whose topic is not
-// among those asked for, and one with a partition below 0 (INVALID_REQUEST for
-// each topic); then topic by topic, an invalid name (INVALID_TOPIC_EXCEPTION)
-// and a topic that does not exist (UNKNOWN_TOPIC_OR_PARTITION). Where all topics
-// are asked for, those that are gone are left out.
+// Refused, in this order: the whole request, for a cursor whose topic the request does
+// not ask for, or whose partition is below 0 (INVALID_REQUEST for each topic); then
+// topic by topic, an invalid name (INVALID_TOPIC_EXCEPTION) and a topic that does not
+// exist (UNKNOWN_TOPIC_OR_PARTITION). The answer to a request for all topics leaves out
+// those that do not exist any more.
 //
 // Missing on purpose: eligible leader replicas. A cluster on ZooKeeper has none.
 
@@ -52,7 +52,8 @@ func (s *Service) DescribeTopicPartitions(c *request.Call, req *kmsg.DescribeTop
 	return d.resp
 }
 
-// describedTopics gives the names asked for, from the cursor on, in their order.
+// describedTopics returns the names of the topics that the request asks for, sorted, from
+// the cursor on. all says that it asks for all topics.
 func describedTopics(req *kmsg.DescribeTopicPartitionsRequest, meta *cluster.Metadata) (names []string, all bool) {
 	all = len(req.Topics) == 0
 	if all {
@@ -68,7 +69,7 @@ func describedTopics(req *kmsg.DescribeTopicPartitionsRequest, meta *cluster.Met
 	return slices.Compact(names), all
 }
 
-// refusesCursor tells a cursor that cannot be gone on from.
+// refusesCursor reports whether the cursor is invalid.
 func refusesCursor(req *kmsg.DescribeTopicPartitionsRequest, names []string, all bool) bool {
 	if req.Cursor == nil {
 		return false
@@ -76,6 +77,7 @@ func refusesCursor(req *kmsg.DescribeTopicPartitionsRequest, names []string, all
 	return !all && !slices.Contains(names, req.Cursor.Topic) || req.Cursor.Partition < 0
 }
 
+// refuseDescribeTopicPartitions refuses all topics of a request.
 func refuseDescribeTopicPartitions(req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
 	for i := range req.Topics {
@@ -86,15 +88,15 @@ func refuseDescribeTopicPartitions(req *kmsg.DescribeTopicPartitionsRequest) kms
 	return resp
 }
 
-// partitionsAnswer collects one answer up to its limit.
+// partitionsAnswer collects the topics of one answer up to its limit.
 type partitionsAnswer struct {
 	meta      *cluster.Metadata
-	remaining int // partitions that may still be answered
+	remaining int // how many more partitions the answer may have
 	resp      *kmsg.DescribeTopicPartitionsResponse
 }
 
-// topic answers one topic from a partition on, and reports whether there is
-// room for the next one.
+// topic answers one topic, beginning at partition from. It returns false if the answer has
+// no room for the next topic.
 func (d *partitionsAnswer) topic(name string, from int32, all bool) bool {
 	if d.remaining == 0 {
 		d.next(name, 0)
@@ -130,7 +132,7 @@ func (d *partitionsAnswer) topic(name string, from int32, all bool) bool {
 	return true
 }
 
-// next says where the following request begins.
+// next sets the cursor, at which the next request has to begin.
 func (d *partitionsAnswer) next(topic string, partition int32) {
 	c := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
 	c.Topic, c.Partition = topic, partition

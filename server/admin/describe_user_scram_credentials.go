@@ -2,12 +2,12 @@ package admin
 
 // DescribeUserScramCredentials: key 50, version 0, flexible from there (KIP-554).
 //
-// Refused, user by user, in this order: an empty name (RESOURCE_NOT_FOUND), a
-// user who is named more than once (DUPLICATE_RESOURCE), any other
-// (RESOURCE_NOT_FOUND). Each user is answered once. To name nobody asks for all
-// users with credentials.
+// Refused, user by user, in this order: an empty name (RESOURCE_NOT_FOUND), a user who
+// is named more than once (DUPLICATE_RESOURCE), any other user (RESOURCE_NOT_FOUND).
+// The answer names each user once. A request that names no users asks for all users
+// with credentials, and the answer has none.
 //
-// Missing on purpose: credentials. There is no SASL, so nobody has any.
+// Missing on purpose: credentials. klamm has no SASL, so no user has any.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -29,7 +29,7 @@ func (*Service) DescribeUserSCRAMCredentials(_ *request.Call, req *kmsg.Describe
 		name := req.Users[i].Name
 		n := times[name]
 		if n == 0 {
-			continue // answered where it was named first
+			continue // the answer has the user where it was named first
 		}
 		times[name] = 0
 		err := codes.Refuse(kerr.ResourceNotFound, "There is no credential of the user "+name+".")

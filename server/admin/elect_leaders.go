@@ -7,13 +7,14 @@ package admin
 //
 // Refused, in this order: an unknown kind of election (INVALID_REQUEST, for each
 // partition that is named); then partition by partition, one that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION), that has its leader (ELECTION_NOT_NEEDED), or that
-// nobody can lead, since its log directory is offline
-// (PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE). Each partition
-// is answered once. Null instead of a list asks for all partitions; the answer then
-// names only those that need an election.
+// (UNKNOWN_TOPIC_OR_PARTITION), one that has a leader (ELECTION_NOT_NEEDED), and one
+// that no broker can lead, since its log directory is offline
+// (PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE). The answer names
+// each partition once. Null in place of the list asks for all partitions; the answer
+// then names only those that need an election.
 //
-// Missing on purpose: other replicas, of which one could be elected.
+// Missing on purpose: elections of another replica. A partition of klamm has one
+// replica.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +26,7 @@ import (
 	"klamm/server/request"
 )
 
-// The kinds of election. Version 0 has the first alone.
+// The kinds of election. Version 0 has only the first.
 const (
 	electPreferred = 0
 	electUnclean   = 1
@@ -76,7 +77,8 @@ func (s *Service) ElectLeaders(_ *request.Call, req *kmsg.ElectLeadersRequest) k
 	return resp
 }
 
-// elects tells how the election of a partition's leader ends, where a partition has one replica.
+// elects returns the error with which the election of a partition's leader ends. There is always one, since the
+// partition has one replica.
 func elects(p *cluster.Partition, kind int8) error {
 	switch {
 	case p == nil:

@@ -4,22 +4,23 @@ package admin
 //
 //	1 flexible
 //
-// Operations: 0 sets, 1 deletes, 2 appends to a list, 3 takes from a list.
-// Taking from and appending to what is not set begins with the default.
+// Operation 0 sets a setting, 1 deletes it, 2 appends to a list, 3 subtracts from a
+// list. If the list is not set, appending and subtracting begin with its default.
 //
-// Refused, in this order, resource by resource: one that is named twice
-// (INVALID_REQUEST for each); a name that is changed twice, a value of null
-// that is not deleted (INVALID_REQUEST); a kind of resource that cannot be
-// altered (INVALID_REQUEST); an operation that there is not (INVALID_REQUEST);
-// another broker than this one, a broker setting that is fixed at start or does
-// not parse (INVALID_REQUEST); a topic without a name (INVALID_REQUEST); a list's
-// operation on what is none (INVALID_CONFIG); a topic that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a value that does not
+// Refused, in this order, resource by resource: a resource that is named twice
+// (INVALID_REQUEST for each mention); a setting that is named twice, a value of null in
+// an operation other than deletion (INVALID_REQUEST); a kind of resource that cannot be
+// altered (INVALID_REQUEST); an unknown operation (INVALID_REQUEST); another broker
+// than this one, a broker setting that is fixed at start, or whose value does not parse
+// (INVALID_REQUEST); a topic without a name (INVALID_REQUEST); appending to or
+// subtracting from a setting that is no list (INVALID_CONFIG); a topic that does not
+// exist (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a value that does not
 // parse (INVALID_CONFIG).
 //
-// Missing on purpose: levels of loggers, alter.config.policy.class.name, which
-// names a Java class, and the reference's UNKNOWN_SERVER_ERROR for appending to
-// a topic setting that there is not and for an unknown operation on a topic.
+// Missing on purpose: levels of loggers; alter.config.policy.class.name, which names a
+// Java class. Where a request appends to an unknown topic setting or has an unknown
+// operation on a topic, the reference answers UNKNOWN_SERVER_ERROR; klamm says what is
+// wrong.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

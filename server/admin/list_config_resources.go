@@ -2,14 +2,13 @@ package admin
 
 // ListConfigResources: key 74, versions 0 to 1, flexible from 0.
 //
-//	0 client metrics, whatever is asked for (KIP-714)
-//	1 any kinds of resources; none named asks for all (KIP-1142)
+//	0 client metrics only (KIP-714)
+//	1 any kinds of resources; an empty list asks for all kinds (KIP-1142)
 //
-// Refused: a kind that cannot be listed (UNSUPPORTED_VERSION), for the whole
-// request.
+// Refused: the whole request, for a kind that cannot be listed (UNSUPPORTED_VERSION).
 //
-// Missing on purpose: client metrics and groups with a configuration, of which a
-// cluster on ZooKeeper has none.
+// Missing on purpose: client metrics and groups with a configuration. A cluster on
+// ZooKeeper has none of either.
 
 import (
 	"slices"
@@ -21,10 +20,10 @@ import (
 	"klamm/server/request"
 )
 
-// namedResources is the first version that may ask for kinds.
+// namedResources is the first version whose requests name kinds of resources.
 const namedResources = 1
 
-// listable are the kinds that may be asked for.
+// listable are the kinds of resources that can be listed.
 var listable = []kmsg.ConfigResourceType{resourceTopic, resourceBroker, resourceLogger, resourceClientMetrics, resourceGroup}
 
 // ListConfigResources serves ListConfigResources: see above.
@@ -63,6 +62,7 @@ func (s *Service) ListConfigResources(_ *request.Call, req *kmsg.ListConfigResou
 	return resp
 }
 
+// listResource adds a resource to the answer.
 func listResource(resp *kmsg.ListConfigResourcesResponse, kind kmsg.ConfigResourceType, name string) {
 	r := kmsg.NewListConfigResourcesResponseConfigResource()
 	r.Name, r.Type = name, int8(kind)

@@ -4,8 +4,8 @@ package admin
 //
 // Refused: nothing.
 //
-// Missing on purpose: reassignments. A broker alone has nowhere to move a replica,
-// so the answer is that none is under way, whatever partitions are asked for.
+// Missing on purpose: reassignments. A broker alone has no other broker to move a
+// replica to, so the answer always is that no reassignment is under way.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

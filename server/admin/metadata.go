@@ -3,10 +3,10 @@ package admin
 // Metadata: key 3, versions 0 to 13.
 //
 //	0  an empty list of topics asks for all
-//	1  the controller's id, racks, internal topics; all is asked for by null
+//	1  the controller's id, racks, internal topics; null asks for all topics
 //	2  the cluster's id
 //	3  throttle time
-//	4  allow_auto_topic_creation; it is allowed by version before
+//	4  allow_auto_topic_creation; before, every request allows it
 //	5  offline replicas
 //	7  leader epochs
 //	8  authorized operations (KIP-430); the cluster's only until 10
@@ -15,18 +15,18 @@ package admin
 //	12 topics asked for by id (KIP-516)
 //	13 an error for the whole answer (KIP-1102)
 //
-// Refused, in this order: for the whole request, a null name or an id before
-// version 12, and a topic with neither from 12 on (INVALID_REQUEST for each of
-// its topics, and no brokers). Then topic by topic: an unknown id
-// (UNKNOWN_TOPIC_ID); an invalid name (INVALID_TOPIC_EXCEPTION); a topic that
-// does not exist (UNKNOWN_TOPIC_OR_PARTITION), or that is being created for
-// this request (LEADER_NOT_AVAILABLE, which clients ask again after). If one
-// topic is asked for by id, those asked for by name are not answered: so it is
-// with the reference.
+// Refused, in this order: the whole request, for a null name or an id before version
+// 12, and for a topic with neither from version 12 on (INVALID_REQUEST for each topic,
+// and no brokers); then topic by topic, an unknown id (UNKNOWN_TOPIC_ID); an invalid
+// name (INVALID_TOPIC_EXCEPTION); a topic that does not exist
+// (UNKNOWN_TOPIC_OR_PARTITION), or that the broker creates for this request
+// (LEADER_NOT_AVAILABLE, after which clients ask again). If a request asks for one
+// topic by id, the answer leaves out the topics that it asks for by name, as in the
+// reference.
 //
-// Missing on purpose: the reference answers a topic with neither name nor id
-// with UNKNOWN_SERVER_ERROR in version 12, by accident. REBOOTSTRAP_REQUIRED
-// is never answered: no broker is a reason to start over.
+// Missing on purpose: UNKNOWN_SERVER_ERROR, with which the reference answers a topic
+// with neither name nor id in version 12, by accident. REBOOTSTRAP_REQUIRED: a klamm
+// broker has no reason to send its clients back to their bootstrap servers.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -85,7 +85,8 @@ func (s *Service) Metadata(c *request.Call, req *kmsg.MetadataRequest) kmsg.Resp
 	return resp
 }
 
-// refusesTopics answers a request whose topics make no sense as a whole.
+// refusesTopics refuses a request that has a topic without a valid name or id. It reports
+// whether it did.
 func refusesTopics(req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) bool {
 	good := true
 	for i := range req.Topics {
@@ -114,6 +115,7 @@ func refusesTopics(req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) bool 
 	return true
 }
 
+// asksByID reports whether the request asks for at least one topic by id.
 func asksByID(req *kmsg.MetadataRequest) bool {
 	for i := range req.Topics {
 		if req.Topics[i].TopicID != [16]byte{} {
@@ -130,13 +132,13 @@ type metadataAnswer struct {
 	meta     *cluster.Metadata
 	version  int16
 	listener string
-	large    bool // the request has many elements, see request.Places
+	large    bool // the request has many elements and must not wait, see request.Places
 	// operations is include_topic_authorized_operations.
 	operations bool
 	resp       *kmsg.MetadataResponse
 }
 
-// all gives the topics of an answer about all topics.
+// all returns the topics of an answer about all topics.
 func (m *metadataAnswer) all() []kmsg.MetadataResponseTopic {
 	of := *m
 	of.resp = kmsg.NewPtrMetadataResponse()
@@ -150,7 +152,7 @@ func (m *metadataAnswer) all() []kmsg.MetadataResponseTopic {
 	return of.resp.Topics
 }
 
-// includeOperations tells what the client may do with each topic.
+// includeOperations adds to each topic what the client may do with it.
 func (m *metadataAnswer) includeOperations() {
 	for i := range m.resp.Topics {
 		if m.resp.Topics[i].Topic != nil {
@@ -159,7 +161,7 @@ func (m *metadataAnswer) includeOperations() {
 	}
 }
 
-// byID answers the topics that are asked for by id, each once.
+// byID answers the topics that the request asks for by id, each once.
 func (m *metadataAnswer) byID(topics []kmsg.MetadataRequestTopic) {
 	seen := make(map[protocol.UUID]bool, len(topics))
 	for i := range topics {
@@ -178,8 +180,8 @@ func (m *metadataAnswer) byID(topics []kmsg.MetadataRequestTopic) {
 	}
 }
 
-// byName answers the topics that are asked for by name, each once, and creates
-// those that do not exist where that is wanted.
+// byName answers the topics that the request asks for by name, each once. It creates those
+// that do not exist if the request and auto.create.topics.enable allow it.
 func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 	create := (req.AllowAutoTopicCreation || req.Version < metadataAutoCreation) && m.server.config.Current().Bool("auto.create.topics.enable")
 	seen := make(map[string]bool, len(req.Topics))
@@ -208,8 +210,8 @@ func (m *metadataAnswer) byName(req *kmsg.MetadataRequest) {
 	}
 }
 
-// create has topics created that do not exist, and gives what is told about each. A request of many elements keeps
-// others waiting and does not wait itself.
+// create creates topics that do not exist. It returns the error with which each is answered. A large request keeps
+// others waiting, so it does not wait until the topics are created.
 func (m *metadataAnswer) create(names []string) []error {
 	if m.large {
 		return m.server.AutoCreateLater(m.call.Who(), names)
@@ -250,8 +252,8 @@ func (m *metadataAnswer) partition(known *cluster.Partition) kmsg.MetadataRespon
 	return p
 }
 
-// unreachable says why a client that came in on this listener cannot reach a
-// leader; nil when it can.
+// unreachable returns the reason why the client cannot reach a leader by the listener by
+// which it connected; nil if it can.
 func (m *metadataAnswer) unreachable(leader int32) *kerr.Error {
 	b := m.meta.Broker(leader)
 	if b == nil {
@@ -266,7 +268,7 @@ func (m *metadataAnswer) unreachable(leader int32) *kerr.Error {
 	return kerr.ListenerNotFound
 }
 
-// alive leaves out brokers that are not there.
+// alive returns the ids of the brokers that are live.
 func (m *metadataAnswer) alive(ids []int32) []int32 {
 	out := make([]int32, 0, len(ids))
 	for _, id := range ids {
@@ -277,7 +279,7 @@ func (m *metadataAnswer) alive(ids []int32) []int32 {
 	return out
 }
 
-// metadataBrokers gives the brokers that a client can reach as Metadata has them.
+// metadataBrokers returns the brokers that a client can reach, in the form of the answer.
 func (s *Service) metadataBrokers(c *request.Call, meta *cluster.Metadata) []kmsg.MetadataResponseBroker {
 	var out []kmsg.MetadataResponseBroker
 	for _, b := range view.Brokers(s.broker, c, meta) {

@@ -8,32 +8,32 @@ import (
 	"klamm/cluster"
 )
 
-// metadataCache keeps the topics of answers about all topics as they are encoded, until the metadata changes: clients ask for
-// all topics every few minutes and whenever a leader moved, thousands of them at a time.
+// metadataCache keeps the encoded topics of answers about all topics until the metadata changes. Clients ask for all topics
+// every few minutes. After a leader has moved, thousands of them ask at the same time.
 type metadataCache struct {
 	mu      sync.Mutex
-	of      *cluster.Metadata                  // guarded by mu; what the answers are about
+	of      *cluster.Metadata                  // guarded by mu; the metadata of the answers
 	answers map[metadataVariant]*encodedTopics // guarded by mu
 }
 
-// maxMetadataVariants bounds the variants that are kept: of 100,000 partitions each takes some megabytes. A broker's clients are
-// of few ages, and come in by few listeners.
+// maxMetadataVariants bounds the variants that are kept: each takes some megabytes if there are 100,000 partitions. A broker's
+// clients have few versions and use few listeners.
 const maxMetadataVariants = 8
 
-// metadataVariant is all that the topics of an answer depend on besides the metadata.
+// metadataVariant holds everything but the metadata that the topics of an answer depend on.
 type metadataVariant struct {
 	version    int16
 	listener   string
 	operations bool // include_topic_authorized_operations
 }
 
-// encodedTopics is the list of topics as the answer has it on the wire, its length included.
+// encodedTopics is the list of topics of an answer, encoded with its length.
 type encodedTopics struct {
 	once  sync.Once
 	bytes []byte
 }
 
-// topics gives a variant's topics, which make encodes if nobody did before.
+// topics returns a variant's encoded topics. If the cache does not have them, it encodes the topics that makeTopics returns.
 func (c *metadataCache) topics(meta *cluster.Metadata, v metadataVariant, makeTopics func() []kmsg.MetadataResponseTopic) []byte {
 	c.mu.Lock()
 	if c.of != meta {
@@ -58,13 +58,13 @@ func (c *metadataCache) topics(meta *cluster.Metadata, v metadataVariant, makeTo
 	return e.bytes
 }
 
-// aroundTopics gives how many bytes stand before and after the list of topics in an answer.
+// aroundTopics returns the number of bytes before and after the list of topics in an answer.
 func aroundTopics(resp *kmsg.MetadataResponse) (before, after int) {
 	without := *resp
 	without.Topics = []kmsg.MetadataResponseTopic{}
-	list := 4 // an empty list's length
+	list := 4 // the length of an empty list, an int32
 	if resp.IsFlexible() {
-		list, after = 1, 1 // a varint; no tags
+		list, after = 1, 1 // a varint for the list, and one byte for no tagged fields
 	}
 	if resp.Version >= 8 && resp.Version <= metadataClusterOps {
 		after += 4

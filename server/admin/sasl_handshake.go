@@ -2,10 +2,10 @@ package admin
 
 // SaslHandshake: key 17, versions 0 to 1.
 //
-//	1 SaslAuthenticate carries what the client and the broker tell each other next (KIP-152)
+//	1 the client and the broker go on by SaslAuthenticate (KIP-152)
 //
-// Refused: everything (ILLEGAL_SASL_STATE). On a listener without SASL there is
-// no handshake to be had, and Apache Kafka answers the same.
+// Refused: everything (ILLEGAL_SASL_STATE). A listener without SASL makes no
+// handshakes, and Apache Kafka answers the same.
 //
 // Missing on purpose: SASL.
 

@@ -1,10 +1,11 @@
-// Package admin serves the APIs of administration, one file for each: the cluster and
-// its topics as clients see them, their creation, change and deletion, configurations,
-// and the log directories. It answers besides what is asked about ACLs, SASL, delegation
-// tokens, quotas, elections, reassignments and features, as a broker that has none of them.
+// Package admin serves the APIs of administration. There is one file for each API: they
+// describe the cluster and its topics, create, change and delete topics, and handle
+// configurations and log directories. The package also answers the APIs of ACLs, SASL,
+// delegation tokens, quotas, elections, reassignments and features, as a broker does that
+// has none of these.
 //
-// It decides nothing about topics or leaders: it hands what is asked to the cluster, and
-// tells what came of it.
+// It decides nothing about topics or leaders: it hands each request to the cluster and
+// puts the outcome into the answer.
 //
 // Begin reading at metadata.go and create_topics.go.
 package admin
@@ -29,7 +30,7 @@ type Options struct {
 	Store    *logstore.Store  // the directories that their logs are in
 	Config   *config.Dynamic  // what the user configured, with what changed since
 	Limits   *boundedlog.LimitLog
-	Cut      context.Context // ended when the server waits for no request any more
+	Cut      context.Context // ends when the server stops waiting for requests
 }
 
 // Service serves the APIs of administration. Its methods are handlers of package request.
@@ -43,8 +44,8 @@ type Service struct {
 
 	allTopics metadataCache
 
-	creating atomic.Bool    // topics are created that nobody waits for, see AutoCreateLater
-	aside    sync.WaitGroup // what is done that nobody waits for
+	creating atomic.Bool    // AutoCreateLater creates topics
+	aside    sync.WaitGroup // the goroutines of AutoCreateLater, for which only Wait waits
 }
 
 // New makes a service.
@@ -52,7 +53,7 @@ func New(o Options) *Service {
 	return &Service{broker: o.Broker, replicas: o.Replicas, store: o.Store, config: o.Config, limits: o.Limits, cut: o.Cut}
 }
 
-// within is request.Within for a request that changes topics: the log tells who asks for that.
+// within is request.Within for a request that changes topics. The log names who, the client that asks for the change.
 func (s *Service) within(who string, timeoutMs int32) (context.Context, context.CancelFunc) {
 	ctx, cancel := request.Within(s.cut, timeoutMs)
 	return cluster.AskedBy(ctx, boundedlog.Printable(who)), cancel

@@ -5,10 +5,11 @@ package admin
 //	1 kinds of upgrades and downgrades; a request that is only validated (KIP-778)
 //	2 an error for the whole request in place of one for each feature
 //
-// Refused, feature by feature, in this order (INVALID_REQUEST for each, from
-// version 2 on INVALID_UPDATE_VERSION for the first): an empty
-// name, an unknown kind of upgrade, a feature to be removed that there is not, a
-// level below 1, and any other. A feature that is named more than once is answered once.
+// Refused, feature by feature, in this order (INVALID_REQUEST for each; from version 2
+// on one INVALID_UPDATE_VERSION for the whole request, about the first feature): an
+// empty name, an unknown kind of upgrade, the removal of a feature that the cluster
+// does not have, a level below 1, and any other feature. The answer names each feature
+// once.
 //
 // Missing on purpose: features. A cluster on ZooKeeper has none of its own.
 
@@ -20,17 +21,16 @@ import (
 	"klamm/server/request"
 )
 
-// The first versions that have what is said above.
 const (
-	upgradeTypes       = 1
-	oneErrorOfFeatures = 2
+	upgradeTypes       = 1 // the first version with kinds of upgrades
+	oneErrorOfFeatures = 2 // the first version with one error for the whole request
 )
 
 // The kinds of upgrade.
 const (
 	upgradeUp            = 1
 	upgradeUnsafeDown    = 3
-	upgradeSafeDownOfOld = 2 // which version 0 calls a downgrade that is allowed
+	upgradeSafeDownOfOld = 2 // version 0 has allow_downgrade in place of it
 )
 
 // UpdateFeatures serves UpdateFeatures: see above.
@@ -55,7 +55,7 @@ func (*Service) UpdateFeatures(_ *request.Call, req *kmsg.UpdateFeaturesRequest)
 	return resp
 }
 
-// refusesFeature gives the reason why a feature's level stays as it is. There is always one.
+// refusesFeature returns the reason to refuse a change of a feature's level. There is always one.
 func refusesFeature(version int16, f *kmsg.UpdateFeaturesRequestFeatureUpdate) error {
 	kind := f.UpgradeType
 	if version < upgradeTypes {
