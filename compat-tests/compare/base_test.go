@@ -24,7 +24,7 @@ func baseTopics() []baseTopic {
 	}
 	return []baseTopic{
 		{name: "conf", partitions: 1},
-		{name: "strict", partitions: 1}, // for what the brokers store otherwise; nobody compares what is in it
+		{name: "strict", partitions: 1}, // for records that the brokers store differently; the test does not compare its content
 		{name: "alpha", partitions: 2, batches: [][]byte{batch(nil, 1000, 1001, 1002), batch(nil, 1005), batch(idempotent(0), 999, 2000, 1500)}},
 		{name: "beta", partitions: 1, configs: []string{"cleanup.policy", "compact", "retention.ms", "-1"}, batches: [][]byte{batch(nil, 3000, 3000)}},
 		{name: "empty", partitions: 3},
@@ -52,8 +52,8 @@ func (p *pair) base() {
 	})
 }
 
-// awaitCoordinator has the topic of groups made and waits until it is read, by
-// groups that are spread over its partitions.
+// awaitCoordinator has __consumer_offsets created, and waits until groups that are spread
+// over its partitions have a coordinator.
 func (s *side) awaitCoordinator() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		resp, err := s.call(kmsg.NewPtrFindCoordinatorRequest(), 0)
@@ -131,7 +131,7 @@ func (s *side) make(t baseTopic) error {
 	return nil
 }
 
-// awaitLed waits until each partition answers as its leader does.
+// awaitLed waits until the leader of each partition answers.
 func (s *side) awaitLed(topic string, partitions int32) error {
 	deadline := time.Now().Add(patience)
 	for partition := int32(0); partition < partitions; {

@@ -6,9 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// beside asks, on connections of their own and while everything else goes on,
-// what a broker may never answer: that takes as long as patience lasts. The
-// function that it gives waits for the outcomes and compares them.
+// beside asks questions that a broker may never answer, on connections of their own and
+// while everything else goes on: each takes as long as patience lasts. compareThem waits
+// for the outcomes and compares them.
 func (p *pair) beside() (compareThem func()) {
 	var waits []func()
 	for _, w := range silentTable() {
@@ -47,7 +47,7 @@ func (s *side) again(q question) <-chan outcome {
 	return o
 }
 
-// stuckGroup is a group of which one broker never comes to be in order.
+// stuckGroup is a group that never becomes stable on one of the brokers.
 const stuckGroup = "stuck"
 
 func silentTable() []written {

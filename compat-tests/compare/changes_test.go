@@ -18,11 +18,11 @@ type changer struct {
 	topics bool // the spare topics are there before each question
 	// settle compares what the question has left behind, and takes it back.
 	settle func(p *pair, q question)
-	// unless says that the question left nothing behind, as the answers have it.
+	// unless says by the answers that the question left nothing behind.
 	unless func(q question, klamm, apache outcome) bool
 }
 
-// changers are the APIs that change what all see.
+// changers are the APIs that change topics, settings or records.
 var changers = map[kmsg.Key]changer{
 	kmsg.CreateTopics:            {settle: (*pair).settleTopics},
 	kmsg.DeleteTopics:            {settle: (*pair).settleTopics, topics: true},
@@ -84,8 +84,8 @@ func (s *side) remove(names ...string) error {
 	return s.awaitGone(names)
 }
 
-// awaitGone waits until topics could be made again: the reference leaves them out
-// of its metadata some time before.
+// awaitGone waits until topics can be created again. The reference drops them from its
+// metadata some time before that.
 func (s *side) awaitGone(names []string) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis, req.ValidateOnly = 30000, true
@@ -151,7 +151,7 @@ func (p *pair) settleTopics(q question) {
 	}
 }
 
-// made are the topics that neither the base nor the spare ones are, on either side.
+// made gives the topics on either side that are neither base topics nor spare ones.
 func (p *pair) made() []string {
 	all := map[string]bool{}
 	counts := make([]map[string]int, 2)
@@ -178,7 +178,7 @@ func (p *pair) made() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// asked is a question about what another one has left behind.
+// asked makes a question about what another question has left behind.
 func asked(req kmsg.Request, version int16, about question) question {
 	req.SetVersion(version)
 	name := kmsg.NameForKey(about.key)
@@ -260,8 +260,8 @@ func nothingSet(q question, klamm, apache outcome) bool {
 	return true
 }
 
-// unset deletes every setting that was made on the resources, but those that the
-// base was made with; left says that some were still there.
+// unset deletes every setting of the resources but those of the base. left says that
+// there were some.
 func (s *side) unset(all *kmsg.DescribeConfigsRequest) (left bool, err error) {
 	resp, err := s.call(all, 4)
 	if err != nil {

@@ -71,10 +71,11 @@ func (p *pair) generated(key int16) {
 			q := g.question(g.request())
 			klamm, _ := p.ask(q)
 			if joined, ok := klamm.resp.(*kmsg.JoinGroupResponse); ok && joined.ErrorCode == 0 {
-				continue // who joined next would wait for this one
+				continue // the next member to join would wait for this one
 			}
 			if g.IntN(3) == 0 {
-				// What one broker takes for null and the other refuses would be committed.
+				// One broker may take a changed length for null and commit, where the
+				// other one refuses.
 				for _, bent := range g.bend(q, key != int16(kmsg.OffsetCommit)) {
 					p.ask(bent)
 				}

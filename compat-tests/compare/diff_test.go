@@ -52,8 +52,8 @@ func compareStructs(klamm, apache map[string]any, path string) (gaps []gap) {
 	return gaps
 }
 
-// compareArrays pairs elements by what names them, where they have names and no
-// two the same; then their order is compared too. Others are paired by position.
+// compareArrays pairs elements by name when each has a name and no two have the same, and
+// compares their order, too. It pairs other elements by position.
 func compareArrays(klamm, apache []any, path string) (gaps []gap) {
 	kn, kok := namesOf(klamm)
 	an, aok := namesOf(apache)
@@ -106,8 +106,8 @@ func nameOf(element any) string {
 	return strings.Join(parts, ":")
 }
 
-// namesOf gives the names of elements, and whether they have names and no two
-// the same.
+// namesOf gives the names of elements, and whether each has a name and no two have the
+// same.
 func namesOf(elements []any) (names []string, ok bool) {
 	seen := map[string]bool{}
 	for _, e := range elements {

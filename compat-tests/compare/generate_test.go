@@ -99,8 +99,8 @@ func (g *generator) question(req kmsg.Request) question {
 	return question{key: g.key, version: g.version, body: req.AppendTo(nil), req: req}
 }
 
-// bend gives malformed relatives of a question. Those that would change what the
-// broker does are left out where flips is false.
+// bend makes malformed variants of a question. Without flips it leaves out those that
+// would change what the broker does.
 func (g *generator) bend(q question, flips bool) (out []question) {
 	add := func(how string, body []byte) {
 		out = append(out, question{key: q.key, version: q.version, body: body, how: how, req: q.req})

@@ -64,50 +64,50 @@ var known = []difference{
 		asked: "what is served", says: "klamm leaves out what it does not serve",
 		reason: "they are what brokers ask each other, and a broker alone has nobody to answer"},
 	{apis: []kmsg.Key{kmsg.DescribeClientQuotas}, path: `\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "-1|null", when: matchesNothing,
-		asked: "for quotas with an unknown kind of match, or with an exact match that names nothing", says: "klamm says INVALID_REQUEST; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		asked: "for quotas with an unknown kind of match, or with an exact match that names nothing", says: "klamm says INVALID_REQUEST; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
 	{apis: []kmsg.Key{kmsg.CreateDelegationToken}, from: 3, path: `\.(ErrorCode|PrincipalName)`, apache: `-1|"ANONYMOUS"`, when: ownerWithoutType,
-		asked: "for a delegation token of an owner without a type", says: "klamm says DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as for any owner; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		asked: "for a delegation token of an owner without a type", says: "klamm says DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as for any owner; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
 	{path: "", klamm: isClosed, when: lengthBelowNull,
 		asked: "a nullable array or text whose length is below -1", says: "klamm closes the connection; Apache takes it for null",
 		reason: "no client writes such a length: the bytes are not what they claim to be"},
 	{apis: []kmsg.Key{kmsg.Produce}, from: 8, path: `.*\.ErrorMessage`, klamm: `"<ErrorMessage>"`, apache: "null",
 		asked: "a batch that is refused", says: "klamm says why; Apache often gives an error code alone",
-		reason: "people read it"},
+		reason: "people read the message"},
 	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|LogStartOffset)`, klamm: "76|87|2|0|3", apache: "-1", when: packed,
 		asked: "a batch that says that it is compressed and cannot be expanded", says: "klamm says INVALID_RECORD, or UNSUPPORTED_COMPRESSION_TYPE where there is no such codec; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "a producer tries again after an error of the server; the batch would never be taken"},
 	{apis: []kmsg.Key{kmsg.DeleteTopics}, from: 6, path: `\.Topics.*\.ErrorCode`, klamm: "42", apache: "29", when: deletesNothing,
 		asked: "to delete a topic with neither name nor id", says: "klamm says INVALID_REQUEST, as Apache Kafka 4.4.0 does; 3.9.2 says TOPIC_AUTHORIZATION_FAILED",
-		reason: "nobody is kept from anything"},
+		reason: "klamm has no ACLs that could forbid the request"},
 	{apis: []kmsg.Key{kmsg.Produce}, from: 3, path: `.*\.(ErrorCode|BaseOffset|LogStartOffset)`, klamm: "87|2|-1", apache: `\d+`, when: func(q question) bool { return q.how == "bytes behind a batch" },
 		asked: "bytes behind a batch", says: "klamm says INVALID_RECORD; Apache drops them and stores the batch",
 		reason: "what is acknowledged is stored whole"},
 	{apis: []kmsg.Key{kmsg.Produce}, from: 3, path: `.*\.(ErrorCode|BaseOffset|LogStartOffset|LogAppendTime)`, klamm: "87|2|-1|0", apache: `\d+`, when: func(q question) bool { return q.how == "offset deltas that lie" },
 		asked: "an uncompressed batch whose records do not have the offsets that its header says", says: "klamm says INVALID_RECORD; Apache stores it",
-		reason: "its records would have offsets of others"},
+		reason: "its records would get the offsets of other records"},
 	{apis: []kmsg.Key{kmsg.Produce}, path: "", apache: isSilent, when: func(q question) bool { return q.how == "null for records" },
 		asked: "null for the records of a partition", says: "klamm says INVALID_RECORD; Apache never answers",
-		reason: "a client that waits for ever is served by nobody"},
+		reason: "without an answer the client waits for ever"},
 	{apis: []kmsg.Key{kmsg.AlterConfigs}, path: "", apache: isSilent, when: func(q question) bool { return q.how == "a resource twice beside another" },
 		asked: "to alter a resource that is named twice, beside others", says: "klamm says INVALID_REQUEST of it and alters the others; Apache never answers",
-		reason: "a client that waits for ever is served by nobody"},
+		reason: "without an answer the client waits for ever"},
 	{apis: []kmsg.Key{kmsg.Produce}, to: 2, path: `.*\.(ErrorCode|BaseOffset)`, klamm: "2|87|-1", apache: `\d+`, when: tornBatch,
 		asked: "messages of which the last is cut short", says: "klamm refuses them; Apache drops that one and acknowledges the rest, or nothing at all",
 		reason: "the producer believes all of them stored"},
 	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.(ErrorCode|ErrorMessage)`, klamm: "3|21|null", apache: `2|"<ErrorMessage>"`, when: tornBatch,
-		asked: "a batch whose magic is none, for a partition that is not there or with acks that are none", says: "klamm says so; Apache refuses all partitions of the request with CORRUPT_MESSAGE before it looks at them",
-		reason: "what stands wrong in one partition's batch is no reason to lose the others"},
+		asked: "a batch with an invalid magic, for a partition that does not exist or with invalid acks", says: "klamm says what is wrong with the partition or the acks; Apache refuses all partitions of the request with CORRUPT_MESSAGE before it looks at them",
+		reason: "an error in one partition's batch is no reason to refuse the others"},
 	{apis: []kmsg.Key{kmsg.Produce}, path: `.*\.Partitions(\.length|\[.*)?`, when: partitionTwice,
 		asked: "a partition that stands in the request twice", says: "klamm takes both batches and answers both; Apache drops the first unseen",
 		reason: "nothing that is acknowledged may be lost"},
 	{apis: []kmsg.Key{kmsg.Produce}, path: `\.Topics(\.length|\[.*)?`, when: topicTwice,
 		asked: "a topic that stands in the request twice", says: "klamm answers each as it stands; Apache puts the partitions together",
-		reason: "clients look for partitions, and putting together costs the path of every record"},
+		reason: "clients look answers up by partition, and merging topics would cost time for every record"},
 	{apis: []kmsg.Key{kmsg.OffsetCommit}, path: `\.Topics(\.length|\[.*)?`, when: committedTwice,
 		asked: "to commit the offset of a partition twice, or of a topic's partitions here and there", says: "klamm answers each as it stands; Apache puts them together. The last counts for both",
-		reason: "clients look for partitions, and putting together costs the path of every commit"},
+		reason: "clients look answers up by partition, and merging topics would cost time for every commit"},
 	{apis: []kmsg.Key{kmsg.DescribeLogDirs, kmsg.OffsetForLeaderEpoch, kmsg.ListOffsets, kmsg.Fetch}, path: `.*\[__consumer_offsets.*`,
 		asked: "how much is in __consumer_offsets after such a commit", says: "klamm has a record for each; Apache has one",
 		reason: "the last counts, and the topic is compacted"},
@@ -116,13 +116,13 @@ var known = []difference{
 		reason: "a client asks again after that for ever; klamm coordinates neither yet"},
 	{apis: []kmsg.Key{kmsg.JoinGroup}, from: 5, when: func(q question) bool { return q.how == "a protocol named twice" },
 		asked: "to join with a protocol named twice", says: "klamm takes the first; Apache finds none that all members have, and never answers",
-		reason: "a client that waits for ever is served by nobody"},
+		reason: "without an answer the client waits for ever"},
 	{apis: []kmsg.Key{kmsg.OffsetFetch, kmsg.OffsetDelete}, path: `(\.Groups\[.*\])?\.Topics(\.length|\[.*)?`, when: askedTwice,
 		asked: "for the offset of a partition twice, or of a topic's partitions here and there", says: "klamm answers each as it stands; Apache puts them together",
-		reason: "clients look for partitions"},
+		reason: "clients look answers up by partition"},
 	{apis: []kmsg.Key{kmsg.OffsetFetch}, from: 8, path: "", apache: isSilent, when: func(q question) bool { return q.how == "no groups" },
 		asked: "for the offsets of no groups", says: "klamm gives none; Apache never answers",
-		reason: "a client that waits for ever is served by nobody"},
+		reason: "without an answer the client waits for ever"},
 	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "0|null", when: setsSecurity,
 		asked: "to change TLS or SASL while the broker runs", says: "klamm refuses; Apache does it",
 		reason: "klamm has neither yet; to accept it and not do it would be a lie"},
@@ -134,39 +134,39 @@ var known = []difference{
 		reason: "loggers are named after classes, and klamm logs at one level"},
 	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.ErrorCode`, klamm: "42", when: altersLoggers,
 		asked: "to set the level of a logger", says: "klamm says INVALID_REQUEST; Apache sets it, or says INVALID_CONFIG where there is no such logger or level",
-		reason: "there are none"},
+		reason: "klamm has no loggers to set"},
 	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `.*\.(ErrorCode|ErrorMessage)`, apache: "-1|null", when: oddOperation,
-		asked: "to append to or to subtract from a setting that there is not, or an operation that there is not", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		asked: "to append to or to subtract from an unknown setting, or an unknown operation", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
 	{apis: []kmsg.Key{kmsg.CreateTopics}, path: `\.Topics\[.*`, when: oddAssignment,
 		asked: "an assignment with a partition that has no replicas, or with partition -1", says: "klamm says INVALID_REPLICA_ASSIGNMENT, as Apache Kafka 4.4.0 does; 3.9.2 makes partitions without replicas, and stumbles over partition -1: UNKNOWN_SERVER_ERROR",
 		reason: "a partition without replicas can never be led"},
 	{apis: []kmsg.Key{kmsg.CreatePartitions}, path: `\.Topics.*`, apache: `-1|null`, when: noNode,
-		asked: "a topic without a name, called . or .., or with a NUL in its name", says: "klamm says UNKNOWN_TOPIC_OR_PARTITION; Apache stumbles over it and says UNKNOWN_SERVER_ERROR of all topics in the request",
+		asked: "a topic without a name, called . or .., or with a NUL in its name", says: "klamm says UNKNOWN_TOPIC_OR_PARTITION; Apache says UNKNOWN_SERVER_ERROR of all topics in the request",
 		reason: "the other topics of the request are served"},
 	{path: "", apache: isClosed, when: nullWhereNone,
 		asked: "null for an array that is not nullable", says: "klamm takes it for an empty one; Apache closes the connection",
 		reason: "it can mean nothing else, and costs nothing"},
 	{apis: []kmsg.Key{kmsg.Metadata}, from: 10, to: 12, path: `\.Topics\[.*\]\.ErrorCode`, klamm: "42", apache: "-1", when: namelessTopic,
-		asked: "a topic with neither name nor id", says: "klamm says INVALID_REQUEST; Apache stumbles: UNKNOWN_SERVER_ERROR",
+		asked: "a topic with neither name nor id", says: "klamm says INVALID_REQUEST; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
 	{apis: []kmsg.Key{kmsg.OffsetForLeaderEpoch}, path: `.*\.(EndOffset|LeaderEpoch)`, klamm: "-1", when: epochBelowZero,
 		asked: "a leader epoch below zero", says: "klamm knows no such epoch; Apache gives it back with the first offset of the log",
 		reason: "an epoch below zero never was, and a client that believed the answer would truncate to the log's start"},
 	{apis: []kmsg.Key{kmsg.Fetch}, from: 7, path: `(\.ErrorCode|\.SessionID|\.Topics.*)`, when: sessionOutOfRange,
-		asked: "a fetch session with an id that Apache's broker gives to none", says: "klamm does not know it (FETCH_SESSION_ID_NOT_FOUND, nothing where it would be closed); Apache stumbles: UNKNOWN_SERVER_ERROR",
-		reason: "an unknown session is an unknown session; clients begin a new one then"},
+		asked: "a fetch session with an id that Apache's broker never gives out", says: "klamm says FETCH_SESSION_ID_NOT_FOUND, or nothing where the request closes the session; Apache says UNKNOWN_SERVER_ERROR",
+		reason: "klamm does not know the session, and clients begin a new one after that error"},
 	{apis: []kmsg.Key{kmsg.Fetch}, path: `.*\.RecordBatches\.CutShort`, klamm: "0",
-		asked: "less than a batch or message fits in", says: "klamm sends whole batches; Apache fills the limit to the byte with the beginning of one more",
+		asked: "a limit of bytes in which the next batch or message does not fit", says: "klamm sends whole batches; Apache fills the limit to the byte with the beginning of one more",
 		reason: "clients drop what is cut short, and it had to be read and sent"},
 	{apis: []kmsg.Key{kmsg.Fetch}, to: 3, path: `.*\.RecordBatches\.Whole(\.length)?`, when: convertedIsLarger,
-		asked: "records that are larger as messages of before magic 2", says: "klamm sends all that were read; Apache cuts the messages off at the size that the batches had",
+		asked: "records that are larger as messages of magic 0 or 1", says: "klamm sends all that were read; Apache cuts the messages off at the size that the batches had",
 		reason: "what was read and converted would be read and converted again"},
 	{apis: []kmsg.Key{kmsg.Fetch}, path: `(\.ErrorCode|\.SessionID|\.Topics.*)`, when: limitBelowZero,
 		asked: "a limit of bytes below 0", says: "klamm takes it for 0; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "a limit is an upper bound, and nothing is below it"},
 	{apis: []kmsg.Key{kmsg.Fetch}, from: 13, path: `(\.ErrorCode|\.SessionID|\.Topics)`, when: topicWithoutID,
-		asked: "a topic with the id that stands for none", says: "klamm says UNKNOWN_TOPIC_ID for its partitions, as for any id that it does not know; Apache stumbles over two of them, and over one when it is to make a session: UNKNOWN_SERVER_ERROR",
+		asked: "a topic with the id zero", says: "klamm says UNKNOWN_TOPIC_ID for its partitions, as for any id that it does not know; Apache says UNKNOWN_SERVER_ERROR of two of them, and of one when it is to make a session",
 		reason: "the other topics of the request are served"},
 	{apis: []kmsg.Key{kmsg.Fetch}, from: 4, path: `.*\.AbortedTransactions`, klamm: `\[\]`, apache: "null", when: futureReplica,
 		asked: "replica -3 with isolation level 1", says: "klamm takes it for a consumer; to Apache it is a directory that a partition moves to",
@@ -182,7 +182,7 @@ const absent = `"<missing>"`
 // isClosed matches the end of a connection in place of an answer.
 const isClosed = `"the connection is closed"`
 
-// isSilent matches the want of an answer.
+// isSilent matches the lack of an answer.
 const isSilent = `"no answer"`
 
 // lengthBelowNull is a malformed request with a length below -1 in it.
@@ -202,8 +202,8 @@ func lengthBelowNull(q question) bool {
 	return false
 }
 
-// said is the request as the bytes say it, which may have been changed, or as it
-// was before where they say nothing.
+// said decodes the request from its bytes, which may have been changed. Where they cannot
+// be decoded, said gives the request as it was before the change.
 func said[T kmsg.Request](q question) (req T, ok bool) {
 	r := kmsg.RequestForKey(q.key)
 	r.SetVersion(q.version)
@@ -259,8 +259,8 @@ func earlyReplicaState(q question) bool {
 	return ok && req.ReplicaState.ID != -1
 }
 
-// nullWhereNone is a request that says null where the message has no null: written
-// again, it is another.
+// nullWhereNone says whether a request has null for an array that is not nullable:
+// encoded again, the request has other bytes.
 func nullWhereNone(q question) bool {
 	req, ok := said[kmsg.Request](q)
 	return ok && q.how != "" && !bytes.HasPrefix(q.body, req.AppendTo(nil))
@@ -353,8 +353,8 @@ func oddOperation(q question) bool {
 	})
 }
 
-// convertedIsLarger is a fetch of alpha's first batches, whose seven records take
-// more as messages of magic 1.
+// convertedIsLarger says whether a request fetches alpha's first batches, whose seven
+// records are larger as messages of magic 1.
 func convertedIsLarger(q question) bool {
 	return q.version >= 2 && fetches(q, func(t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) bool { return t.Topic == "alpha" })
 }

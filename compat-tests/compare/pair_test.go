@@ -102,7 +102,7 @@ func (p *pair) ask(q question) (klamm, apache outcome) {
 	return outcomes[0], outcomes[1]
 }
 
-// judge takes a difference for known or reports it.
+// judge looks a difference up in the table known, and reports it when it is not there.
 func (p *pair) judge(q question, g gap) {
 	if p.isKnown(q, g) {
 		return

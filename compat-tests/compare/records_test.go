@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Where things stand in a batch of magic 2, and in a message of before.
+// These are the places of fields in a batch of magic 2, and in a message of magic 0 or 1.
 const (
 	lengthAt   = 8
 	afterBatch = 12 // what the length does not count
@@ -19,7 +19,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// recordsText tells the batches and messages of a Fetch answer, one a line, and
+// recordsText describes the batches and messages of a Fetch answer, one a line, and says
 // how many bytes follow of one that is cut short.
 func recordsText(b []byte) any {
 	lines, cut := []any{}, 0
@@ -39,7 +39,8 @@ func recordsText(b []byte) any {
 	return map[string]any{"Whole": lines, "CutShort": cut}
 }
 
-// messageText tells a message, but for its time and CRC where the time is now's.
+// messageText describes a message. It leaves out the time and the CRC of a message that
+// has the time of the run.
 func messageText(b []byte) string {
 	const timestampAt, afterTimestamp = 18, 26
 	head := fmt.Sprintf("message at %d of magic %d", binary.BigEndian.Uint64(b), b[magicAt])

@@ -32,8 +32,8 @@ type side struct {
 	session int32
 }
 
-// question is one request as both sides get it, but for what each broker chose
-// itself: the ids of topics and fetch sessions stand in it as placeholders.
+// question is one request as both sides get it. The ids of topics and fetch sessions,
+// which each broker chooses itself, stand in it as placeholders.
 type question struct {
 	key, version int16
 	body         []byte
@@ -55,7 +55,7 @@ type outcome struct {
 	end string
 }
 
-// Ends that are no answer.
+// These ends come instead of an answer.
 const (
 	closed   = "the connection is closed"
 	silent   = "no answer"
@@ -124,8 +124,8 @@ func frame(header, body []byte) []byte {
 	return append(append(f, header...), body...)
 }
 
-// ask sends a question and gives what came of it. Where a request may be meant
-// to have no answer, one that always has is sent behind it.
+// ask sends a question and gives the outcome. Where a request may have no answer, ask
+// sends a second request behind it that always has one.
 func (s *side) ask(q question) outcome {
 	if err := s.dial(); err != nil {
 		return outcome{end: fmt.Sprintf("no connection: %v", err)}
@@ -167,8 +167,8 @@ func (s *side) ask(q question) outcome {
 	return s.read(q, body)
 }
 
-// answerTo reads the answer of a correlation id; skipped when that of the probe
-// comes first.
+// answerTo reads the answer of a correlation id. end is skipped when the answer of the
+// probe comes first.
 func (s *side) answerTo(correlation, probe int32) (body []byte, end string) {
 	var size [4]byte
 	_, err := io.ReadFull(s.nc, size[:])

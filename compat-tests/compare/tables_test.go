@@ -24,7 +24,7 @@ func (p *pair) tables() {
 			p.askWritten(w)
 		}
 	}
-	// What is in it now is another thing on each side.
+	// The topic now has another content on each side.
 	p.both(func(s *side) error { return s.remove("strict") })
 }
 

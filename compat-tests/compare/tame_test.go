@@ -6,9 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// tame takes out of generated requests what would leave the brokers in different
-// states, or one of them without an answer. The tables ask for it where it harms
-// nothing else.
+// tame takes out of generated requests what would leave the brokers in different states,
+// or one of them without an answer. The requests written by hand ask for it where it
+// harms nothing else.
 func tame(req kmsg.Request) {
 	switch req := req.(type) {
 	case *kmsg.ProduceRequest:
@@ -64,8 +64,9 @@ func tame(req kmsg.Request) {
 // knownTypes are the types of resources that 3.9.2 tells apart.
 var knownTypes = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics}
 
-// tameProduce leaves each partition once, and one whose batch cannot be told from
-// the next alone: the reference refuses the others with it.
+// tameProduce keeps each partition once. Where the batches of a partition cannot be told
+// apart, it keeps a single partition: the reference refuses the others together with that
+// one.
 func tameProduce(req *kmsg.ProduceRequest) {
 	seen := map[string]bool{}
 	torn := false
@@ -88,7 +89,7 @@ func tameProduce(req *kmsg.ProduceRequest) {
 	}
 }
 
-// framed says whether one batch or message after the other can be told.
+// framed says whether the bytes can be split into batches or messages.
 func framed(b []byte) bool {
 	text := recordsText(b).(map[string]any)
 	return text["CutShort"] == 0 && (len(b) <= magicAt || int8(b[magicAt]) >= 0 && b[magicAt] <= 2)

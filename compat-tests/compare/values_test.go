@@ -87,7 +87,8 @@ var fields = map[string]func(g *generator) any{
 		return pick(g, nil, nil, []string{"Ongoing"}, []string{"ongoing", "Dead"}, []string{"x", ""})
 	},
 	"EndpointType": func(g *generator) any { return pick[int8](g, 1, 1, 2, 0, 3, -1) },
-	// Not 1, of transactions: the reference would make their topic, in its own time.
+	// 1, which stands for transactions, is left out: the reference would create their
+	// topic, in its own time.
 	"CoordinatorType": func(g *generator) any { return pick[int8](g, 0, 0, 2, 3, -1) },
 	"Group":           func(g *generator) any { return pick(g, groups...) },
 	"JoinGroup.Group": func(g *generator) any { return joined(g) },
@@ -114,7 +115,7 @@ var fields = map[string]func(g *generator) any{
 // the others are not there.
 var groups = []string{"g1", "g1", "g1", "g2", "g2", "g3", "none", "", "ünicode", "bad name", "a/b", "nul\x00", strings.Repeat("x", 250)}
 
-// joined is a group that nobody has joined: two members would wait for each other.
+// joined makes a group that nobody has joined: two members would wait for each other.
 func joined(g *generator) any {
 	return pick(g, fmt.Sprintf("joined-%d-%d", g.version, g.Uint32()), fmt.Sprintf("joined-%d-%d", g.version, g.Uint32()), "")
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// headers asks what does not come to the body of a request, or brings more than
-// the usual header.
+// headers sends requests whose header is wrong, or has more than the usual one.
 func (p *pair) headers() {
 	for _, key := range slices.Sorted(maps.Keys(p.served)) {
 		r := p.served[key]
