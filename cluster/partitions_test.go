@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"klamm/cluster/controller"
@@ -70,6 +71,34 @@ func TestOneChangeOfALargeTopicCopiesOneChunk(t *testing.T) {
 		(*sender)(b).Publish(s, []controller.Change{{Topic: "t", Partitions: []int32{100_000}}})
 	}); n != 1 {
 		t.Errorf("one partition more copied %d chunks", n)
+	}
+}
+
+// TestDirectoryThatFailsWhileTopicsAreShown: a directory that failed between the moment when a topic was made as clients see it
+// and the next snapshot was shown as working until the topic changed again.
+func TestDirectoryThatFailsWhileTopicsAreShown(t *testing.T) {
+	b, s := publishing()
+	large := largeTopic(s, "large", 10_000) // the mutex is held for long, so that it is handed on in turn
+	for i := range 20 {
+		s.PutTopic(large)
+		(*sender)(b).Publish(s, nil)
+		var all sync.WaitGroup
+		for n := range int32(16) {
+			all.Go(func() {
+				if n%4 == 0 {
+					(*sender)(b).Publish(s, []controller.Change{{Topic: "large"}})
+				} else {
+					b.SetOffline([]protocol.TopicPartition{{Topic: "large", Partition: n}})
+				}
+			})
+		}
+		all.Wait()
+		for n := range 16 {
+			if p := b.Metadata().Topic("large").Partitions.At(n); n%4 != 0 && p.Leader != NoLeader {
+				t.Fatalf("the partition of a directory that failed is shown as %+v (attempt %d)", *p, i)
+			}
+		}
+		clear(b.offline)
 	}
 }
 

@@ -45,7 +45,9 @@ func (s *sender) Configure(topic string, config map[string]string) {
 
 // Remove implements controller.Sender. Who is told of deleted topics may have to write, so that happens in Send.
 func (s *sender) Remove(topics []string) {
-	s.replace(nil, nil, topics)
+	s.mu.Lock()
+	s.replaceLocked(nil, nil, topics)
+	s.mu.Unlock()
 	for _, topic := range topics {
 		(*Broker)(s).setTopicConfig(topic, nil)
 	}
@@ -65,7 +67,9 @@ func (s *sender) Publish(state *controller.State, changed []controller.Change) {
 			}
 		}
 	}
+	// Held until the snapshot is there: a directory that fails meanwhile is marked in it afterwards.
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range changed {
 		t := state.Topics[c.Topic]
 		if t == nil || state.Deleting[c.Topic] != nil {
@@ -78,8 +82,7 @@ func (s *sender) Publish(state *controller.State, changed []controller.Change) {
 		})
 		put = append(put, (*Broker)(s).topicLocked(state, t, c.Partitions))
 	}
-	s.mu.Unlock()
-	s.replace(state, put, remove)
+	s.replaceLocked(state, put, remove)
 }
 
 // topicLocked makes a topic as clients see it. changed are the partitions that are not as they were; nil stands for all.
@@ -126,10 +129,8 @@ func showFailed(state *controller.State, tp protocol.TopicPartition, p *Partitio
 	}
 }
 
-// replace makes the next snapshot; with a state the brokers are new as well.
-func (s *sender) replace(state *controller.State, put []*Topic, remove []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// replaceLocked makes the next snapshot; with a state the brokers are new as well.
+func (s *sender) replaceLocked(state *controller.State, put []*Topic, remove []string) {
 	for _, name := range remove {
 		if t := s.metadata.Load().Topic(name); t != nil {
 			s.gone = append(s.gone, t)
