@@ -403,8 +403,9 @@ func (c *Conn) ForgetRequest() {
 	c.uncharge()
 }
 
-// heldByBudget says that a request waits for others.
+// heldByBudget says that a request waits for others. Answers that are ready do not wait with it.
 func (c *Conn) heldByBudget() {
+	c.rest()
 	c.server.limited("queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
 }
 

@@ -85,8 +85,9 @@ func (o *order) open(out outlet) {
 type Completer int
 
 const (
-	// Own is the handler, before it returns, on whatever goroutine. The connection's goroutine
-	// sends the answer later, when it would wait for the next request.
+	// Own is the handler, or whoever it left the answer to before the next request is served, on whatever
+	// goroutine. The connection's goroutine sends the answer later, when it would wait for the next request, or
+	// a goroutine, where it waits already.
 	Own Completer = iota
 	// Aside is anybody else: the sending is left to a goroutine, since a client that does not
 	// read must not hold up who appends to a partition.
