@@ -99,3 +99,18 @@ func TestRequestThatWaitsGivesItsBytesBack(t *testing.T) {
 	defer release()
 	await.Until(t, "all bytes are given back", func() bool { return b.Server().Sockets().State().QueuedLeft == 1000 })
 }
+
+// TestLargeCommitToTheTreeHoldsUpNobodyElse: an OffsetCommit of version 0, whose offsets are synced to the disk one by one, kept
+// all large requests waiting that wait for nothing.
+func TestLargeCommitToTheTreeHoldsUpNobodyElse(t *testing.T) {
+	b := brokertest.Run(t)
+	place := b.Server().Places()[request.WaitsForNothing]
+	place <- struct{}{}
+	defer func() { <-place }()
+	commits := kmsg.NewPtrOffsetCommitRequest()
+	commits.Group, commits.Topics = "g", make([]kmsg.OffsetCommitRequestTopic, manyElements+1)
+	for i := range commits.Topics {
+		commits.Topics[i].Topic = fmt.Sprint("none", i)
+	}
+	b.Dial().Ask(commits)
+}

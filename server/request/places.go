@@ -32,7 +32,8 @@ func WaitOf(key int16) WaitKind {
 		protocol.KeyAlterConfigs, protocol.KeyIncrementalAlterConfigs:
 		return WaitsForController
 	case protocol.KeyDeleteRecords, protocol.KeyDeleteGroups, protocol.KeyOffsetDelete, protocol.KeyLeaveGroup,
-		protocol.KeyAlterReplicaLogDirs:
+		protocol.KeyAlterReplicaLogDirs,
+		protocol.KeyOffsetCommit: // version 0 has each offset written to the metadata tree and synced
 		return WaitsForDisk
 	}
 	return WaitsForNothing
