@@ -11,5 +11,8 @@ func (s *Server) Before(key int16, f func()) {
 	}
 }
 
+// Handle has an API served by another handler, before any request of it comes.
+func (s *Server) Handle(key int16, h request.Handler) { s.handlers[key] = h }
+
 // Places are those of requests of many elements.
 func (s *Server) Places() *request.Places { return s.places }

@@ -92,18 +92,16 @@ func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req
 		defer done()
 		c.replied = true
 		c.Conn.HoldNext()
-		// The handler sets left when it returns, and the answer when it comes. The second of them has the connection serve its
-		// next request. An answer that comes first may be completed after the handler has returned: see transport.Conn.Complete.
-		var left atomic.Bool
+		// Whoever comes second, the handler or the answer, has the next request served. The answer is complete by then: the handler
+		// of the next request may wait for long, and the connection's goroutine looks at the queue of answers only after that.
+		var second atomic.Bool
 		serve(c, req, func(resp kmsg.Response) {
-			if !left.Swap(true) {
-				c.Reply(resp)
-				return
+			c.Reply(resp)
+			if second.Swap(true) {
+				c.Conn.ServeNext()
 			}
-			c.replyBy(transport.Aside, resp)
-			c.Conn.ServeNext()
 		})
-		if left.Swap(true) { // the answer came first
+		if second.Swap(true) {
 			c.Conn.ServeNext()
 		}
 		return nil
@@ -140,13 +138,12 @@ func (c *Call) Begin() []byte {
 	return protocol.BeginResponse(c.Conn.Buffer(answerBytes), c.API, c.Header.Version, c.Header.CorrelationID)
 }
 
-// Reply answers the request with a message. Only the handler may call it, before it returns.
-func (c *Call) Reply(resp kmsg.Response) { c.replyBy(transport.Own, resp) }
-
-func (c *Call) replyBy(by transport.Completer, resp kmsg.Response) {
+// Reply answers the request with a message. The handler calls it before it returns, or whoever it left the answer to
+// before the connection's next request is served.
+func (c *Call) Reply(resp kmsg.Response) {
 	resp.SetVersion(c.Header.Version)
 	c.Fill(resp.AppendTo(c.Begin()))
-	c.Complete(by)
+	c.Complete(transport.Own)
 }
 
 // Complete sends the answer when the answers to the connection's earlier requests have
