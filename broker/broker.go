@@ -25,7 +25,7 @@ import (
 	"klamm/server/transport"
 )
 
-// Broker is a whole broker that runs: all rooms put together.
+// Broker is a whole broker that runs. Start makes one, and Stop ends it.
 type Broker struct {
 	o        Options
 	server   *server.Server
@@ -41,9 +41,9 @@ type Broker struct {
 	offline  cluster.OfflineLogs            // what the store tells of directories that failed
 }
 
-// Start puts a broker together and has it accept clients when it returns. The
-// ports come first and the directories' owners next, so that a start that
-// cannot be changes nothing on the disk.
+// Start puts a broker together. The broker accepts clients when Start returns. Start opens
+// the ports first and then checks whose directories these are, so that a start that fails
+// there changes nothing on the disk.
 func Start(ctx context.Context, o Options) (*Broker, error) {
 	o.fill()
 	cfg := o.Config
@@ -99,7 +99,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	return nil
 }
 
-// offsetsTopic is __consumer_offsets, nil while there is none.
+// offsetsTopic returns __consumer_offsets, nil while the topic does not exist.
 func (b *Broker) offsetsTopic() *cluster.Topic {
 	if c := b.joined.Load(); c != nil {
 		return c.Metadata().Topic(cluster.OffsetsTopic)
@@ -107,15 +107,15 @@ func (b *Broker) offsetsTopic() *cluster.Topic {
 	return nil
 }
 
-// identity is who the broker is.
+// identity has the ids of the broker and its cluster.
 type identity struct {
 	broker    int32
 	cluster   string
-	generated bool // the broker's id is to be drawn from the tree, and this is the one it will give
+	generated bool // the tree generates the broker's id, and broker is the id that it will give
 }
 
-// identify finds out who the broker is, from its configuration, its directories
-// and its tree. It changes nothing on the disk.
+// identify finds the ids of the broker and its cluster in its configuration, its
+// directories and its tree. It changes nothing on the disk.
 func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 	dirs := cfg.LogDirs()
 	id := identity{broker: cfg.ID()}
@@ -165,7 +165,7 @@ func (b *Broker) identify(cfg *config.Broker) (identity, error) {
 	return id, nil
 }
 
-// settle opens the tree and writes into it who the broker is.
+// settle opens the tree and writes the cluster's id and the generated broker id into it.
 func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	var err error
 	if b.tree, err = b.o.Tree.Open(b.store.LendReserve); err != nil {
@@ -185,8 +185,8 @@ func (b *Broker) settle(cfg *config.Broker, id identity) error {
 	return err
 }
 
-// adopt takes over the topics of log directories that were another broker's, before
-// or since the tree was made.
+// adopt adds the topics to the tree whose logs are in the log directories but which the
+// tree does not have, since another broker wrote them.
 func (b *Broker) adopt(id identity) error {
 	var found []cluster.LocalLog
 	for tp, log := range b.store.All() {
@@ -215,7 +215,7 @@ func (b *Broker) adopt(id identity) error {
 	return nil
 }
 
-// storeOptions says how the directories are kept.
+// storeOptions returns the options of the store of the log directories.
 func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.StoreOptions {
 	v := dynamic.Current()
 	return logstore.StoreOptions{
@@ -253,8 +253,8 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 	}
 }
 
-// reconfigureCleaner has compaction go by settings that were changed while the
-// broker runs.
+// reconfigureCleaner returns a function that gives the cleaner the settings that were
+// changed while the broker runs.
 func (b *Broker) reconfigureCleaner(dynamic *config.Dynamic) func(config.Change) {
 	was := config.Cleaner(dynamic.Current())
 	return func(config.Change) {
@@ -270,8 +270,8 @@ func (b *Broker) reconfigureCleaner(dynamic *config.Dynamic) func(config.Change)
 	}
 }
 
-// reconfigureMoves has logs move between directories at a rate that was changed
-// while the broker runs.
+// reconfigureMoves returns a function that changes the rate at which logs move between
+// directories, when somebody changed it while the broker runs.
 func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
 	was := config.MoveBytesPerSecond(dynamic.Current())
 	return func(config.Change) {
@@ -297,10 +297,11 @@ const (
 	openFilesMost    = 1 << 20 // where there is no limit, which is more than that
 )
 
-// openFilesOf is the share of the logs in a limit on open files.
+// openFilesOf returns how many of the files that a limit allows the logs may keep open.
 func openFilesOf(limit uint64) int { return int(min(limit/2, openFilesMost)) }
 
-// topicConfig resolves a topic's own properties over the broker's.
+// topicConfig returns a topic's configuration: its own properties, and the broker's for the
+// others.
 func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
 	t, _ := dynamic.Topic(overrides)
 	return &replica.Config{
@@ -348,8 +349,8 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 	return o
 }
 
-// endpoints says what is told to clients about each listener, and marks the
-// listeners whose clients are told their own connection's address.
+// endpoints returns the address that clients get for each listener. It marks a listener
+// without an advertised host: its clients get the local address of their own connection.
 func endpoints(cfg *config.Broker, listeners []*transport.Listener) []cluster.Endpoint {
 	var out []cluster.Endpoint
 	for _, a := range cfg.Advertised() {
@@ -373,7 +374,7 @@ func endpoints(cfg *config.Broker, listeners []*transport.Listener) []cluster.En
 	return out
 }
 
-// Addrs are the addresses that were bound, in the order of listeners.
+// Addrs returns the addresses of the broker's listeners, in the order of the listeners.
 func (b *Broker) Addrs() []net.Addr {
 	var out []net.Addr
 	for _, l := range b.server.Listeners() {
@@ -382,16 +383,16 @@ func (b *Broker) Addrs() []net.Addr {
 	return out
 }
 
-// Server is the part of the broker that serves requests, for tests that look inside.
+// Server returns the part of the broker that serves requests. It is for tests.
 func (b *Broker) Server() *server.Server { return b.server }
 
-// Cluster is this broker among the others, for tests that look inside.
+// Cluster returns this broker's part in the cluster. It is for tests.
 func (b *Broker) Cluster() *cluster.Broker { return b.cluster }
 
-// Replicas are the partitions that this broker leads, for tests that look inside.
+// Replicas returns the partitions that this broker leads. It is for tests.
 func (b *Broker) Replicas() *replica.Manager { return b.replicas }
 
-// Config is the broker's configuration, with what changed since it started.
+// Config returns the broker's configuration, with the changes since it started.
 func (b *Broker) Config() *config.Dynamic { return b.config }
 
 // Stop ends the broker cleanly. Requests that are being handled are finished first. The logs are flushed next, and the
@@ -406,7 +407,7 @@ func (b *Broker) Stop(ctx context.Context) error {
 	return err
 }
 
-// release gives up what start took, the last thing first.
+// release closes the cluster, the store and the tree, as far as start opened them.
 func (b *Broker) release(ctx context.Context) error {
 	var errs []error
 	if b.cluster != nil {

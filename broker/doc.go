@@ -1,6 +1,6 @@
-// Package broker puts a whole broker together from its rooms and ends it: the ports,
-// who the broker is, the directories and their logs, the metadata tree, the coordinator
-// of groups, and the server. The command, tests and Go programs start a broker by it.
+// Package broker starts and stops a whole broker. It puts together the ports, the ids of
+// the broker and its cluster, the log directories, the metadata tree, the group
+// coordinator and the server. The command, tests and Go programs start a broker by it.
 //
 // It decides nothing about the protocol, topics or logs.
 //

@@ -11,12 +11,12 @@ import (
 	"klamm/logstore/vfs"
 )
 
-// lostTree is asked when there is no tree in the first log directory. It refuses a start
-// that would begin one while another directory has it, since log.dirs names them in
-// another order, or in a first directory that is new while klamm has run on another: its
-// disk is not mounted. Topics would lose their properties, and those of the first
-// directory their records. On directories that only Apache's broker has run on there
-// never was a tree.
+// lostTree returns an error if the broker must not make a new metadata tree in the first
+// log directory, which has none. It must not if another directory has the tree: somebody
+// has changed the order of log.dirs. And it must not if the first directory is new and klamm
+// has run on another: the disk of the first directory is not mounted. With a new tree all
+// topics would lose their properties, and those of the missing directory their records.
+// Directories on which only Apache's broker has run never had a tree.
 func lostTree(disk vfs.FS, dirs []string) error {
 	for _, dir := range dirs[1:] {
 		if _, err := disk.Stat(filepath.Join(dir, local.FileName)); err == nil {
@@ -25,7 +25,7 @@ func lostTree(disk vfs.FS, dirs []string) error {
 		}
 	}
 	if _, err := logstore.ReadMetaProperties(disk, dirs[0]); !errors.Is(err, fs.ErrNotExist) {
-		return err // not new, or nobody knows
+		return err // nil if the directory is not new
 	}
 	for _, dir := range dirs[1:] {
 		used, err := logstore.HasReserve(disk, dir)

@@ -80,7 +80,7 @@ func offsetsPartitions(configured int, topic func() *cluster.Topic) func() int32
 // newMemberID makes a member id as Apache Kafka does: the prefix and a random UUID.
 func newMemberID(random io.Reader, prefix string) string {
 	var b [16]byte
-	_, _ = io.ReadFull(random, b[:]) // it does not fail
+	_, _ = io.ReadFull(random, b[:]) // Options.Rand does not fail
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", prefix, b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
@@ -164,7 +164,7 @@ func offsetsError(err error) error {
 	return err
 }
 
-// topicsDeleted drops the offsets of topics that were deleted.
+// topicsDeleted returns a function that drops the offsets of deleted topics.
 func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic) {
 	return func(topics []*cluster.Topic) {
 		list := make([]groupcoord.Partitions, len(topics))

@@ -15,8 +15,8 @@ import (
 	"klamm/server/config"
 )
 
-// Options are what a broker is made of and what it meets the world by. Two brokers in one
-// process share nothing but what their options share.
+// Options are what a broker is made of, and its only ways to the world outside. Two
+// brokers in one process share nothing but what their options share.
 type Options struct {
 	// Config is what the user configured. Required.
 	Config *config.Broker
@@ -44,8 +44,8 @@ type Tree interface {
 	// Peek reads nodes and changes nothing. The error is fs.ErrNotExist where there is no
 	// tree; a missing node is its own Node.Err.
 	Peek(nodes ...string) ([]meta.Node, error)
-	// Open begins a session. lend does a write that found no room once more, with room that
-	// was kept for it.
+	// Open opens the tree and begins a session. When a write finds no room on the disk, the
+	// tree calls lend, which repeats the write with room from the store's reserve.
 	Open(lend func(write func() error) error) (Session, error)
 }
 
@@ -55,7 +55,7 @@ type Session interface {
 	Close() error
 }
 
-// fill gives the options that were not set their defaults.
+// fill sets the options that are not set to their defaults.
 func (o *Options) fill() {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -74,8 +74,8 @@ func (o *Options) fill() {
 	}
 }
 
-// Embedded is the embedded tree, kept in a file of the operating system. Apache's broker
-// passes over a plain file at the top of a log directory.
+// Embedded is the embedded tree. Path is its file. The file may stand at the top of a log
+// directory: Apache's broker ignores plain files there.
 type Embedded struct{ Path string }
 
 // Peek implements Tree.

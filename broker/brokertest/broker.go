@@ -1,6 +1,6 @@
-// Package brokertest starts a whole broker in the process of a test, and has a client with
-// nothing between the test and the bytes. It is for tests alone, and never does what a
-// client library does for its user.
+// Package brokertest starts a whole broker in the process of a test. Its Client sends and
+// receives the bytes that a test wants, and never does what a client library does for its
+// user. Only tests import this package.
 //
 // Begin reading at Run.
 package brokertest
@@ -29,31 +29,33 @@ type Broker struct {
 	End func() error // ends the broker, once
 }
 
-// Buffer is what a broker logged.
+// Buffer holds the lines that a broker logged.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
+// Write implements io.Writer.
 func (s *Buffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
 }
 
+// String returns all lines.
 func (s *Buffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
 }
 
-// Run starts a broker on a free port, with its data in a directory of the
-// test's. Settings are name=value.
+// Run starts a broker on a free port, with its data in a temporary directory of the test.
+// Each setting is name=value.
 func Run(t testing.TB, settings ...string) *Broker {
 	t.Helper()
 	sets := append([]string{
 		"broker.id=0", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + filepath.Join(t.TempDir(), "data"),
-		"log.initial.task.delay.ms=86400000", // records of 1970 are in use here: retention shall not come by
+		"log.initial.task.delay.ms=86400000", // retention must not delete records, which may have timestamps of 1970
 	}, settings...)
 	cfg, _, err := config.Load(config.Options{Sets: sets})
 	if err != nil {
@@ -73,9 +75,10 @@ func Run(t testing.TB, settings ...string) *Broker {
 	return b
 }
 
+// Addr returns the address of the broker's first listener.
 func (b *Broker) Addr() string { return b.Addrs()[0].String() }
 
-// Topic makes a topic. Properties are name=value.
+// Topic creates a topic. Each property is name=value.
 func (b *Broker) Topic(name string, partitions int32, properties ...string) {
 	b.T.Helper()
 	n := cluster.NewTopic{Name: name, Partitions: partitions, ReplicationFactor: 1}
@@ -88,6 +91,7 @@ func (b *Broker) Topic(name string, partitions int32, properties ...string) {
 	}
 }
 
+// DeleteTopic deletes a topic.
 func (b *Broker) DeleteTopic(name string) {
 	b.T.Helper()
 	if res := b.Cluster().DeleteTopics(context.Background(), []cluster.TopicRef{{Name: name}}); res[0].Err != nil {
@@ -95,10 +99,10 @@ func (b *Broker) DeleteTopic(name string) {
 	}
 }
 
-// Conns are the connections that the broker serves.
+// Conns returns the connections that the broker serves.
 func (b *Broker) Conns() []*transport.Conn { return b.Server().Sockets().Conns() }
 
-// Parked is how many fetches wait, each on a connection of its own.
+// Parked returns how many connections have a delayed fetch.
 func (b *Broker) Parked() int {
 	n := 0
 	for _, c := range b.Conns() {
@@ -109,7 +113,7 @@ func (b *Broker) Parked() int {
 	return n
 }
 
-// Open is how many connections count against the limits.
+// Open returns how many connections count against the limits.
 func (b *Broker) Open() int {
 	return b.Server().Sockets().State().Open
 }

@@ -16,7 +16,7 @@ import (
 	"klamm/protocol"
 )
 
-// Client is a client's connection with nothing between the test and the bytes.
+// Client is a connection on which a test sends and receives bytes without a client library.
 type Client struct {
 	T           testing.TB
 	Conn        net.Conn
@@ -26,8 +26,10 @@ type Client struct {
 	Format      *kmsg.RequestFormatter
 }
 
+// Dial connects to the broker.
 func (b *Broker) Dial() *Client { return DialTo(b.T, b.Addr()) }
 
+// DialTo connects to a TCP address.
 func DialTo(t testing.TB, addr string) *Client {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
@@ -37,6 +39,7 @@ func DialTo(t testing.TB, addr string) *Client {
 	return NewClient(t, nc)
 }
 
+// NewClient makes a client of a connection, which it closes at the end of the test.
 func NewClient(t testing.TB, nc net.Conn) *Client {
 	t.Cleanup(func() { _ = nc.Close() })
 	return &Client{T: t, Conn: nc, Reader: bufio.NewReader(nc), Format: kmsg.NewRequestFormatter(kmsg.FormatterClientID("test"))}
@@ -58,6 +61,7 @@ func (c *Client) Send(reqs ...kmsg.Request) {
 	c.Write(all)
 }
 
+// Write writes bytes as they are.
 func (c *Client) Write(b []byte) {
 	c.T.Helper()
 	if _, err := c.Conn.Write(b); err != nil {
@@ -97,7 +101,7 @@ func (c *Client) Read(req kmsg.Request, skipped int32) (kmsg.Response, error) {
 	return resp, resp.ReadFrom(body)
 }
 
-// Receive is read for an answer that must come.
+// Receive reads the answer to req. The test fails if it does not come.
 func (c *Client) Receive(req kmsg.Request) kmsg.Response {
 	c.T.Helper()
 	resp, err := c.Read(req, 0)
@@ -107,13 +111,15 @@ func (c *Client) Receive(req kmsg.Request) kmsg.Response {
 	return resp
 }
 
+// Ask sends a request and returns its answer.
 func (c *Client) Ask(req kmsg.Request) kmsg.Response {
 	c.T.Helper()
 	c.Send(req)
 	return c.Receive(req)
 }
 
-// Closed waits for the broker to close the connection. What it still sends is an error.
+// Closed waits until the broker closes the connection. The test fails if the broker sends
+// bytes before.
 func (c *Client) Closed() {
 	c.T.Helper()
 	_ = c.Conn.SetReadDeadline(time.Now().Add(await.Patience))

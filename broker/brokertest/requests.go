@@ -10,12 +10,14 @@ import (
 	"klamm/protocol/batch"
 )
 
+// APIVersions returns an ApiVersions request.
 func APIVersions() *kmsg.ApiVersionsRequest {
 	r := kmsg.NewPtrApiVersionsRequest()
 	r.Version = 2
 	return r
 }
 
+// Metadata returns a Metadata request for topics by name.
 func Metadata(topics ...string) *kmsg.MetadataRequest {
 	r := kmsg.NewPtrMetadataRequest()
 	r.Version = 9
@@ -28,7 +30,7 @@ func Metadata(topics ...string) *kmsg.MetadataRequest {
 	return r
 }
 
-// BatchOf is a batch of one record with a value of size bytes.
+// BatchOf returns a batch of one record with a value of size bytes.
 func BatchOf(t testing.TB, size int) []byte {
 	t.Helper()
 	b := batch.NewBuilder(batch.None)
@@ -40,7 +42,7 @@ func BatchOf(t testing.TB, size int) []byte {
 	return out
 }
 
-// Produce stores one batch in a partition.
+// Produce returns a request that stores one batch in a partition.
 func Produce(topic string, partition int32, acks int16, records []byte) *kmsg.ProduceRequest {
 	r := kmsg.NewPtrProduceRequest()
 	r.Version, r.Acks, r.TimeoutMillis = 9, acks, 30_000
@@ -53,7 +55,7 @@ func Produce(topic string, partition int32, acks int16, records []byte) *kmsg.Pr
 	return r
 }
 
-// Produced is the base offset in a produce answer that must be without error.
+// Produced returns the base offset in a produce answer. The test fails if the answer has an error.
 func Produced(t testing.TB, resp kmsg.Response) int64 {
 	t.Helper()
 	p := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
@@ -63,7 +65,7 @@ func Produced(t testing.TB, resp kmsg.Response) int64 {
 	return p.BaseOffset
 }
 
-// Fetch reads a partition from an offset.
+// Fetch returns a request that reads a partition from an offset.
 func Fetch(topic string, partition int32, offset int64, maxWaitMs, minBytes int32) *kmsg.FetchRequest {
 	r := kmsg.NewPtrFetchRequest()
 	r.Version = 12
@@ -79,7 +81,7 @@ func Fetch(topic string, partition int32, offset int64, maxWaitMs, minBytes int3
 	return r
 }
 
-// Fetched is the only partition of a fetch answer.
+// Fetched returns the only partition of a fetch answer.
 func Fetched(t testing.TB, resp kmsg.Response) kmsg.FetchResponseTopicPartition {
 	t.Helper()
 	f := resp.(*kmsg.FetchResponse)
@@ -89,5 +91,5 @@ func Fetched(t testing.TB, resp kmsg.Response) kmsg.FetchResponseTopicPartition 
 	return f.Topics[0].Partitions[0]
 }
 
-// Forever is a max_wait that no test lives to see.
+// Forever is a max_wait in ms that is longer than any test.
 const Forever = 1 << 30
