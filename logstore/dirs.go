@@ -451,11 +451,11 @@ func (s *Store) logFailed(d *logDir, err error) {
 // shortageInterval is how often the log says at most that a directory is full.
 const shortageInterval = time.Minute
 
-// warnOfShortage logs now and then that the disk refuses to write. Clients are told each
+// warnOfShortage logs now and then that a write found no room on the disk, or no file descriptor. Clients are told each
 // time.
 func (s *Store) warnOfShortage(d *logDir, err error) {
 	if s.dueToSay(&d.shortageSaid) {
-		s.log.Error("records are refused until there is room; everything else goes on", "dir", d.path, "error", err)
+		s.log.Error("the disk or the process lacks room for a write, which is refused; everything else goes on", "dir", d.path, "error", err)
 	}
 }
 
