@@ -1,5 +1,6 @@
-// Package await lets tests wait for what nothing announces. It is for tests alone; no
-// test passes by waiting as long as Patience. Begin reading at Until.
+// Package await lets a test wait for a condition when no channel or callback tells the test
+// about it. Only tests use it. A test that waits as long as Patience fails. Begin reading at
+// Until.
 package await
 
 import (
@@ -8,10 +9,12 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must come.
+// Patience is how long a test waits for a condition before it fails.
 const Patience = 30 * time.Second
 
-// Until waits until a condition holds that nothing announces.
+// Until calls ok each millisecond until it reports true. After Patience it fails the test with
+// what, the name of the condition, and the stacks of all goroutines. Only the test's own
+// goroutine may call it.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

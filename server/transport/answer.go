@@ -2,15 +2,16 @@ package transport
 
 import "os"
 
-// Answer is what a request is owed: a place in the order of its connection's
-// answers, filled when it is known. Whoever answers the request sets it, by Fill or
-// by SetParts, before it calls Conn.Complete. The zero Answer is ready to be expected.
+// Answer is the answer of one request, with its place in the order of the connection's
+// answers. The code that answers the request sets the content, with Fill or SetParts,
+// before it calls Conn.Complete. The zero Answer may be passed to Conn.Expect.
 type Answer struct {
-	ready bool // guarded by the connection's mu; parts and size are read only once it is set
-	size  int  // bytes in all
+	ready bool // guarded by the connection's mu; parts and size may be read only once ready is set
+	size  int  // bytes of all parts
 	parts []Part
-	only  [1]Part // where parts points if there is one only, as in most answers
-	// What parts point into, and is given back when they are sent; nil when none.
+	only  [1]Part // the memory of parts when there is one part, as in most answers
+	// buffer and held are the memory and the files that parts point into; nil for none.
+	// release gives them back after the answer was sent.
 	buffer []byte
 	held   Releaser
 }
@@ -18,40 +19,40 @@ type Answer struct {
 // Part is a piece of an answer: bytes, or a region of a file.
 type Part struct {
 	Bytes  []byte
-	Region Region // sent when Bytes is nil
+	Region Region // used when Bytes is nil
 }
 
-// Region is a run of bytes in a file that is sent from there.
+// Region is a run of bytes in a file, which the connection sends from the file.
 type Region interface {
-	// Size is the number of bytes.
+	// Size gives the number of bytes.
 	Size() int
-	// ReadAt reads from the region, as io.ReaderAt.
+	// ReadAt reads from the region, as io.ReaderAt does.
 	ReadAt(p []byte, off int64) (int, error)
-	// OSFile gives the operating system's file and where the region begins in it, for
-	// sendfile; nil where there is none.
+	// OSFile gives, for sendfile, the operating system's file and the position at which the
+	// region begins in it; nil when there is no such file.
 	OSFile() (f *os.File, pos int64)
-	// ReadFailed is told that the file could not be read, and gives the error to report.
+	// ReadFailed takes the error of a read of the file, and gives the error to report.
 	ReadFailed(err error) error
 }
 
-// Releaser is what has to be given back when an answer was sent, or will not be.
+// Releaser holds what an answer uses until the answer was sent, or dropped. The connection
+// calls Release once.
 type Releaser interface{ Release() }
 
-// Fill makes one buffer of Conn.Buffer the whole answer. It is put back when the
-// answer was sent.
+// Fill makes a buffer that came from Conn.Buffer the whole answer. The connection takes
+// the buffer back after it has sent or dropped the answer.
 func (a *Answer) Fill(buffer []byte) {
 	a.only[0].Bytes = buffer
 	a.parts, a.buffer, a.size = a.only[:], buffer, len(buffer)
 }
 
-// SetParts makes parts, of size bytes in all, the answer. held is released once, when
-// the answer was sent or will not be.
+// SetParts makes parts, which have size bytes together, the answer. The connection
+// releases held once, after it has sent or dropped the answer.
 func (a *Answer) SetParts(parts []Part, size int, held Releaser) {
 	a.parts, a.size, a.held = parts, size, held
 }
 
-// release gives back what the answer holds: files and buffers. Once is enough,
-// twice does no harm.
+// release gives back the files and the buffer of the answer. A second call does nothing.
 func (a *Answer) release(pool *buffers) {
 	a.parts, a.only[0] = nil, Part{}
 	if a.buffer != nil {

@@ -2,26 +2,25 @@ package transport
 
 import "sync"
 
-// byteBudget bounds the bytes of the requests that are being read or served,
-// over all connections (queued.max.request.bytes). As with the reference's
-// SimpleMemoryPool, a request is let in as soon as anything is left, however
-// large it is: the bound is exceeded by one request at most, and a large one
-// does not wait behind small ones for ever.
+// byteBudget bounds the bytes of the requests that the broker reads or handles, over all
+// connections (queued.max.request.bytes). As Apache Kafka's SimpleMemoryPool does, it lets
+// a request of any size in as soon as a byte is left. So one request at most exceeds the
+// bound, and a large request does not wait behind small ones for ever.
 type byteBudget struct {
 	unbounded bool
 
 	mu   sync.Mutex
-	left int64         // guarded by mu; below 0 when the last one was larger than the rest
+	left int64         // guarded by mu; below 0 when the last request was larger than what was left
 	more chan struct{} // guarded by mu; closed when left becomes positive
 }
 
-// newByteBudget makes a budget; 0 and less stand for no bound.
+// newByteBudget makes a budget; 0 or less means no bound.
 func newByteBudget(bytes int64) *byteBudget {
 	return &byteBudget{unbounded: bytes <= 0, left: bytes, more: make(chan struct{})}
 }
 
-// take waits until something is left and takes n bytes; held is called if it has
-// to wait. It reports false, and takes nothing, if quit ends first.
+// take waits until a byte is left, and takes n bytes. If it has to wait, it first calls
+// held. If quit is closed first, it takes nothing and reports false.
 func (b *byteBudget) take(n int64, quit <-chan struct{}, held func()) bool {
 	if b.unbounded {
 		return true
@@ -46,7 +45,7 @@ func (b *byteBudget) take(n int64, quit <-chan struct{}, held func()) bool {
 	}
 }
 
-// giveBack returns n bytes that were taken.
+// giveBack gives back n bytes that take took.
 func (b *byteBudget) giveBack(n int64) {
 	if b.unbounded || n == 0 {
 		return

@@ -2,17 +2,18 @@ package transport
 
 import "sync"
 
-// encodeBytes is the size that a pooled buffer for answers starts with;
-// maxPooled is the size above which one is left to the garbage collector.
+// encodeBytes is the smallest size of a new buffer for answers, in bytes. The pool does not
+// keep a buffer larger than maxPooled bytes.
 const (
 	encodeBytes = 4 << 10
 	maxPooled   = 1 << 20
 )
 
-// buffers are what answers are encoded into, used again. The zero value is ready.
+// buffers is a pool of the buffers that answers are encoded into. The zero value is ready.
+// Any goroutine may use it.
 type buffers struct {
-	// encode has buffers, as pointers to their slices; slices has the pointers whose
-	// buffers are in use, so that giving one back allocates nothing.
+	// encode holds free buffers, as pointers to slices. slices holds the pointers whose
+	// buffers are in use, so that put allocates nothing.
 	encode, slices sync.Pool
 }
 
@@ -31,7 +32,7 @@ func (p *buffers) get(n int) []byte {
 	return b[:0]
 }
 
-// put gives a buffer back; nothing may use it afterwards.
+// put gives a buffer back. Nobody may use the buffer afterwards.
 func (p *buffers) put(b []byte) {
 	if cap(b) == 0 || cap(b) > maxPooled {
 		return

@@ -15,50 +15,51 @@ import (
 	"klamm/protocol"
 )
 
-// readBuffer is the size of a connection's read buffer: enough for a small
-// request and the head of a large one. Bodies are read past it, straight into
-// their frame.
+// readBuffer is the size of a connection's read buffer in bytes: enough for a small
+// request and the head of a large one. The rest of a large request goes from the socket
+// straight into its frame.
 const readBuffer = 8 << 10
 
 // Conn is one client's connection.
 //
-// Its exported methods are for who serves the requests of the connection, and may be
-// called by any goroutine unless they say otherwise.
+// Its exported methods are for the code that serves the requests of the connection. Any
+// goroutine may call a method unless the comment of the method says otherwise.
 //
-// One goroutine reads requests and calls their handlers, in the order of the
-// wire. An answer that has to wait (acks=all) keeps its place in the queue, and the
-// goroutine goes on. Answers leave in the order of their requests, always; who sends
-// them is told at order.
+// One goroutine, the connection's goroutine, reads requests and calls their handlers in the
+// order in which the requests arrive. An answer that has to wait (acks=all) keeps its place
+// in the queue, and the goroutine goes on to the next request. Answers always leave in the
+// order of their requests; the comment on order says who sends them.
 //
-// A fetch that waits for records is answered by whoever appends them. The goroutine meanwhile
-// waits for the client's next request, or for its end, and handles none before the fetch is answered.
+// The goroutine that appends records answers a fetch that waits for them. Meanwhile the connection's
+// goroutine waits for the client's next request, or for the client to leave. It handles no request
+// before the fetch is answered.
 type Conn struct {
 	server   *SocketServer
 	listener *Listener
 	nc       net.Conn
 	remote   netip.Addr             // the client's address
-	br       *bufio.Reader          // nil until the client has sent something
-	header   protocol.RequestHeader // of the request read last; its client id is used again
-	frame    *protocol.Buffer       // the current request's bytes, nil once they were given back
+	br       *bufio.Reader          // nil until the client has sent a byte
+	header   protocol.RequestHeader // the header of the latest request; Parse reuses the memory of its client id
+	frame    *protocol.Buffer       // the bytes of the current request, nil once ForgetRequest released them
 	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
-	large    bool                   // the current request is one of those that the gate counts
-	inside   pass                   // the zero one where it is not inside
-	turn     chan pass              // told when it may go in
-	arrived  func(want int) int     // waitForBytes; made once
+	large    bool                   // the gate counts the current request
+	inside   pass                   // what the current request leaves the gate with; zero when it is not inside
+	turn     chan pass              // gets a pass when the current request may enter the gate
+	arrived  func(want int) int     // waitForBytes, as a function value that is made once
 	receiver receiver
-	reader   smallReader  // used by the connection's goroutine
-	sender   sender       // only used by who holds writing
+	reader   smallReader  // only the connection's goroutine uses it
+	sender   sender       // only the goroutine that set order.writing uses it
 	active   atomic.Int64 // when bytes last moved, see SocketServer.ticks
-	order                 // of the answers
+	order                 // the order of the answers
 
-	left  atomic.Bool // the client is gone: no request of its waits any more
-	later atomic.Bool // a request is answered later, and the next one handled after that: see HoldNext
-	timer *time.Timer // wakes the request that waits; used by whose the request is
+	left  atomic.Bool // the client has left: its requests wait no more
+	later atomic.Bool // the current request is answered later, and no other is served before: see HoldNext
+	timer *time.Timer // wakes the waiting request; only Await and AwaitsNothing use it, on the goroutine that serves that request
 
-	// park state, used by the connection's goroutine and by awaitsNothing.
+	// The connection's goroutine, AwaitsNothing and ServeNext use these.
 	parkMu   sync.Mutex
 	parked   bool          // guarded by parkMu
-	answered chan struct{} // guarded by parkMu; closed when no fetch waits any more; nil where nobody asks
+	answered chan struct{} // guarded by parkMu; closed when no request waits any more; nil when the connection's goroutine does not ask
 }
 
 func newConn(s *SocketServer, l *Listener, nc net.Conn) *Conn {
@@ -72,8 +73,7 @@ func newConn(s *SocketServer, l *Listener, nc net.Conn) *Conn {
 	return c
 }
 
-// remoteAddr is the address that the client came from, the zero Addr if it
-// has none that is an IP's.
+// remoteAddr gives the client's IP address, the zero Addr if the connection is not TCP.
 func remoteAddr(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().WithZone("")
@@ -81,11 +81,11 @@ func remoteAddr(nc net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// touch notes that bytes have moved.
+// touch records that bytes have moved now.
 func (c *Conn) touch() { c.active.Store(c.server.ticks()) }
 
-// flushingReader sends what is ready before each read that may wait for the
-// client: the client may be waiting for just that.
+// flushingReader sends the ready answers before each read that may wait for the
+// client, since the client may be waiting for one of them.
 type flushingReader struct{ c *Conn }
 
 func (r flushingReader) Read(p []byte) (int, error) {
@@ -97,8 +97,8 @@ func (r flushingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// serve reads requests until the client leaves, errs, or the server stops, and
-// then sends what is still owed.
+// serve reads requests until the client leaves or makes an error, or the server stops.
+// Then it sends the answers that it still owes.
 func (c *Conn) serve() {
 	defer func() { _ = c.nc.Close() }()
 	if c.receiver.awaitBytes() != nil {
@@ -128,7 +128,7 @@ func (c *Conn) serve() {
 	if !c.isStopping() {
 		c.left.Store(true)
 		if c.later.Load() {
-			c.Abort() // its group may have it wait for long
+			c.Abort() // the request may wait for its group for long
 		}
 	}
 	c.wakeDelayed()
@@ -136,8 +136,8 @@ func (c *Conn) serve() {
 	c.linger()
 }
 
-// serveFrame parses the header of a request and hands the request on. The error, if any,
-// closes the connection.
+// serveFrame parses the header of a request and passes the request to Options.Serve. An
+// error closes the connection.
 func (c *Conn) serveFrame(frame *protocol.Buffer) error {
 	c.frame = frame
 	defer c.ForgetRequest()
@@ -148,13 +148,13 @@ func (c *Conn) serveFrame(frame *protocol.Buffer) error {
 	return c.server.serve(c, c.header, frame.B[n:])
 }
 
-// next waits until no fetch waits for records any more, and no member for its group, and reads the next request. What
-// a client pipelines behind that goes to the read buffer; once that is full, nobody looks at the socket until it
-// is answered.
+// next waits until no earlier request waits (a fetch for records, a member for its group), and then reads the next
+// request. Meanwhile the requests that the client pipelines go to the read buffer. Once the read buffer is full, nobody
+// reads from the socket until the waiting request is answered.
 func (c *Conn) next() (*protocol.Buffer, error) {
 	for c.waits() {
 		if c.br.Buffered() == 0 {
-			// Mostly the fetch is answered first, and the client then asks again.
+			// In most cases the fetch is answered first, and then the client sends its next request.
 			if _, err := c.br.Peek(1); err != nil {
 				return nil, err
 			}
@@ -165,7 +165,7 @@ func (c *Conn) next() (*protocol.Buffer, error) {
 			if !c.owesNothing() {
 				return nil, err
 			}
-			<-answered // any moment: what the client sent before it left is handled
+			<-answered // closes soon; the requests that the client sent before it left are still handled
 			continue
 		}
 		if c.isStopping() {
@@ -175,8 +175,8 @@ func (c *Conn) next() (*protocol.Buffer, error) {
 	return c.read()
 }
 
-// idle reports that nothing has happened on the connection since a tick: no
-// byte moved, and no answer is being worked on, as that of a fetch that waits.
+// idle reports whether nothing has happened on the connection since a tick: no byte
+// moved, and no request is being handled or waits.
 func (c *Conn) idle(since int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +184,7 @@ func (c *Conn) idle(since int64) bool {
 	return !working && c.active.Load() <= since
 }
 
-// socket is the connection as the order of its answers has it.
+// socket is the connection as the outlet of its order.
 type socket struct{ c *Conn }
 
 func (s socket) write(batch []*Answer) error { return s.c.sender.send(batch) }
@@ -193,24 +193,25 @@ func (s socket) takes(bytes int) bool { return bytes <= s.c.sender.atOnce && s.c
 
 func (s socket) spawn(f func()) { go f() }
 
-// A park that sets its own deadline later looks at stopping again.
+// interrupt may come just before Park sets a deadline of its own. Park looks at stopping
+// after that.
 func (s socket) interrupt() { _ = s.c.nc.SetReadDeadline(longAgo) }
 
 func (s socket) cut() { _ = s.c.nc.Close() }
 
 func (s socket) release(a *Answer) { a.release(&s.c.server.buffers) }
 
-// waits says that a request is not answered yet that others are not to overtake.
+// waits reports whether a request waits that later requests must not overtake.
 func (c *Conn) waits() bool { return c.later.Load() || c.delayed() != nil }
 
-// delayed is the request that waits, nil for none.
+// delayed gives the waiting request, nil for none.
 func (c *Conn) delayed() Waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiting
 }
 
-// nothingWaits is closed when no request waits that others are not to overtake.
+// nothingWaits gives a channel that is closed as soon as waits reports false.
 func (c *Conn) nothingWaits() <-chan struct{} {
 	c.parkMu.Lock()
 	defer c.parkMu.Unlock()
@@ -226,14 +227,14 @@ func (c *Conn) nothingWaits() <-chan struct{} {
 // Waiter is a request that waits for something before it is answered, as a fetch
 // does in the purgatory of Apache Kafka.
 type Waiter interface {
-	// Wake has the request answered with what there is. It may come more than once, and
-	// after the request was answered.
+	// Wake answers the request with what there is. The connection may call it more than
+	// once, and after the request was answered.
 	Wake()
 }
 
-// Await notes that the request that was served last waits, for so long at most: then,
-// when the client leaves and when the server stops, it is woken. No further request of
-// the connection is served before AwaitsNothing. A request that has waited may wait again.
+// Await records that the latest request waits. The connection wakes w after most, when the
+// client leaves and when the server stops, and serves no further request before
+// AwaitsNothing. A request that has waited may wait again.
 func (c *Conn) Await(w Waiter, most time.Duration) {
 	c.mu.Lock()
 	c.waiting = w
@@ -245,7 +246,7 @@ func (c *Conn) Await(w Waiter, most time.Duration) {
 	}
 }
 
-// AwaitsNothing notes that no request waits any more: the last one's answer is complete.
+// AwaitsNothing ends what Await began: the answer of the waiting request is complete.
 func (c *Conn) AwaitsNothing() {
 	c.timer.Stop()
 	c.parkMu.Lock()
@@ -259,8 +260,8 @@ func (c *Conn) AwaitsNothing() {
 	c.mu.Unlock()
 }
 
-// HoldNext has the connection serve no further request before ServeNext: the one that
-// is being served will be answered later.
+// HoldNext keeps the connection from serving a further request before ServeNext, since the
+// current request will be answered later.
 func (c *Conn) HoldNext() { c.later.Store(true) }
 
 // ServeNext ends what HoldNext began.
@@ -271,7 +272,7 @@ func (c *Conn) ServeNext() {
 	c.parkMu.Unlock()
 }
 
-// goOnLocked has the next request handled, with parkMu held.
+// goOnLocked lets the connection's goroutine handle the next request. The caller holds parkMu.
 func (c *Conn) goOnLocked() {
 	if c.answered != nil {
 		close(c.answered)
@@ -280,31 +281,31 @@ func (c *Conn) goOnLocked() {
 	}
 }
 
-// wakeDelayed has the request that waits answered with what there is.
+// wakeDelayed wakes the waiting request, if there is one.
 func (c *Conn) wakeDelayed() {
 	if w := c.delayed(); w != nil {
 		w.Wake()
 	}
 }
 
-// Ending says that a request is not to wait: the client has left, or the server stops.
+// Ending reports whether the client has left or the server stops: a request must not wait then.
 func (c *Conn) Ending() bool { return c.left.Load() || c.isStopping() }
 
-// Left says that the client has left, so that nobody will read an answer.
+// Left reports whether the client has left, so that nobody will read an answer.
 func (c *Conn) Left() bool { return c.left.Load() }
 
-// Quit is closed when the connection ends: who waits for something on behalf of its
-// client is to wait no longer.
+// Quit gives a channel that is closed when the connection ends. Code that waits on behalf of
+// the client must stop waiting then.
 func (c *Conn) Quit() <-chan struct{} { return c.quit }
 
-// Listener is where the connection came in.
+// Listener gives the listener that accepted the connection.
 func (c *Conn) Listener() *Listener { return c.listener }
 
-// RemoteAddr is the address that the client came from.
+// RemoteAddr gives the client's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
-// ClientID is the name that the client gave itself in the request that was read last, empty where there was none. It
-// is for the connection's goroutine, and for who has a connection that is not served yet.
+// ClientID gives the client id in the header of the latest request, "" if there is none. Only the connection's goroutine
+// may call it, or the owner of a connection that is not served yet.
 func (c *Conn) ClientID() string {
 	if c.header.ClientID == nil {
 		return ""
@@ -312,22 +313,24 @@ func (c *Conn) ClientID() string {
 	return *c.header.ClientID
 }
 
-// LocalAddr is the address of ours that the client reached.
+// LocalAddr gives the broker's address that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
-// RemoteIP is the IP address that the client came from, the zero Addr if it has none.
+// RemoteIP gives the client's IP address, the zero Addr if the connection is not TCP.
 func (c *Conn) RemoteIP() netip.Addr { return c.remote }
 
-// Buffer gives an empty buffer with room for n bytes, for Answer.Fill.
+// Buffer gives an empty buffer with room for n bytes. The caller passes it to Answer.Fill,
+// which gives it back.
 func (c *Conn) Buffer(n int) []byte { return c.server.buffers.get(n) }
 
-// lingerTime bounds how long a stop waits for a client to take what it was sent.
+// lingerTime bounds how long linger waits for a client to read its answers.
 const lingerTime = time.Second
 
-// linger sees to it that the answers reach a client that has sent more than was
-// read when the server stopped: a socket that is closed with bytes unread resets
-// the connection, and the client loses what it has not taken yet. So the end is
-// told, and what still comes is read and dropped until the client closes too.
+// linger makes sure that a client gets its answers although it sent requests that the
+// stopping server did not read. When a process closes a socket that holds unread bytes,
+// the kernel resets the connection, and the client loses the answers that it has not read
+// yet. So linger closes only the sending side, and reads and drops what the client sends
+// until the client closes too.
 func (c *Conn) linger() {
 	tcp, ok := c.nc.(*net.TCPConn)
 	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.receiver.unread() == 0 {
@@ -339,8 +342,8 @@ func (c *Conn) linger() {
 	}
 }
 
-// read reads one request, and waits for its turn where the bytes of requests
-// are bounded (queued.max.request.bytes).
+// read reads one request. It waits first while the bytes of all requests are at their
+// bound (queued.max.request.bytes).
 func (c *Conn) read() (*protocol.Buffer, error) {
 	n, err := protocol.ReadFrameSize(c.br, c.server.maxRequestBytes)
 	if err != nil {
@@ -361,12 +364,12 @@ func (c *Conn) read() (*protocol.Buffer, error) {
 	return frame, err
 }
 
-// waitForBytes waits for what there is still to come of a request, and when all of a large one is there,
-// for its turn to be read.
+// waitForBytes waits for the bytes of a request that have not arrived. When all bytes of a large request
+// have arrived, it waits until the gate lets the request in. It gives how many bytes have arrived.
 func (c *Conn) waitForBytes(want int) int {
 	n := c.receiver.await(want)
 	if c.large && n >= want {
-		c.rest() // a client that does not read is waited for outside
+		c.rest() // before it enters: sending may wait for a client that does not read
 		if c.turn == nil {
 			c.turn = make(chan pass, 1)
 		}
@@ -375,16 +378,15 @@ func (c *Conn) waitForBytes(want int) int {
 	return n
 }
 
-// MayWait is called by who serves a request before anything that may wait for long: other
-// large requests have their turn meanwhile, and the client what is ready for it. Only the
-// connection's goroutine calls it.
+// MayWait leaves the gate and sends the ready answers. The code that serves a request calls
+// it before anything that may wait for long, on the connection's goroutine only.
 func (c *Conn) MayWait() {
 	c.LeaveGate()
 	c.flush()
 }
 
-// LeaveGate makes room for other large requests, before what has turns of its own. Only
-// the connection's goroutine calls it.
+// LeaveGate makes room for other large requests. The code that serves a request calls it
+// before it takes a place in another queue, on the connection's goroutine only.
 func (c *Conn) LeaveGate() {
 	if c.inside.in {
 		c.server.large.leave(c.inside)
@@ -392,9 +394,9 @@ func (c *Conn) LeaveGate() {
 	}
 }
 
-// ForgetRequest gives the bytes of the current request back, with what they took of queued.max.request.bytes: nobody may
-// look at them any more. Who serves a request may call it before waiting; it is called in any case when the request was handled. Only
-// the connection's goroutine calls it.
+// ForgetRequest gives back the bytes of the current request, and their share of queued.max.request.bytes. Nobody may use
+// these bytes afterwards. The code that serves a request may call ForgetRequest before it waits; the connection calls it
+// again after Options.Serve has returned. Only the connection's goroutine calls it.
 func (c *Conn) ForgetRequest() {
 	if c.frame != nil {
 		c.frame.Release()
@@ -403,33 +405,36 @@ func (c *Conn) ForgetRequest() {
 	c.uncharge()
 }
 
-// heldByBudget says that a request waits for others. Answers that are ready do not wait with it.
+// heldByBudget reports that a request waits for queued.max.request.bytes. It first sends the
+// ready answers, so that they do not wait too.
 func (c *Conn) heldByBudget() {
 	c.rest()
 	c.server.limited("queued.max.request.bytes", "a request waits to be read", "client", c.nc.RemoteAddr().String())
 }
 
-// uncharge gives back what read took of the bounds on requests.
+// uncharge gives back what read took of queued.max.request.bytes, and leaves the gate.
 func (c *Conn) uncharge() {
 	c.server.budget.giveBack(c.charged)
 	c.charged = 0
 	c.LeaveGate()
 }
 
-// isDisconnect tells a client that went away from one that erred.
+// isDisconnect reports whether an error says that the client left, and not that it made an error.
 func isDisconnect(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
 // Park waits until woken is closed, the deadline passes, the client leaves or
-// the server stops. The error says that the client left.
+// the server stops. It returns an error only if the client left. Only the connection's
+// goroutine calls it.
 //
-// It reads from the socket meanwhile, which is how a client that left is noticed
-// without a goroutine to watch it. What a client pipelines behind the request
-// that waits goes to the read buffer; once that is full, nobody looks at the
-// socket until the wait is over.
+// Meanwhile Park reads from the socket. So it notices that the client left, without a
+// second goroutine. The requests that the client pipelines behind the waiting request go
+// to the read buffer. Once the read buffer is full, nobody reads from the socket until
+// Park returns.
 func (c *Conn) Park(deadline time.Time, woken <-chan struct{}) error {
 	c.rest()
 	c.uncharge()
@@ -464,7 +469,7 @@ func (c *Conn) Park(deadline time.Time, woken <-chan struct{}) error {
 	return nil
 }
 
-// unpark lets the socket be read without a deadline again, unless the server stops.
+// unpark removes the read deadline from the socket again, unless the server stops.
 func (c *Conn) unpark() {
 	c.parkMu.Lock()
 	c.parked = false
@@ -475,8 +480,8 @@ func (c *Conn) unpark() {
 	}
 }
 
-// wakeLocked ends a park early; harmless when none is under way. The caller has
-// closed the channel that park was given.
+// wakeLocked ends a Park early, if one is under way. The caller holds parkMu and has
+// closed the channel that Park was given.
 func (c *Conn) wakeLocked() {
 	if c.parked {
 		_ = c.nc.SetReadDeadline(longAgo)

@@ -10,41 +10,41 @@ import (
 	"time"
 )
 
-// ConnectionLimits bound how many connections are open at a time, and how many
-// are opened.
+// ConnectionLimits bound how many connections are open at a time, and how many clients
+// open per second.
 type ConnectionLimits struct {
-	Broker    int                // max.connections
-	Rate      int                // max.connection.creation.rate
-	PerIP     int                // max.connections.per.ip
-	Overrides map[netip.Addr]int // max.connections.per.ip.overrides, names resolved
-	Listeners map[string]ListenerLimits
+	Broker    int                       // max.connections
+	Rate      int                       // max.connection.creation.rate
+	PerIP     int                       // max.connections.per.ip
+	Overrides map[netip.Addr]int        // max.connections.per.ip.overrides, with host names resolved
+	Listeners map[string]ListenerLimits // by the name of the listener
 }
 
-// ListenerLimits are those that a listener has of its own, with its prefix, or
-// else the broker's.
+// ListenerLimits are the limits of one listener: those of the properties with the
+// listener's prefix, or else the broker's.
 type ListenerLimits struct {
 	Connections int // max.connections
 	Rate        int // max.connection.creation.rate
 }
 
-// connectionQuotas count connections against the limits, as the reference's
-// ConnectionQuotas: what exceeds the broker's limit or its listener's, or comes
-// too fast, waits to be served, and all that come after it on its listener wait with
-// it; what exceeds an address's limit is refused.
+// connectionQuotas count connections against the limits, as Apache Kafka's
+// ConnectionQuotas do. A connection that exceeds the broker's or its listener's limit, or
+// comes too fast, waits, and all later connections of the listener wait behind it. A
+// connection that exceeds the limit of its address is refused.
 type connectionQuotas struct {
-	// protected is the brokers' own listener, "" if it is the clients' too. Its
-	// connections count, but do not wait for the broker's limits: another one is
-	// closed for them, see SocketServer.closeExcess.
+	// protected is the listener for other brokers, "" if clients use that listener too. Its
+	// connections count, but do not wait for the broker's limits: the server closes another
+	// connection instead, see SocketServer.closeExcess.
 	protected string
 	ticks     func() int64
 
 	mu       sync.Mutex
-	freed    sync.Cond                // signalled when somebody who waits may go on
+	freed    sync.Cond                // signalled when a waiting connection may go on
 	limits   ConnectionLimits         // guarded by mu
 	total    int                      // guarded by mu
 	perIP    map[netip.Addr]int       // guarded by mu
 	listener map[string]int           // guarded by mu; open connections by listener
-	rate     *creationRate            // guarded by mu; of all listeners but the protected one
+	rate     *creationRate            // guarded by mu; all listeners but the protected one
 	rates    map[string]*creationRate // guarded by mu; by listener
 	closed   bool                     // guarded by mu
 }
@@ -64,8 +64,8 @@ func newConnectionQuotas(limits ConnectionLimits, protected string, ticks func()
 // errQuotasClosed says that the server stops.
 var errQuotasClosed = errors.New("no connections are taken any more")
 
-// tooManyConnectionsError says that a client's address has as many connections
-// as it may have.
+// tooManyConnectionsError says that a client's address already has as many connections
+// as its limit allows.
 type tooManyConnectionsError struct {
 	addr netip.Addr
 	max  int
@@ -75,9 +75,9 @@ func (e *tooManyConnectionsError) Error() string {
 	return fmt.Sprintf("%s has the most connections that it may have (max.connections.per.ip): %d", e.addr, e.max)
 }
 
-// take counts a connection, once it may be served. held is called with the name
-// of the limit for which it has to wait. Unless take fails, giveBack is called when
-// the connection has ended.
+// take waits until a connection may be served, and counts it. If the connection has to
+// wait, take first calls held with the name of the limit. Unless take fails, the caller
+// calls giveBack when the connection has ended.
 func (q *connectionQuotas) take(listener string, addr netip.Addr, held func(limit string)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -97,7 +97,7 @@ func (q *connectionQuotas) take(listener string, addr netip.Addr, held func(limi
 	return nil
 }
 
-// awaitLocked waits until a connection may be served. It gives mu up meanwhile.
+// awaitLocked waits until a connection may be served. It releases mu while it waits.
 func (q *connectionQuotas) awaitLocked(listener string, held func(limit string)) error {
 	delay, limit := q.delayLocked(listener), "max.connection.creation.rate"
 	over := delay <= 0
@@ -127,7 +127,7 @@ func (q *connectionQuotas) awaitLocked(listener string, held func(limit string))
 	return nil
 }
 
-// delayLocked counts a connection into the rates and gives how long it waits for them.
+// delayLocked adds a connection to the rates and gives how long it has to wait for them.
 func (q *connectionQuotas) delayLocked(listener string) time.Duration {
 	now, delay := q.ticks(), time.Duration(0)
 	if listener != q.protected {
@@ -159,7 +159,7 @@ func (q *connectionQuotas) giveBack(listener string, addr netip.Addr) {
 	q.freed.Broadcast()
 }
 
-// setLimits changes the limits; connections that are open stay.
+// setLimits changes the limits. Open connections stay open.
 func (q *connectionQuotas) setLimits(l ConnectionLimits) {
 	q.mu.Lock()
 	q.limits = l
@@ -167,14 +167,14 @@ func (q *connectionQuotas) setLimits(l ConnectionLimits) {
 	q.mu.Unlock()
 }
 
-// exceeded gives the broker's limit as it is now, and whether more connections count than it allows.
+// exceeded gives the broker's present limit, and whether more connections are open than it allows.
 func (q *connectionQuotas) exceeded() (limit int, exceeded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.limits.Broker, q.total > q.limits.Broker
 }
 
-// close ends all waiting, now and later.
+// close makes every take fail that waits now or comes later.
 func (q *connectionQuotas) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -182,20 +182,20 @@ func (q *connectionQuotas) close() {
 	q.mu.Unlock()
 }
 
-// closeExcess closes the connections that are idle for longest until no more
-// are open than max.connections allows. There are more of them if the limit
-// was lowered, or on the brokers' own listener.
+// closeExcess closes the connections that have been idle for longest, until no more are
+// open than max.connections allows. More can be open after the limit was lowered, or
+// because connections of the protected listener do not wait for the limit.
 func (s *SocketServer) closeExcess() {
 	limit, exceeded := s.quotas.exceeded()
 	if !exceeded {
-		return // as after almost every accept: the connections are not looked at
+		return // after almost every accept, so that an accept does not look at all connections
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open, idle := 0, []idleConn(nil)
 	for c := range s.conns {
 		if c.isBroken() {
-			continue // it is about to end
+			continue // the connection is about to end
 		}
 		open++
 		if c.listener.Name != s.quotas.protected {
@@ -209,7 +209,7 @@ func (s *SocketServer) closeExcess() {
 	}
 }
 
-// idleConn is a connection with the tick at which bytes moved last.
+// idleConn is a connection with the tick at which bytes last moved.
 type idleConn struct {
 	conn   *Conn
 	active int64

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// creationRate measures how many connections a second are opened, over the last
-// windows, and says how long the next one is to wait for a limit to hold, as Apache
-// Kafka does (its Rate, SampledStat and QuotaUtils): since the time before the
-// first connection counts as if nobody had come, a burst of as many as the limit
-// allows in all windows passes at once.
+// creationRate measures how many connections clients open per second, over the last
+// windows, and computes how long the next connection has to wait so that the limit holds.
+// It follows Apache Kafka's Rate, SampledStat and QuotaUtils: the time before the first
+// connection counts as time without connections, so a burst of as many connections as
+// the limit allows in all windows passes at once.
 type creationRate struct {
 	windows int           // quota.window.num
 	window  time.Duration // quota.window.size.seconds
@@ -17,7 +17,8 @@ type creationRate struct {
 	current int
 }
 
-// rateSample is one window. Times are ticks, in ns.
+// rateSample is one window: when it began, when its last connection came, and how many
+// came. Times are ticks, in ns.
 type rateSample struct {
 	begun, last int64
 	count       int
@@ -27,8 +28,8 @@ func newCreationRate(windows int, window time.Duration) *creationRate {
 	return &creationRate{windows: windows, window: window}
 }
 
-// record counts a connection at tick now and gives how long it has to wait for
-// the rate to be limit a second: a window at most.
+// record counts a connection at tick now and gives how long the connection has to wait so
+// that the rate is limit per second: one window at most. math.MaxInt32 means no limit.
 func (r *creationRate) record(now int64, limit int) time.Duration {
 	if limit == math.MaxInt32 {
 		r.samples, r.current = nil, 0
@@ -62,7 +63,7 @@ func (r *creationRate) record(now int64, limit int) time.Duration {
 	return min(time.Duration(ms)*time.Millisecond, r.window)
 }
 
-// at gives the sample that now falls into.
+// at gives the sample of the tick now.
 func (r *creationRate) at(now int64) *rateSample {
 	if len(r.samples) == 0 {
 		r.samples = append(r.samples, rateSample{begun: now, last: now})
@@ -70,7 +71,7 @@ func (r *creationRate) at(now int64) *rateSample {
 	if s := &r.samples[r.current]; now-s.begun < int64(r.window) {
 		return s
 	}
-	// One more than there are windows: the oldest reaches into the first of them.
+	// There is one more sample than windows, since the oldest sample overlaps the first window.
 	if r.current = (r.current + 1) % (r.windows + 1); r.current == len(r.samples) {
 		r.samples = append(r.samples, rateSample{})
 	}

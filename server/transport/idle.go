@@ -2,8 +2,8 @@ package transport
 
 import "time"
 
-// How often idle connections are looked for: a tenth of the time that they may
-// be idle, within these bounds.
+// The server looks for idle connections ten times within connections.max.idle.ms, but the
+// time between two looks stays within these bounds.
 const (
 	minIdleCheck = 10 * time.Millisecond
 	maxIdleCheck = 10 * time.Second
@@ -26,8 +26,9 @@ func (s *SocketServer) watchIdle() {
 	}
 }
 
-// CloseIdle closes the connections on which nothing has happened for so long. What a
-// client is owed is dropped: it has read none of it all the time.
+// CloseIdle closes the connections on which nothing has happened for the time idle. It
+// drops the answers that such a client is owed, since the client has read none of them
+// for that time. Any goroutine may call it.
 func (s *SocketServer) CloseIdle(idle time.Duration) {
 	since := s.ticks() - int64(idle)
 	s.mu.Lock()
@@ -40,8 +41,8 @@ func (s *SocketServer) CloseIdle(idle time.Duration) {
 	}
 }
 
-// heardSince reports whether the client has sent a part of a request since a tick that nobody has read yet,
-// since it is awaited whole.
+// heardSince reports whether the client has sent a part of a request since the tick. The connection leaves such a
+// part in the kernel until the whole request is there, so Conn.idle does not see it.
 func (c *Conn) heardSince(since int64) bool {
 	ago, ok := c.receiver.heard()
 	return ok && c.server.ticks()-int64(ago) > since

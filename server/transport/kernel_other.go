@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the system does not tell what Linux tells about a socket, a request is read as it comes and not left to the
-// kernel until it is whole, an answer of a fetch that waited is always left to a goroutine, and a client that is within
-// a request counts as idle by what was read of it.
+// Other systems do not tell what Linux tells about a socket. There the broker reads a request as it arrives and does not
+// leave it to the kernel until all of it is there; a goroutine of its own always sends the answer of a fetch that waited;
+// and the time for which a client has been idle counts from the last read, also within a request.
 
 const (
 	pollEnded = unix.POLLHUP

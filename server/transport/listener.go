@@ -13,15 +13,15 @@ import (
 // Listener is one bound listener of the broker.
 type Listener struct {
 	Name string // the listener's name, PLAINTEXT unless configured otherwise
-	// Any is set when the listener takes connections on every address and
-	// nothing was configured to be advertised: then each client is told the
-	// address that its own connection came in on.
+	// Any is set when the listener accepts connections on every address and
+	// advertised.listeners is not configured. Then the broker advertises to each client the
+	// address that the client's own connection reached.
 	Any bool
 
 	ln net.Listener
 }
 
-// SyscallConn implements syscall.Conn, for tests that ask the system about the socket.
+// SyscallConn implements syscall.Conn, for tests that ask the operating system about the socket.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	sc, ok := l.ln.(syscall.Conn)
 	if !ok {
@@ -30,23 +30,25 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	return sc.SyscallConn()
 }
 
-// Addr is the address that was bound, with the port that a port of 0 became.
+// Addr gives the bound address. If the configured port was 0, it contains the port that the
+// operating system chose.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// ListenerSpec says what a listener is called and which address it is bound to.
+// ListenerSpec is the name of a listener and the address to bind, host:port.
 type ListenerSpec struct{ Name, Addr string }
 
-// SocketOptions are those of a listener's sockets.
+// SocketOptions are the options of the listeners' sockets.
 type SocketOptions struct {
-	ReceiveBytes int // the size of the receive buffer; -1 leaves it to the system
-	Backlog      int // how many connections wait to be accepted
-	// Listen opens a socket in place of a TCP socket with these options; nil for none.
+	ReceiveBytes int // socket.receive.buffer.bytes; with -1 the operating system chooses
+	Backlog      int // socket.listen.backlog.size: how many connections may wait to be accepted
+	// Listen, if not nil, opens each socket in place of a TCP socket with these options.
 	Listen func(addr string) (net.Listener, error)
 }
 
-// Bind opens the sockets of the listeners. Nothing is accepted before Serve, so that a
-// port in use is known before a directory is touched. On error what was opened is
-// closed again; the error is a *BindError.
+// Bind opens the sockets of the listeners. They accept no connection before
+// SocketServer.Serve. So the broker finds out that a port is in use before it touches a
+// log directory. If Bind fails, it closes the sockets that it opened; the error is a
+// *BindError.
 func Bind(specs []ListenerSpec, o SocketOptions) ([]*Listener, error) {
 	var bound []*Listener
 	open := o.Listen
@@ -64,9 +66,9 @@ func Bind(specs []ListenerSpec, o SocketOptions) ([]*Listener, error) {
 	return bound, nil
 }
 
-// listen opens one socket. Connections take their receive buffer from it: its
-// size decides about the window that is agreed on when a client connects, so
-// that setting it later would be too late. -1 leaves it to the system.
+// listen opens one socket. Connections inherit the size of their receive buffer from it.
+// The size decides the TCP window that both sides agree on when a client connects, so the
+// broker cannot set it afterwards. With -1 the operating system chooses.
 func listen(addr string, receiveBytes, backlog int) (net.Listener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		if receiveBytes < 0 {
@@ -81,7 +83,7 @@ func listen(addr string, receiveBytes, backlog int) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Listening once more on the same socket only sets the backlog.
+	// A second listen on the same socket only sets the backlog.
 	if sc, ok := ln.(syscall.Conn); ok {
 		raw, err := sc.SyscallConn()
 		if err == nil {
@@ -101,8 +103,8 @@ func control(raw syscall.RawConn, f func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// configure sets the options of a client's socket. That small answers leave at
-// once and that dead peers are noticed is Go's default.
+// configure sets the options of a client's socket. Go's defaults already send small
+// answers at once (TCP_NODELAY) and notice dead peers (keep-alive).
 func (s *SocketServer) configure(nc net.Conn) error {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok || s.sendBufferBytes < 0 {
@@ -111,7 +113,8 @@ func (s *SocketServer) configure(nc net.Conn) error {
 	return tcp.SetWriteBuffer(s.sendBufferBytes)
 }
 
-// CloseAll closes listeners that were bound and are not served.
+// CloseAll closes listeners. A caller of Bind uses it when it will not call
+// SocketServer.Serve.
 func CloseAll(ls []*Listener) {
 	for _, l := range ls {
 		_ = l.ln.Close()
@@ -129,7 +132,7 @@ type BindError struct {
 func (e *BindError) Error() string {
 	err := e.Err
 	var op *net.OpError
-	if errors.As(err, &op) { // its text would name the address once more
+	if errors.As(err, &op) { // the text of a net.OpError would name the address once more
 		err = op.Err
 	}
 	return fmt.Sprintf("listener %s cannot listen on %s: %v", e.Listener, e.Addr, err)

@@ -5,71 +5,73 @@ import (
 	"sync"
 )
 
-// maxPending bounds the answers that a connection may owe at a time. A client
-// that pipelines further is not read from until answers have gone out.
+// maxPending bounds the answers that a connection may owe at a time. The connection stops
+// reading from a client that pipelines more requests, until answers have gone out.
 const maxPending = 512
 
-// flushBytes is how much of ready answers may be held back while more
-// requests of the same connection are already here.
+// flushBytes is how many bytes of ready answers the connection may hold back while more
+// of its requests have already arrived.
 const flushBytes = 64 << 10
 
-// maxHeld is how many bytes of answers that cannot be sent yet a connection may
-// collect, because the client does not read or an earlier answer is awaited.
-// Then it is not read from until that changes.
+// maxHeld is how many bytes of ready answers a connection may collect when it cannot send
+// them, because the client does not read or an earlier answer is not ready. With more, the
+// connection stops reading from the client until it has sent some.
 const maxHeld = 256 << 10
 
-// order is the order of a connection's answers, and who sends them. Each request takes
-// its place when it is about to be served, and its answer is sent once it is ready and all
-// before it were: by whom, this table says. At any moment one row holds for the answers
-// at the front that are ready.
+// order is the order of a connection's answers, and decides which goroutine sends them. A
+// request takes its place when it is about to be served. Its answer is sent once it is ready
+// and all answers before it were sent. The table says which goroutine sends the ready answers
+// at the front of the queue. At any moment one row of the table holds.
 //
-//	state     what is so                              who sends what is ready at the front
-//	serving   the connection's goroutine reads on or  an answer that is completed inside of the
-//	          serves a request, and will look at the  handler waits for that look, so that what
-//	          queue before it waits                   came together is answered together; one
-//	                                                  that is completed elsewhere is sent by who
-//	                                                  completes it, or a goroutine
-//	resting   the goroutine looked at the queue, and  who completes it, or a goroutine, whoever
-//	          waits: for bytes, room, or the end      that is: the goroutine does not look again
-//	writing   somebody sends, without mu              who sends, before it stops
-//	broken    the socket failed, or was cut           nobody: what is ready, or becomes it, is
-//	                                                  released, once
+//	state     what is so                              which goroutine sends
+//	serving   the connection's goroutine reads or     the connection's goroutine sends an answer
+//	          serves a request, and will look at the  that the handler completed, when it looks
+//	          queue before it waits                   at the queue: so answers to requests that
+//	                                                  came together leave together. Any other
+//	                                                  answer is sent by the goroutine that
+//	                                                  completes it, or by a new one
+//	resting   the connection's goroutine has looked   the goroutine that completes the answer,
+//	          at the queue, and waits for bytes, for  or a new one: the connection's goroutine
+//	          room or for the end                     does not look again
+//	writing   a goroutine sends answers, without mu   the same goroutine, before it stops
+//	broken    the socket failed, or Abort closed it   none: each answer is released once it is
+//	                                                  ready
 //
-// serving and resting exclude each other, writing and broken go with either. stopping and
-// sealed say nothing of sending: with stopping no further request is read, and with
-// sealed none that was read is served.
+// serving and resting exclude each other; writing and broken can go with either. stopping and
+// sealed do not decide about sending: with stopping the connection reads no further request,
+// and with sealed it serves none of those that it has read.
 //
-// The scripts in testdata/order play these states, and a test all orders in which a handler,
-// a completion elsewhere, the client's end, a stop and a cut can come.
+// The scripts in testdata/order play these states. A test plays all orders in which a handler's
+// return, a completion on another goroutine, the client's leaving, a stop and a cut can come.
 type order struct {
 	out outlet
 
 	mu       sync.Mutex
 	changed  sync.Cond     // signalled when pending shrinks or writing ends
-	pending  []*Answer     // guarded by mu; answers owed, oldest first
-	held     int           // guarded by mu; bytes ready and not yet taken to be written
-	batch    []*Answer     // used by who writes; its room is used again
-	resting  bool          // guarded by mu; see above
-	writing  bool          // guarded by mu; somebody is sending
-	broken   bool          // guarded by mu; the socket failed or was aborted: nothing is sent any more
+	pending  []*Answer     // guarded by mu; the answers whose writing has not begun, oldest first
+	held     int           // guarded by mu; the bytes of the ready answers in pending
+	batch    []*Answer     // only the goroutine that set writing uses it; reused
+	resting  bool          // guarded by mu; see the table
+	writing  bool          // guarded by mu; a goroutine sends answers
+	broken   bool          // guarded by mu; the socket failed or was aborted: no answer is sent any more
 	stopping bool          // guarded by mu; no further request is read
 	busy     bool          // guarded by mu; the connection's goroutine reads a request or handles it
 	sealed   bool          // guarded by mu; no further request is handled
 	ended    bool          // guarded by mu; quit is closed
-	waiting  Waiter        // guarded by mu; the request that waits, nil for none
-	quit     chan struct{} // closed with stopping and with broken: ends waits for something else than the socket
+	waiting  Waiter        // guarded by mu; the waiting request, nil for none
+	quit     chan struct{} // closed when stopping or broken is set, to end waits for something other than the socket
 }
 
-// outlet is what the answers go to.
+// outlet is where an order sends the answers: the connection, or a test's double.
 type outlet interface {
 	// write sends answers. One goroutine at a time calls it, without mu.
 	write(batch []*Answer) error
-	// takes reports whether so many bytes can be written without waiting. It is called
-	// under mu while nobody writes.
+	// takes reports whether so many bytes can be written without waiting. The caller holds
+	// mu, and nobody writes meanwhile.
 	takes(bytes int) bool
 	// spawn runs f on a goroutine of its own.
 	spawn(f func())
-	// interrupt ends a read of the socket that waits, cut closes the socket.
+	// interrupt ends a waiting read of the socket; cut closes the socket.
 	interrupt()
 	cut()
 	// release gives back what an answer holds.
@@ -81,25 +83,26 @@ func (o *order) open(out outlet) {
 	o.changed.L = &o.mu
 }
 
-// Completer says who completes an answer, and with that when it is sent.
+// Completer says who completes an answer, which decides when and where the answer is sent.
 type Completer int
 
 const (
-	// Own is the handler, or whoever it left the answer to before the next request is served, on whatever
-	// goroutine. The connection's goroutine sends the answer later, when it would wait for the next request, or
-	// a goroutine, where it waits already.
+	// Own says that the handler completes the answer, or other code to which the handler left it,
+	// before the next request of the connection is served, on any goroutine. The connection's
+	// goroutine sends the answer before it waits for the next request. If it waits already, a new
+	// goroutine sends the answer.
 	Own Completer = iota
-	// Aside is anybody else: the sending is left to a goroutine, since a client that does not
-	// read must not hold up who appends to a partition.
+	// Aside says that other code completes the answer. A new goroutine sends the answer, so
+	// that a client that does not read does not hold up the caller, for example an append.
 	Aside
-	// Here is anybody else too, but what the socket takes at once is sent at once: another
-	// goroutine costs as much as the sending.
+	// Here is like Aside, but if the socket takes the answer at once, the caller's goroutine
+	// sends it: a new goroutine would cost as much as the sending.
 	Here
 )
 
-// Expect takes the next place in the order of answers. Only the connection's goroutine
-// calls it, once for each request, before the request is served. It reports false when the
-// request is not to be served, because the server has stopped.
+// Expect takes the next place in the order of answers for a. Only the connection's goroutine
+// calls it, once for each request, before it serves the request. If Expect reports false, the
+// server stops, and the request must not be served.
 func (o *order) Expect(a *Answer) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -111,12 +114,13 @@ func (o *order) Expect(a *Answer) bool {
 	return true
 }
 
-// Complete marks an answer ready: what was set by Fill or SetParts is sent in its turn,
-// and nothing where neither was called. It is called once for each answer.
+// Complete marks an answer ready. The connection sends, in the order of the answers, what Fill
+// or SetParts set, and nothing if neither was called. Any goroutine may call Complete, once for
+// each answer.
 //
-// Whether the connection's goroutine will still look at the queue is decided here, under mu,
-// and not by who calls: a handler that hands its answer to another goroutine may have
-// returned before that calls Complete.
+// Complete decides under mu whether the connection's goroutine will still look at the queue. It
+// does not rely on by for that: when a handler passes its answer to another goroutine, the
+// handler may have returned before that goroutine calls Complete.
 func (o *order) Complete(a *Answer, by Completer) {
 	o.mu.Lock()
 	if o.broken {
@@ -136,7 +140,7 @@ func (o *order) Complete(a *Answer, by Completer) {
 	}
 }
 
-// rest sends what is ready before the connection's goroutine waits.
+// rest sends the ready answers before the connection's goroutine waits.
 func (o *order) rest() {
 	o.mu.Lock()
 	o.resting = true
@@ -144,17 +148,17 @@ func (o *order) rest() {
 	o.mu.Unlock()
 }
 
-// flush sends what is ready, in order.
+// flush sends the ready answers at the front of the queue.
 func (o *order) flush() {
 	o.mu.Lock()
 	o.flushLocked()
 	o.mu.Unlock()
 }
 
-// flushLocked sends the ready answers at the front of the queue. It gives up mu
-// while it writes; writing keeps everybody else from doing the same, and is
-// looked at again under mu, so that no answer that became ready meanwhile is
-// left behind.
+// flushLocked sends the ready answers at the front of the queue. It releases mu while it
+// writes, and sets writing, so that no other goroutine writes at the same time. After each
+// write it looks at the queue again under mu, so that it also sends the answers that became
+// ready meanwhile.
 func (o *order) flushLocked() {
 	if o.writing {
 		return
@@ -191,8 +195,8 @@ func (o *order) flushLocked() {
 	o.dropLocked()
 }
 
-// dropLocked gives back what answers that will not be sent hold. Those not
-// ready yet are given back by Complete.
+// dropLocked releases the ready answers of a broken connection. Complete releases each of the
+// others.
 func (o *order) dropLocked() {
 	if !o.broken {
 		return
@@ -204,8 +208,8 @@ func (o *order) dropLocked() {
 	}
 }
 
-// room waits until the connection owes few enough answers to read on. It
-// reports false when no further request is to be read.
+// room waits until the connection owes few enough answers to read another request. It
+// reports false when the connection must read no further request.
 func (o *order) room() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,7 +230,7 @@ func (o *order) room() bool {
 	return false
 }
 
-// drain sends what is owed and waits for what is not ready yet.
+// drain waits until all answers are ready, and sends them.
 func (o *order) drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -245,21 +249,22 @@ func (o *order) drain() {
 	o.dropLocked()
 }
 
-// idleLocked notes that the connection's goroutine neither reads a request nor handles one.
+// idleLocked records that the connection's goroutine neither reads a request nor handles one.
 func (o *order) idleLocked() {
 	o.busy = false
 	o.toldIfStoppingLocked()
 }
 
-// toldIfStoppingLocked wakes settle, which waits for such changes only while the server stops.
+// toldIfStoppingLocked wakes settle, which waits for changes of the queue only while the server stops.
 func (o *order) toldIfStoppingLocked() {
 	if o.stopping {
 		o.changed.Broadcast()
 	}
 }
 
-// settle waits until every request that the connection has read is handled, and has no further one handled. A client
-// that does not read its answers is not waited for: the request behind those is never handled. seal ends the wait.
+// settle waits until every request that the connection has read is handled. After settle, no further request is handled.
+// settle does not wait for a client that does not read its answers: the request behind those is never handled. seal
+// ends the wait.
 func (o *order) settle() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -269,12 +274,12 @@ func (o *order) settle() {
 	o.sealed = true
 }
 
-// handlesLocked says that a request has no answer yet.
+// handlesLocked reports whether the answer of a request is not ready.
 func (o *order) handlesLocked() bool {
 	return slices.ContainsFunc(o.pending, func(a *Answer) bool { return !a.ready })
 }
 
-// seal has no further request handled.
+// seal keeps the connection from handling a further request, and ends settle.
 func (o *order) seal() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -282,7 +287,7 @@ func (o *order) seal() {
 	o.changed.Broadcast()
 }
 
-// owesNothing says that all requests so far have their answers.
+// owesNothing reports whether the answer of the latest request is ready and the connection is not broken.
 func (o *order) owesNothing() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -301,7 +306,8 @@ func (o *order) isBroken() bool {
 	return o.broken
 }
 
-// Stop asks the connection to end once it has answered what it has read.
+// Stop makes the connection read no further request, and end once it has answered those that
+// it has read. Any goroutine may call it.
 func (o *order) Stop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -310,20 +316,22 @@ func (o *order) Stop() {
 	o.out.interrupt()
 }
 
-// Abort cuts the connection; answers owed are dropped.
+// Abort closes the connection at once, and drops the answers that the client is owed. Any
+// goroutine may call it.
 func (o *order) Abort() {
 	o.mu.Lock()
 	o.breakLocked()
 	o.mu.Unlock()
 }
 
-// breakLocked ends all sending, and closes the socket, which wakes the reader.
+// breakLocked ends all sending, and closes the socket, which ends a waiting read.
 func (o *order) breakLocked() {
 	o.broken = true
 	o.endLocked()
 	o.out.cut()
 }
 
+// endLocked closes quit and wakes all who wait for a change of the queue.
 func (o *order) endLocked() {
 	if !o.ended {
 		o.ended = true

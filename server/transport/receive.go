@@ -10,35 +10,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiver knows what of a client's bytes the kernel still holds, and waits for more. It is used
-// by the connection's goroutine alone.
+// receiver asks how many of a client's bytes the kernel still holds, and waits for more. Only the
+// connection's goroutine uses it, except for heard.
 type receiver struct {
-	raw      syscall.RawConn // nil where the connection has none
-	flush    func()          // called before it waits for the client
-	awaiting atomic.Bool     // it waits for the rest of a request
+	raw      syscall.RawConn // nil when the connection has none
+	flush    func()          // called before the receiver waits for the client
+	awaiting atomic.Bool     // the receiver waits for the rest of a request
 
-	// What the kernel is asked for and what it said, and the functions that ask. They are made
-	// once: a closure for each request would be garbage for each.
+	// want is how many bytes await waits for, and bytes is how many the kernel has. The functions
+	// ask the kernel. Their values are made once: a closure for each request would be garbage for
+	// each request.
 	want, bytes  int
 	ask, askLess func(socket uintptr)
 	enough       func(socket uintptr) bool
 }
 
-// maxAwaited is how much of a request is left to the kernel until all of it has come. The
-// kernel makes room for twice of that.
+// maxAwaited is how many bytes of a request the receiver leaves to the kernel until they have
+// all come. The kernel makes room for twice as many.
 const maxAwaited = 128 << 10
 
-// open has the receiver ask about a connection.
+// open prepares the receiver for a connection.
 func (r *receiver) open(nc net.Conn, flush func()) {
 	r.raw, r.flush = rawConn(nc), flush
 	r.ask, r.askLess, r.enough = r.count, r.lowWater, r.hasEnough
 }
 
-// unread is how many bytes can be read at once, 0 where the kernel does not tell.
+// unread gives how many bytes can be read at once, 0 where the kernel does not tell.
 func (r *receiver) unread() int {
 	r.bytes = 0
 	if r.raw != nil {
-		_ = r.raw.Control(r.ask) // it fails when the connection is closed
+		_ = r.raw.Control(r.ask) // Control fails when the connection is closed
 	}
 	return r.bytes
 }
@@ -49,26 +50,26 @@ func (r *receiver) count(socket uintptr) {
 	}
 }
 
-// await waits until the kernel has so many bytes, but no more than maxAwaited, or the
-// client has nothing more to say, and gives how many there are. A thousand connections that each bring
-// a large request bit by bit then need no thousand buffers: few requests have all come and are not read.
+// await waits until the kernel has want bytes, or maxAwaited if that is less, or until the client has closed
+// its side. It gives how many bytes the kernel has. So a thousand clients that each send a large request
+// slowly do not cost a thousand buffers: a request gets its buffer only when its bytes have come.
 func (r *receiver) await(want int) int {
 	r.want = min(want, maxAwaited)
 	if n := r.unread(); n >= r.want || r.raw == nil {
 		return n
 	}
 	r.flush()
-	_ = r.raw.Control(r.askLess) // without it the wait ends sooner
+	_ = r.raw.Control(r.askLess) // if it fails, the wait ends sooner
 	r.awaiting.Store(true)
-	_ = r.raw.Read(r.enough) // what keeps it from waiting is met by who reads
+	_ = r.raw.Read(r.enough) // the read that follows meets the same error
 	r.awaiting.Store(false)
 	r.want = 1
 	_ = r.raw.Control(r.askLess)
 	return r.unread()
 }
 
-// heard is for how long a client whose request is awaited has sent nothing; ok is false where none is.
-// It may be called by anybody.
+// heard gives the time since the client last sent data while await waits; ok is false when await does not wait.
+// Any goroutine may call it.
 func (r *receiver) heard() (ago time.Duration, ok bool) {
 	if !r.awaiting.Load() {
 		return 0, false
@@ -81,13 +82,13 @@ func (r *receiver) heard() (ago time.Duration, ok bool) {
 	return ago, err == nil
 }
 
-// lowWater has the socket be readable only when it holds what is wanted.
+// lowWater makes the socket readable only when it holds want bytes (SO_RCVLOWAT).
 func (r *receiver) lowWater(socket uintptr) {
 	_ = unix.SetsockoptInt(int(socket), unix.SOL_SOCKET, unix.SO_RCVLOWAT, r.want)
 }
 
-// hasEnough says whether to go on: also where the client has ended, and where the kernel cannot
-// have as much as is wanted.
+// hasEnough reports whether await is to stop waiting: the kernel has want bytes, or it cannot hold
+// that many, or the client has closed its side.
 func (r *receiver) hasEnough(socket uintptr) bool {
 	r.count(socket)
 	if r.bytes >= r.want {
@@ -98,8 +99,8 @@ func (r *receiver) hasEnough(socket uintptr) bool {
 	return err != nil || n > 0
 }
 
-// awaitBytes waits until the client has sent something. Until then a connection
-// has no buffers: ten thousand that say nothing cost little.
+// awaitBytes waits until the client has sent a byte. Until then a connection has no
+// buffers, so ten thousand silent connections cost little.
 func (r *receiver) awaitBytes() error {
 	if r.raw == nil {
 		return nil

@@ -10,39 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyChunk is how much of a region is read at a time where sendfile cannot be
-// used.
+// copyChunk is how many bytes of a region the sender reads at a time where it cannot use
+// sendfile.
 const copyChunk = 256 << 10
 
-// sender writes answers to a socket: runs of bytes with one writev, regions of
-// files with sendfile. It is used by one goroutine at a time.
+// sender writes answers to a socket: a run of buffers with one writev, a region of a
+// file with sendfile. One goroutine at a time may use it.
 type sender struct {
 	nc       net.Conn
-	raw      syscall.RawConn // nil where nc has none: then no sendfile
+	raw      syscall.RawConn // nil when nc has none: then there is no sendfile
 	buffers  *buffers
-	progress func()    // called when bytes went out
+	progress func()    // called after bytes went out
 	batch    []*Answer // reused
-	bufs     [][]byte  // reused
-	small    []byte    // small regions that are in bufs
+	bufs     [][]byte  // the buffers to send; reused
+	small    []byte    // the bytes of the small regions in bufs
 
-	// What is on its way to the socket, and the functions that bring it there as far as
-	// it takes it. They are made once: a closure for each region would be garbage for each.
+	// rest, one and file are what is left to send. Each function sends one of them as far as
+	// the socket takes bytes. The function values are made once: a closure for each region
+	// would be garbage for each region.
 	rest      net.Buffers
 	one       []byte
 	file      fileRest
 	moreBytes func(socket uintptr) (done bool)
 	moreSmall func(socket uintptr) (done bool)
 	moreFile  func(socket uintptr) (done bool)
-	failed    error // what ended the last of them early
+	failed    error // the error that ended such a function early
 
-	// What the socket has not brought to the client yet, and what asks for it. Used under the
-	// connection's mu, while nobody is writing.
+	// outstanding is how many bytes the client has not acknowledged yet, and ask sets it. Both
+	// are used under the connection's mu, while nobody is writing.
 	outstanding int
 	ask         func(socket uintptr)
-	atOnce      int // how many bytes a socket that is empty takes at once, and then some
+	atOnce      int // how many bytes an empty socket surely takes at once
 }
 
-// fileRest is what is left to send of a region.
+// fileRest is the part of a region that is left to send.
 type fileRest struct {
 	region Region
 	fd     int
@@ -51,7 +52,7 @@ type fileRest struct {
 	none   bool // the file system has no sendfile
 }
 
-// open has the sender write to a connection.
+// open prepares the sender to write to a connection.
 func (s *sender) open(nc net.Conn, pool *buffers, progress func()) {
 	*s = sender{nc: nc, buffers: pool, progress: progress, moreBytes: s.pushBytes, moreSmall: s.pushSmall, moreFile: s.pushFile, ask: s.look}
 	s.raw = rawConn(nc)
@@ -64,7 +65,7 @@ func (s *sender) open(nc net.Conn, pool *buffers, progress func()) {
 	}
 }
 
-// rawConn is the socket of a connection, nil where it has none.
+// rawConn gives the socket of a connection, nil if it has none.
 func rawConn(nc net.Conn) syscall.RawConn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -74,13 +75,13 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return nil
 }
 
-// drained reports whether the client has all that was sent: then the socket has room.
+// drained reports whether the client has acknowledged all bytes: then the socket has room.
 func (s *sender) drained() bool {
 	if s.raw == nil {
 		return false
 	}
 	s.outstanding = 1
-	_ = s.raw.Control(s.ask) // it fails when the connection is closed
+	_ = s.raw.Control(s.ask) // Control fails when the connection is closed
 	return s.outstanding == 0
 }
 
@@ -90,8 +91,9 @@ func (s *sender) look(socket uintptr) {
 	}
 }
 
-// A region of up to smallRegion bytes is read and sent with what is before it: one call for
-// sendfile, and its pages, cost more than the copy. smallRegions of it are held at a time.
+// The sender reads a region of up to smallRegion bytes into memory and sends it together
+// with the buffers before it, since a call of sendfile costs more than the copy. It holds
+// up to smallRegions bytes of such regions at a time.
 const (
 	smallRegion  = 16 << 10
 	smallRegions = 32 << 10
@@ -129,7 +131,7 @@ func (s *sender) send(answers []*Answer) error {
 	return nil
 }
 
-// addRegion reads a small region into a buffer that is sent with the others.
+// addRegion reads a small region into memory and adds it to the buffers to send.
 func (s *sender) addRegion(r Region) error {
 	switch {
 	case s.small == nil:
@@ -149,8 +151,8 @@ func (s *sender) addRegion(r Region) error {
 	return nil
 }
 
-// writeBytes sends the collected buffers. With more, the kernel is told that a
-// region follows, so that a small head does not leave as a packet of its own.
+// writeBytes sends the collected buffers. With more, it tells the kernel that a region
+// follows, so that a small head does not leave as a packet of its own.
 func (s *sender) writeBytes(more bool) error {
 	if len(s.bufs) == 0 {
 		return nil
@@ -175,14 +177,14 @@ func (s *sender) writeBytes(more bool) error {
 	return err
 }
 
-// write calls f whenever the socket takes something, until it is done.
+// write calls f whenever the socket takes bytes, until f reports that it is done.
 func (s *sender) write(f func(uintptr) bool) error {
 	s.failed = nil
 	err := s.raw.Write(f)
 	return errors.Join(err, s.failed)
 }
 
-// pushBytes sends what is left of the buffers, as long as the socket takes it.
+// pushBytes sends what is left of the buffers, as long as the socket takes bytes.
 func (s *sender) pushBytes(socket uintptr) (done bool) {
 	for len(s.rest) > 0 {
 		n, err := unix.SendmsgBuffers(int(socket), s.rest[:min(len(s.rest), maxIovec)], nil, nil, sendMore)
@@ -200,7 +202,7 @@ func (s *sender) pushBytes(socket uintptr) (done bool) {
 	return true
 }
 
-// pushSmall sends what is left of a small buffer, as long as the socket takes it.
+// pushSmall sends what is left of a small buffer, as long as the socket takes bytes.
 func (s *sender) pushSmall(socket uintptr) (done bool) {
 	for len(s.one) > 0 {
 		n, errno := sendNow(socket, s.one)
@@ -233,8 +235,8 @@ func consume(bufs [][]byte, n int) [][]byte {
 	return bufs
 }
 
-// writeRegion sends a region of a file with an explicit offset, so that many
-// connections may send from one open file.
+// writeRegion sends a region of a file with sendfile. It passes the offset explicitly, so
+// that many connections may send from one open file.
 func (s *sender) writeRegion(r Region) error {
 	f, pos := r.OSFile()
 	if s.raw == nil || f == nil {
@@ -250,7 +252,7 @@ func (s *sender) writeRegion(r Region) error {
 	return err
 }
 
-// pushFile sends what is left of the region, as long as the socket takes it.
+// pushFile sends what is left of the region, as long as the socket takes bytes.
 func (s *sender) pushFile(socket uintptr) (done bool) {
 	for f := &s.file; f.bytes > 0; {
 		n, err := unix.Sendfile(int(socket), f.fd, &f.pos, f.bytes)
@@ -263,7 +265,7 @@ func (s *sender) pushFile(socket uintptr) (done bool) {
 			f.none = true
 			return true
 		case err != nil:
-			if errors.Is(err, unix.EIO) { // no socket's
+			if errors.Is(err, unix.EIO) { // the file's error: no socket gives EIO
 				err = f.region.ReadFailed(err)
 			}
 			s.failed = err
@@ -278,7 +280,7 @@ func (s *sender) pushFile(socket uintptr) (done bool) {
 	return true
 }
 
-// copyRegion reads the region and writes it, for sockets and files that know no sendfile.
+// copyRegion reads the region and writes it, for sockets and files without sendfile.
 func (s *sender) copyRegion(r Region) error {
 	buf := s.buffers.get(min(r.Size(), copyChunk))
 	defer s.buffers.put(buf)

@@ -9,22 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket never waits inside of a system call: the poller waits. Go's scheduler is told of each call all the same, in case
-// that it lasts, and wakes its monitor thread for it whenever the process had nothing to do before. Where requests
-// come one by one that thread took a third of the broker's CPU. So what is small, and copied in no time, is read and
-// written without the scheduler (socket_raw.go). A large copy may last, and the scheduler is told of it.
+// A socket never waits inside a system call: Go's poller waits. The syscall package tells the scheduler of each call all
+// the same, since the call may last, and the scheduler then wakes its monitor thread whenever the process was idle before.
+// When requests come one by one, the monitor thread took a third of the broker's CPU time. So the broker makes small reads
+// and writes, whose copy takes no time, without telling the scheduler (socket_raw.go). It makes large ones, whose copy may
+// last, through the syscall package.
 const (
 	smallRead  = readBuffer
 	smallWrite = smallRegion
 )
 
-// smallReader reads from a connection. It is used by one goroutine at a time.
+// smallReader reads from a connection. One goroutine at a time may use it.
 type smallReader struct {
 	nc  net.Conn
-	raw syscall.RawConn // nil where nc has none
+	raw syscall.RawConn // nil when nc has none
 
-	// What is to be read and what came of it, and the function that reads. It is made once: a closure for each
-	// read would be garbage for each.
+	// p, n and errno are the buffer and the result of the present read. more is the method pull, as a function value
+	// that is made once: a closure for each read would be garbage for each read.
 	p     []byte
 	n     int
 	errno syscall.Errno

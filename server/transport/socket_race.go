@@ -7,8 +7,10 @@ import (
 	"syscall"
 )
 
-// Where the system is not Linux, the scheduler is told of each call. Under the race detector a client in the same process, as tests have it, and what it asked for are in order: the
-// detector knows of that from syscall.Read and syscall.Write, and not from what socket_raw.go does.
+// On systems other than Linux, and under the race detector, the broker reads and writes through the syscall package, which
+// tells the scheduler of each call. The race detector takes it from syscall.Read and syscall.Write that a write on one end
+// of a connection comes before the read on the other end, as when a test's client runs in the broker's process. It cannot
+// take that from the calls in socket_raw.go.
 
 func receiveNow(socket uintptr, p []byte) (int, syscall.Errno) {
 	n, err := syscall.Read(int(socket), p)

@@ -11,33 +11,35 @@ import (
 	"klamm/protocol"
 )
 
-// Options are what a SocketServer is made of. All fields are required unless said
+// Options configure a SocketServer. Every field is required unless its comment says
 // otherwise.
 type Options struct {
 	// Serve serves one request of a connection, on the connection's goroutine. It takes the
-	// answer's place by Conn.Expect before it does anything else, and completes the answer
-	// before it returns or later on. body is good until it returns. The error that it
-	// returns closes the connection, after what was asked before is answered.
+	// answer's place with Conn.Expect before it does anything else, and completes the answer
+	// before it returns or later. body is valid until Serve returns. If Serve returns an error,
+	// the server answers the earlier requests of the connection and then closes it.
 	Serve func(c *Conn, header protocol.RequestHeader, body []byte) error
 
 	MaxRequestBytes int32         // socket.request.max.bytes
-	QueuedBytes     int64         // queued.max.request.bytes; 0 and less stand for no bound
-	SendBufferBytes int           // socket.send.buffer.bytes; -1 leaves it to the system
-	MaxIdle         time.Duration // connections.max.idle.ms; negative keeps idle connections
+	QueuedBytes     int64         // queued.max.request.bytes; 0 or less means no bound
+	SendBufferBytes int           // socket.send.buffer.bytes; with -1 the operating system chooses
+	MaxIdle         time.Duration // connections.max.idle.ms; a negative value keeps idle connections open
 	RateWindows     int           // quota.window.num
 	RateWindow      time.Duration // quota.window.size.seconds
 
-	// Limited is told that a limit, named as its property is, holds a client back.
-	// Nothing in args is a client's text.
+	// Limited is called when a limit holds a client back. limit is the name of the Kafka
+	// property. args contain no text that a client chose.
 	Limited func(limit, msg string, args ...any)
-	// ClientErred is told what a client did wrong, or could not be served with.
+	// ClientErred is called when a client made an error, or when the server could not serve it.
 	ClientErred func(c *Conn, msg string, err error)
-	Logger      *slog.Logger
+	Logger      *slog.Logger     // gets the errors of the listeners
 	Now         func() time.Time // the wall clock
 }
 
-// SocketServer accepts connections on its listeners and has their requests served.
-// Serve, StopAccepting, Settle and Close are called once each, in this order.
+// SocketServer accepts connections on its listeners and passes their requests to
+// Options.Serve, as Apache Kafka's class of this name does. Its owner calls Serve,
+// StopAccepting, Settle and Close once each, in this order. Any goroutine may call the
+// other methods.
 type SocketServer struct {
 	serve       func(c *Conn, header protocol.RequestHeader, body []byte) error
 	limited     func(limit, msg string, args ...any)
@@ -53,20 +55,20 @@ type SocketServer struct {
 	quotas          *connectionQuotas
 	newRate         func() *creationRate
 	budget          *byteBudget
-	large           *gate     // of large requests
-	born            time.Time // where ticks count from
+	large           *gate     // bounds the large requests
+	born            time.Time // the time at which ticks is 0
 
-	quit context.Context // ended by StopAccepting
+	quit context.Context // StopAccepting ends it
 	stop context.CancelFunc
-	own  sync.WaitGroup // accept loops and who watches connections
-	wg   sync.WaitGroup // connections
+	own  sync.WaitGroup // the accept loops and watchIdle
+	wg   sync.WaitGroup // the connections
 
 	mu      sync.Mutex
-	conns   map[*Conn]struct{} // guarded by mu; nil once Settle has begun
-	leaving map[*Conn]struct{} // those that Settle found; used by Settle and Close
+	conns   map[*Conn]struct{} // guarded by mu; the open connections; nil once Settle has begun
+	leaving map[*Conn]struct{} // the connections that Settle found open; only Settle and Close use it
 }
 
-// NewSocketServer makes a server of connections; it accepts none yet.
+// NewSocketServer makes a server. It accepts no connection before Serve.
 func NewSocketServer(o Options) *SocketServer {
 	s := &SocketServer{
 		serve: o.Serve, limited: o.Limited, clientErred: o.ClientErred, logger: o.Logger, now: o.Now,
@@ -82,8 +84,8 @@ func NewSocketServer(o Options) *SocketServer {
 }
 
 // Serve starts to accept connections on the listeners and returns at once. protected is
-// the name of the brokers' own listener, "" if there is no other: its connections do not
-// wait for the broker's limits.
+// the name of the listener for other brokers, "" if clients use that listener too. The
+// connections of the protected listener do not wait for the broker's limits.
 func (s *SocketServer) Serve(ls []*Listener, limits ConnectionLimits, protected string) {
 	s.listeners = ls
 	s.quotas = newConnectionQuotas(limits, protected, s.ticks, s.newRate)
@@ -97,17 +99,16 @@ func (s *SocketServer) Serve(ls []*Listener, limits ConnectionLimits, protected 
 	}
 }
 
-// SetLimits changes how many connections there may be. Where there are more already,
-// those that are idle for longest are closed.
+// SetLimits changes the limits on connections. If more connections are open than the new
+// limits allow, it closes those that have been idle for longest.
 func (s *SocketServer) SetLimits(limits ConnectionLimits) {
 	s.quotas.setLimits(limits)
 	s.closeExcess()
 }
 
-// accept takes connections until the listener is closed. An error that is not
-// the close (no descriptors left, a connection reset before it was taken) is
-// waited out: a listener that gave up would leave a broker that looks alive
-// and serves nobody.
+// accept accepts connections until the listener is closed. After any other error (no
+// descriptors left, a connection reset before it was accepted) it pauses and tries again:
+// if a listener gave up, the broker would look alive and serve nobody.
 func (s *SocketServer) accept(l *Listener) {
 	defer s.own.Done()
 	const firstPause, maxPause = 5 * time.Millisecond, time.Second
@@ -131,9 +132,9 @@ func (s *SocketServer) accept(l *Listener) {
 	}
 }
 
-// admit begins to serve a connection that was accepted. With too many open it
-// waits, and nothing is accepted on the listener meanwhile; one too many of a
-// client's address is closed.
+// admit begins to serve an accepted connection. If too many connections are open, admit
+// waits, and meanwhile the listener accepts no other. If the client's address has too many
+// connections, admit closes this one.
 func (s *SocketServer) admit(nc net.Conn, l *Listener) {
 	c := newConn(s, l, nc)
 	held := func(limit string) {
@@ -177,15 +178,15 @@ func (s *SocketServer) start(c *Conn) {
 	}()
 }
 
-// StopAccepting closes the listeners. Connections that are open are served on.
+// StopAccepting closes the listeners. The server goes on to serve the open connections.
 func (s *SocketServer) StopAccepting() {
 	s.stop()
 	CloseAll(s.listeners)
 	s.quotas.close()
 }
 
-// Settle has no further request read, and waits until those requests are served that were read before, or until
-// ctx ends. It does not wait until clients have taken their answers, since a client takes as long as it likes.
+// Settle stops the reading of requests, and waits until all requests that were read are served, or until
+// ctx ends. It does not wait until clients have read their answers, since a client may take any time for that.
 func (s *SocketServer) Settle(ctx context.Context) {
 	s.mu.Lock()
 	s.leaving = s.conns
@@ -205,8 +206,8 @@ func (s *SocketServer) Settle(ctx context.Context) {
 	waitFor(ctx, &s.own)
 }
 
-// Close waits until clients have taken the answers that they are owed, and closes each connection then. When ctx
-// ends first, it cuts the connections that are left, and fails. It returns when all have ended.
+// Close waits until each client has read its answers, and then closes the client's connection. If ctx
+// ends first, Close cuts the remaining connections and returns ctx's error. It returns when all connections have ended.
 func (s *SocketServer) Close(ctx context.Context) error {
 	if waitFor(ctx, &s.wg) {
 		return nil
@@ -218,7 +219,7 @@ func (s *SocketServer) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// waitFor waits for a group, and reports false when ctx ends first.
+// waitFor waits for wg. It reports false if ctx ends first.
 func waitFor(ctx context.Context, wg *sync.WaitGroup) bool {
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
@@ -230,10 +231,10 @@ func waitFor(ctx context.Context, wg *sync.WaitGroup) bool {
 	}
 }
 
-// Listeners are those that Serve was given.
+// Listeners gives the listeners that Serve was given.
 func (s *SocketServer) Listeners() []*Listener { return s.listeners }
 
-// Conns are the connections that are open.
+// Conns gives the open connections, in no order; none once Settle has begun.
 func (s *SocketServer) Conns() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,6 +245,6 @@ func (s *SocketServer) Conns() []*Conn {
 	return out
 }
 
-// ticks is the time since the server was made, in ns. It does not jump when
-// somebody sets the clock.
+// ticks gives the time since NewSocketServer, in ns. It does not jump when an operator
+// sets the clock.
 func (s *SocketServer) ticks() int64 { return int64(s.now().Sub(s.born)) }

@@ -2,14 +2,14 @@ package transport
 
 import "net"
 
-// State is what a SocketServer holds at a moment, for tests and metrics.
+// State is what a SocketServer holds at one moment, for tests and metrics.
 type State struct {
-	Open        int   // connections that count against the limits
-	QueuedLeft  int64 // what is left of Options.QueuedBytes
-	LargeInside int   // large requests that are being read or served
+	Open        int   // the connections that count against the limits
+	QueuedLeft  int64 // what is left of Options.QueuedBytes, in bytes
+	LargeInside int   // the large requests that the server reads or handles
 }
 
-// State looks at the server.
+// State gives the present state of the server. Any goroutine may call it after Serve.
 func (s *SocketServer) State() (st State) {
 	s.quotas.mu.Lock()
 	st.Open = s.quotas.total
@@ -23,21 +23,21 @@ func (s *SocketServer) State() (st State) {
 	return st
 }
 
-// ConnState is what a connection holds at a moment, for tests and metrics.
+// ConnState is what a connection holds at one moment, for tests and metrics.
 type ConnState struct {
-	Owed    int  // answers that have not been taken to be written
-	Held    int  // bytes of those that are ready
-	Writing bool // answers are being written
-	Waiting bool // a request waits: see Await
+	Owed    int  // the answers whose writing has not begun
+	Held    int  // the bytes of those answers that are ready
+	Writing bool // a goroutine writes answers
+	Waiting bool // a request waits: see Conn.Await
 }
 
-// State looks at the connection.
+// State gives the present state of the connection. Any goroutine may call it.
 func (c *Conn) State() ConnState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return ConnState{Owed: len(c.pending), Held: c.held, Writing: c.writing, Waiting: c.waiting != nil}
 }
 
-// NetConn is the socket, for tests and metrics that ask the system about it. Nobody
-// but the Conn reads, writes or closes it.
+// NetConn gives the socket, for tests and metrics that ask the operating system about it.
+// Only the Conn may read, write or close the socket.
 func (c *Conn) NetConn() net.Conn { return c.nc }
