@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ticksPerSecond is USER_HZ, which the kernel counts in whatever its own clock is
+// ticksPerSecond is USER_HZ, the kernel's unit of CPU times in /proc, whatever its own clock is
 // (proc_pid_stat(5)). It is 100 on every architecture that Go runs on under Linux.
 const ticksPerSecond = 100
 
-// CPU is the time that all threads of a process have had so far, in user mode and
-// in the kernel. The kernel gives it in steps of 10 ms.
+// CPU gives the CPU time that all threads of a process have used so far, in user mode and in the kernel. The
+// kernel counts it in steps of 10 ms.
 func CPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -49,14 +49,14 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// Resident is the memory of a process that is in RAM, in bytes.
+// Resident gives how much memory of a process is in RAM, in bytes.
 func Resident(pid int) (int64, error) { return status(pid, "VmRSS:") }
 
-// PeakResident is the most that Resident was since the start of the process, or
-// since ResetPeak.
+// PeakResident gives the largest value that Resident has had since the process started, or since ResetPeak, in
+// bytes.
 func PeakResident(pid int) (int64, error) { return status(pid, "VmHWM:") }
 
-// ResetPeak makes PeakResident begin anew at what is resident now.
+// ResetPeak makes PeakResident start again from the memory that is in RAM now.
 func ResetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
@@ -69,7 +69,7 @@ func status(pid int, field string) (int64, error) {
 	return parseStatus(string(text), field)
 }
 
-// parseStatus reads a field that is given in kB, which are KiB.
+// parseStatus reads a field and gives it in bytes. The kernel calls its unit kB and means KiB.
 func parseStatus(text, field string) (int64, error) {
 	for line := range strings.Lines(text) {
 		rest, ok := strings.CutPrefix(line, field)

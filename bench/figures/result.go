@@ -33,7 +33,7 @@ type Row struct {
 	Figures map[Figure]Summary `json:"figures"`
 }
 
-// NewRow sums up the rounds of a broker, of which there is at least one.
+// NewRow sums up the rounds of a broker. There must be at least one; the row has the figures of the first one.
 func NewRow(broker string, rounds []Sample) Row {
 	r := Row{Broker: broker, Figures: map[Figure]Summary{}}
 	for f := range rounds[0] {
@@ -68,7 +68,7 @@ type Report struct {
 	Results []Result  `json:"results"`
 }
 
-// WriteJSON writes a report so that it reads well too.
+// WriteJSON writes a report as indented JSON.
 func WriteJSON(w io.Writer, r Report) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")

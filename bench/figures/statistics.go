@@ -11,8 +11,8 @@ type Summary struct {
 	Values []float64 `json:"values"` // in the order of the rounds
 }
 
-// Summarize gives the summary of at least one value. The median of an even number
-// is the mean of the two in the middle.
+// Summarize gives the summary of values, of which there must be at least one. The median of an even number of
+// values is the mean of the two in the middle.
 func Summarize(values []float64) Summary {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
@@ -28,9 +28,8 @@ func (s Summary) Spread() float64 {
 	return (s.Max - s.Min) / s.Median
 }
 
-// Percentile is the smallest of the values that at least this part of them, from 0
-// to 1, does not exceed (nearest rank). The values are sorted already; of none it
-// is 0.
+// Percentile gives the smallest value that at least this part of the values, from 0 to 1, does not exceed
+// (nearest rank). The caller has sorted the values. Without any value, the percentile is 0.
 func Percentile(sorted []int64, part float64) int64 {
 	if len(sorted) == 0 {
 		return 0

@@ -8,9 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Print writes a result as a table: a line for each broker with the median of each
-// figure and how far the rounds lie apart, then one for each peer with the first
-// broker's figures as multiples of the peer's.
+// Print writes a result as a table. Each broker has a line with the median of each figure and how far the rounds
+// lie from it. Then each broker but the first has a line with the first broker's medians as multiples of its own.
 func Print(w io.Writer, r Result) error {
 	if len(r.Rows) == 0 {
 		return nil
@@ -41,7 +40,7 @@ func names(order []Figure) (list []string) {
 	return list
 }
 
-// cell is a median with its spread, or nothing where the broker has no such figure.
+// cell gives a median with half of its spread, or a dash if the broker has no such figure.
 func cell(row Row, f Figure) string {
 	s, ok := row.Figures[f]
 	if !ok {
@@ -53,7 +52,7 @@ func cell(row Row, f Figure) string {
 	return fmt.Sprintf("%s ±%.0f%%", number(s.Median), 50*s.Spread())
 }
 
-// ratio is one broker's median over another's.
+// ratio gives one broker's median divided by another's, or a dash if one of them has none.
 func ratio(of, to Row, f Figure) string {
 	a, okA := of.Figures[f]
 	b, okB := to.Figures[f]
@@ -76,7 +75,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// layout sets columns: the first to the left, the others to the right.
+// layout aligns the columns: the first one to the left, the others to the right.
 func layout(lines [][]string) string {
 	widths := make([]int, len(lines[0]))
 	for _, line := range lines {

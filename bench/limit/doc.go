@@ -1,13 +1,14 @@
-// Package limit is what the machine allows: loops that do what no broker can leave
-// out and nothing else, in a process of their own that is measured as a broker is.
+// Package limit shows what the machine allows. It is a server that does what no broker can leave
+// out, and nothing else. It runs in a process of its own, which the benchmark measures as it
+// measures a broker.
 //
-// For produce: read a frame, check the batch's CRC-32C, give it its offset, append
-// it with one write, answer. For fetch: answer with sendfile from the partition's
-// file. It speaks Produce 7 and Fetch 11 with one partition a request, which the
-// replayed requests keep to; it has no topics to create, no indexes, no recovery,
-// and takes all batches of a partition to be equal in length and count, so that an
-// offset says where it stands in the file.
+// For a produce it reads a frame, checks the batch's CRC-32C, gives the batch its offset, appends
+// it with one write and answers. For a fetch it answers with sendfile from the partition's
+// file. It serves Produce 7 and Fetch 11 with one partition a request, which is what the benchmark
+// replays. It creates no topics, and has no indexes and no recovery. All batches of a partition
+// must have the same length and number of records, so that the offset of a batch gives its place
+// in the file.
 //
-// It shares no code with the broker, on purpose: a limit that is made of what it
-// limits says nothing. Begin reading at [Serve].
+// It shares no code with the broker: the broker's own code would slow the limit as it slows
+// the broker. Begin reading at [Serve].
 package limit

@@ -47,8 +47,8 @@ func fetch(answer []byte, c *net.TCPConn, s *store, r *reader, correlation int32
 	return answer, send(c, answer, p.file, at, n)
 }
 
-// send sends the head and n bytes of a file from at on, the head in one packet with
-// what follows (MSG_MORE).
+// send sends the head and then n bytes of a file from at on. MSG_MORE has the kernel put the head into one packet
+// with the first bytes of the file.
 func send(c *net.TCPConn, head []byte, file *os.File, at, n int64) error {
 	raw, err := c.SyscallConn()
 	if err != nil {

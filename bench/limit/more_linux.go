@@ -2,5 +2,5 @@ package limit
 
 import "golang.org/x/sys/unix"
 
-// sendMore says that more follows at once.
+// sendMore tells the kernel that more bytes follow at once.
 const sendMore = unix.MSG_MORE

@@ -10,7 +10,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRequest = errors.New("limit: not a request as the benchmark sends it")
 
-// Where things are in a batch of magic 2.
+// These are positions in a batch of magic 2, in bytes from its start. batchHead is the length of its header.
 const (
 	crcAt       = 17
 	crcBegins   = 21

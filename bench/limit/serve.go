@@ -16,8 +16,10 @@ const maxFrame = 16 << 20
 // sendBuffer is Kafka's default of socket.send.buffer.bytes.
 const sendBuffer = 100 << 10
 
-// Serve answers connections until the listener is closed; the partitions' files are
-// made in dir. A connection that sends what is not understood is closed.
+// Serve accepts connections and answers their requests until the caller closes l, and then until the clients have
+// closed their connections. It makes the partitions' files in dir. It closes a connection that sends anything
+// else than a Produce 7 or a Fetch 11 with one partition. The error is that of Accept; it is nil once l is
+// closed.
 func Serve(l net.Listener, dir string) error {
 	s := &store{dir: dir, partitions: map[string]*partition{}}
 	defer s.close()
@@ -41,8 +43,8 @@ func Serve(l net.Listener, dir string) error {
 // serve answers the requests of one connection, one after the other.
 func serve(c *net.TCPConn, s *store) error {
 	// A send buffer of the size that brokers have by default stays in the CPU's caches. With
-	// the kernel's own size sendfile took half as much CPU again for a GB. Receiving is
-	// cheaper with the kernel's own size.
+	// the kernel's own size sendfile took half as much CPU again for a GB. The receive
+	// buffer keeps the kernel's own size, with which receiving takes less CPU.
 	if err := c.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}
@@ -123,5 +125,5 @@ func (r *reader) int64() int64 {
 	return 0
 }
 
-// text is a string that may be null.
+// text reads a string, which may be null.
 func (r *reader) text() []byte { return r.bytes(max(0, int(r.int16()))) }

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// store is the partitions' files.
+// store has the files of all partitions.
 type store struct {
 	dir string
 
@@ -16,17 +16,17 @@ type store struct {
 	partitions map[string]*partition
 }
 
-// partition is a file of batches that are equal in length and count.
+// partition is a file of batches that all have the same length and the same number of records.
 type partition struct {
 	file *os.File
 
 	mu    sync.Mutex
-	bytes int64 // of a batch
-	count int64 // of records in a batch
-	next  int64 // offset
+	bytes int64 // the length of each batch
+	count int64 // the number of records in each batch
+	next  int64 // the log end offset
 }
 
-// partition gives a partition's file, which it makes when it is first asked for.
+// partition gives a partition, and makes its file at the first call.
 func (s *store) partition(topic []byte, index int32) (*partition, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *store) close() {
 	}
 }
 
-// append writes a batch behind the others and gives its offset.
+// append writes a batch at the end of the file and gives the batch's offset.
 func (p *partition) append(batch []byte) (int64, error) {
 	count := int64(binary.BigEndian.Uint32(batch[lastDeltaAt:])) + 1
 	p.mu.Lock()
@@ -71,8 +71,8 @@ func (p *partition) append(batch []byte) (int64, error) {
 	return offset, nil
 }
 
-// region is where the batches from an offset on stand in the file, whole ones only
-// and most bytes of them at most, and the offset behind the last record.
+// region says where in the file a fetch from offset reads: from at on n bytes, which are whole batches and at
+// most most bytes. end is the log end offset.
 func (p *partition) region(offset, most int64) (at, n, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

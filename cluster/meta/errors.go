@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Why a tree refuses an operation. Each comes wrapped in an [*Error]; ask with errors.Is.
+// These errors say why a tree refuses an operation. An [*Error] wraps each of them; ask with errors.Is.
 var (
 	ErrNoNode                  = errors.New("no such node")
 	ErrNodeExists              = errors.New("node exists")
@@ -23,13 +23,13 @@ type Error struct {
 	Err  error
 }
 
-// Error tells operation, path and cause.
+// Error names the operation and its path, and gives the cause.
 func (e *Error) Error() string { return fmt.Sprintf("metadata tree: %s %s: %v", e.Op, e.Path, e.Err) }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// MultiError says which operation of a Multi could not be done; none of them was.
+// MultiError says which operation of a Multi failed. The tree has then done none of them.
 type MultiError struct {
 	// Index counts from 0 in the operations given.
 	Index int
@@ -37,7 +37,7 @@ type MultiError struct {
 	Err error
 }
 
-// Error tells the operation that failed.
+// Error names the operation that failed, and gives its error.
 func (e *MultiError) Error() string {
 	return fmt.Sprintf("operation %d of a multi: %v", e.Index, e.Err)
 }

@@ -11,7 +11,8 @@ const (
 	OpCheck
 )
 
-// Op is one operation of a Multi. Make it with CreateOp, SetOp, DeleteOp or CheckOp.
+// Op is one operation of a Multi. Make it with CreateOp, SetOp, DeleteOp or CheckOp. Data is for a create or set,
+// Mode for a create, and Version for the other kinds.
 type Op struct {
 	Kind    OpKind
 	Path    string
@@ -20,8 +21,8 @@ type Op struct {
 	Version int32
 }
 
-// Result is what one operation of a Multi gave: for a create the path made, for a create or set
-// the node's new stat.
+// Result is the result of one operation: for a create the path of the new node, for a create or set the node's
+// new stat.
 type Result struct {
 	Path string
 	Stat Stat
@@ -42,7 +43,7 @@ func DeleteOp(path string, version int32) Op {
 	return Op{Kind: OpDelete, Path: path, Version: version}
 }
 
-// CheckOp lets the Multi go ahead only if the node is there and at that version.
+// CheckOp makes the Multi fail unless the node is there and at that version.
 func CheckOp(path string, version int32) Op {
 	return Op{Kind: OpCheck, Path: path, Version: version}
 }

@@ -23,7 +23,7 @@ func CheckPath(path string) error {
 	}
 }
 
-// Split gives a node's parent and its name below it. The root has neither.
+// Split gives the path of a node's parent, and the node's name below it. It gives "" and "" for the root.
 func Split(path string) (parent, name string) {
 	if path == "/" {
 		return "", ""

@@ -1,6 +1,6 @@
 package meta
 
-// AnyVersion given to Set, Delete or a check matches every version of a node.
+// AnyVersion is the version that matches every version of a node, in Set, Delete and CheckOp.
 const AnyVersion int32 = -1
 
 // Stat is what the tree keeps about a node besides its data (org.apache.zookeeper.data.Stat).
@@ -8,13 +8,13 @@ type Stat struct {
 	// Czxid and Mzxid are the transactions that created the node and last set its data. They
 	// only grow over the life of a tree; Kafka takes a broker's Czxid for its broker epoch.
 	Czxid, Mzxid int64
-	// Ctime and Mtime are the times of these, in ms since 1970.
+	// Ctime and Mtime are the times of these two transactions, in ms since 1970.
 	Ctime, Mtime int64
 	// Version counts the sets of the node's data; a new node has 0.
 	Version int32
 	// ChildVersion counts the creations and deletions of its children (ZooKeeper's cversion).
 	ChildVersion int32
-	// EphemeralOwner is the session that the node lives and dies with, 0 for a persistent one.
+	// EphemeralOwner is the session whose end deletes the node. It is 0 for a persistent node.
 	EphemeralOwner int64
 	// NumChildren is how many children the node has.
 	NumChildren int32
@@ -22,7 +22,7 @@ type Stat struct {
 	DataLength int32
 }
 
-// Node is the answer to one read: the data and stat of a node, or the error in its place.
+// Node is the answer to one read: the data and stat of a node, or an error in place of them.
 type Node struct {
 	Data []byte
 	Stat Stat
@@ -41,13 +41,13 @@ const (
 	EphemeralSequential  Mode = 3
 )
 
-// IsEphemeral says whether the node goes with its session.
+// IsEphemeral says whether the tree deletes the node when its session ends.
 func (m Mode) IsEphemeral() bool { return m&Ephemeral != 0 }
 
-// IsSequential says whether a number is appended to the name.
+// IsSequential says whether the tree appends a number to the node's name.
 func (m Mode) IsSequential() bool { return m&PersistentSequential != 0 }
 
-// EventType is what a watch saw.
+// EventType is the kind of change that a watch reports.
 type EventType int
 
 // What a watch may see. The values are ZooKeeper's.
@@ -64,52 +64,58 @@ type Event struct {
 	Path string
 }
 
-// Watch reports the first change after the read that set it, and then never again: the channel
-// holds that one event, and is closed. When the session ends first it is closed without an event.
-// Nobody needs to drain it.
+// Watch reports the first change after the read that set it, and nothing after that: the tree sends that one
+// event and closes the channel. If the session ends first, the tree closes the channel without an event. The
+// channel has room for the event, so nobody needs to read it.
 type Watch <-chan Event
 
-// Tree is one session with a tree of nodes. Paths are absolute ("/brokers/ids/1"), without a
-// slash at the end. All methods may be called by several goroutines at once. Data handed in is
-// copied or sent before a method returns; data handed out belongs to the caller. A node may have null data,
-// which reads as nil.
+// Tree is one session with a tree of nodes. Paths are absolute ("/brokers/ids/1"), without a slash at the end.
+// All methods may be called by several goroutines at once. A method copies or sends the data that it is given
+// before it returns; the data that it gives belongs to the caller. A node may have null data, which reads as nil.
 //
-// Every error is an [*Error] that names operation and path and wraps one of this package's
-// ErrXxx values or the store's own.
+// Every error is an [*Error] that names operation and path. It wraps one of this package's ErrXxx values or the
+// store's own error.
 //
-// Reads with a watch and the events they lead to are ordered as the writes are: a caller that has
-// seen an event sees the change behind it in every later read through the same session.
+// Events come in the order of the writes: a caller that has received an event sees its change in every later read
+// through the same session.
 type Tree interface {
-	// Get reads a node. ErrNoNode.
+	// Get reads a node. It fails with ErrNoNode if there is none.
 	Get(path string) ([]byte, Stat, error)
-	// GetW is Get with a watch for the node's data changing or its deletion. No watch is set on an error.
+	// GetW is Get with a watch that reports a change of the node's data, or its deletion. It sets no watch if it
+	// fails.
 	GetW(path string) ([]byte, Stat, Watch, error)
-	// GetAll reads many nodes at the cost of one wait: the n-th answer is of the n-th path. They need not be
-	// of one moment. The error is the session's; a missing node is its own Node.Err.
+	// GetAll reads many nodes and waits for the store once. The n-th answer is that of the n-th path. The answers
+	// may be of different moments. A missing node has ErrNoNode in its own Node.Err; the error is one of the
+	// whole call, such as ErrSessionExpired.
 	GetAll(paths []string) ([]Node, error)
-	// Exists tells whether there is such a node.
+	// Exists says whether there is such a node.
 	Exists(path string) (bool, Stat, error)
-	// ExistsW is Exists with a watch for the node's creation, change or deletion, whether it is there or not.
+	// ExistsW is Exists with a watch that reports the node's creation, a change of its data, or its deletion. It
+	// sets the watch whether the node is there or not.
 	ExistsW(path string) (bool, Stat, Watch, error)
-	// Children lists the names (not paths) below a node, sorted. ErrNoNode.
+	// Children lists the names (not paths) of a node's children, sorted. It fails with ErrNoNode if there is no
+	// such node.
 	Children(path string) ([]string, Stat, error)
-	// ChildrenW is Children with a watch for a child coming or going, or the node's deletion.
+	// ChildrenW is Children with a watch that reports that a child was created or deleted, or that the node was
+	// deleted.
 	ChildrenW(path string) ([]string, Stat, Watch, error)
-	// Create makes a node and returns its path, to which a sequential mode has appended the number.
-	// ErrNodeExists; ErrNoNode for a parent that is not there; ErrNoChildrenForEphemerals.
+	// Create makes a node and returns its path, to which a sequential mode has appended the number. It fails with
+	// ErrNodeExists, with ErrNoNode if the parent is missing, or with ErrNoChildrenForEphemerals.
 	Create(path string, data []byte, mode Mode) (string, Stat, error)
-	// Set replaces a node's data if it is at that version. ErrNoNode, ErrBadVersion.
+	// Set replaces a node's data if the node is at that version. It fails with ErrNoNode or ErrBadVersion.
 	Set(path string, data []byte, version int32) (Stat, error)
-	// Delete removes a node without children if it is at that version. ErrNoNode, ErrBadVersion, ErrNotEmpty.
+	// Delete removes a node if it is at that version and has no children. It fails with ErrNoNode, ErrBadVersion
+	// or ErrNotEmpty.
 	Delete(path string, version int32) error
-	// Multi does all operations in their order, each seeing what those before it did, or none of them; then the error is
-	// a [*MultiError] that says which could not be done. Results are one for each operation.
+	// Multi does all operations in their order, or none of them. Each operation sees what those before it did. If
+	// one fails, the error is a [*MultiError] that says which. There is one result for each operation.
 	Multi(ops ...Op) ([]Result, error)
-	// SessionID is the session's number: EphemeralOwner of the nodes it makes.
+	// SessionID gives the session's number, which is the EphemeralOwner of the ephemeral nodes that it makes.
 	SessionID() int64
-	// Done is closed when the session has ended, by Close or by the store giving it up. Its ephemerals are gone then or soon,
-	// and every later call gets ErrSessionExpired.
+	// Done gives a channel that is closed when the session has ended: Close was called, or the store gave the
+	// session up. Its ephemeral nodes are deleted then or soon after, and every later call fails with
+	// ErrSessionExpired.
 	Done() <-chan struct{}
-	// Close ends the session and removes its ephemerals.
+	// Close ends the session and deletes its ephemeral nodes.
 	Close() error
 }

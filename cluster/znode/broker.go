@@ -14,15 +14,15 @@ type Broker struct {
 	Endpoints []Endpoint
 	// Rack is nil if the broker has none.
 	Rack *string
-	// JMXPort is -1 for a broker without.
+	// JMXPort is -1 for a broker without JMX.
 	JMXPort int32
-	// TimestampMs is when the broker registered.
+	// TimestampMs is when the broker registered, in ms since 1970.
 	TimestampMs int64
-	// Features the broker supports, none in 3.9 (KIP-584).
+	// Features are those that the broker supports (KIP-584). A broker of 3.9 has none.
 	Features map[string]map[string]int16
 }
 
-// Endpoint is where a listener of a broker is reached by clients: the advertised address.
+// Endpoint is the advertised address of one of a broker's listeners.
 type Endpoint struct {
 	Listener         string
 	SecurityProtocol string
@@ -35,8 +35,8 @@ func (e Endpoint) String() string {
 	return e.Listener + "://" + net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
 }
 
-// Encode writes version 5 of the body. Host and port, for clients of old that know no listeners, are
-// the first plaintext endpoint's, or null and -1.
+// Encode writes version 5 of the body. It also writes host and port, for old clients that do not know listeners:
+// those of the first plaintext endpoint, or null and -1.
 func (b *Broker) Encode() []byte {
 	var protocols orderedStrings
 	endpoints := make([]string, len(b.Endpoints))
@@ -85,7 +85,8 @@ func (o orderedStrings) MarshalJSON() ([]byte, error) {
 
 var endpointForm = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
 
-// DecodeBroker reads versions 1 (host and port), 2 (endpoints), 3 (rack), 4 (names of listeners) and 5 (features).
+// DecodeBroker reads versions 1 (host and port), 2 (endpoints), 3 (rack), 4 (names of listeners) and 5
+// (features). The error is a *DecodeError.
 func DecodeBroker(id int32, data []byte) (*Broker, error) {
 	path := BrokerPath(id)
 	var body struct {
@@ -122,7 +123,8 @@ func DecodeBroker(id int32, data []byte) (*Broker, error) {
 	return b, nil
 }
 
-// parseEndpoint reads LISTENER://host:port. Before version 4 the listener is the security protocol.
+// parseEndpoint reads LISTENER://host:port. A body before version 4 names no security protocols: the listener's
+// name is the security protocol.
 func parseEndpoint(s string, protocols map[string]string) (Endpoint, error) {
 	m := endpointForm.FindStringSubmatch(s)
 	if m == nil {

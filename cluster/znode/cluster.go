@@ -13,7 +13,7 @@ func EncodeClusterID(id string) []byte {
 	}{"1", id})
 }
 
-// DecodeClusterID reads the body of /cluster/id.
+// DecodeClusterID reads the body of /cluster/id. The error is a *DecodeError.
 func DecodeClusterID(data []byte) (string, error) {
 	var body struct {
 		ID string `json:"id"`
@@ -44,8 +44,8 @@ func (b ProducerIDBlock) Encode() []byte {
 	}{1, b.Broker, strconv.FormatInt(b.Start, 10), strconv.FormatInt(b.End, 10)})
 }
 
-// DecodeProducerIDBlock reads the body of /latest_producer_id_block. Before the first block the data is null, which the caller
-// has to look for: it is refused here.
+// DecodeProducerIDBlock reads the body of /latest_producer_id_block. The error is a *DecodeError. Before the
+// first block the node's data is null; DecodeProducerIDBlock refuses null, so the caller has to look for it.
 func DecodeProducerIDBlock(data []byte) (ProducerIDBlock, error) {
 	var body struct {
 		Broker int32  `json:"broker"`

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// EncodeConfig writes the body of /config/TYPE/NAME (version 1). Keys are sorted.
+// EncodeConfig writes the body of /config/TYPE/NAME (version 1), with the keys sorted.
 func EncodeConfig(config map[string]string) []byte {
 	if config == nil {
 		config = map[string]string{}
@@ -17,8 +17,8 @@ func EncodeConfig(config map[string]string) []byte {
 	}{1, config})
 }
 
-// DecodeConfig reads the body of /config/TYPE/NAME; a null or empty body is no configuration. Numbers and booleans that a tool wrote without quotes
-// are taken as their text.
+// DecodeConfig reads the body of /config/TYPE/NAME. A null or empty body is an empty configuration. A number or
+// boolean that a tool wrote without quotes becomes its text. The error is a *DecodeError.
 func DecodeConfig(path string, data []byte) (map[string]string, error) {
 	config := map[string]string{}
 	if len(data) == 0 {
@@ -49,7 +49,8 @@ func EncodeConfigChange(entityType, name string) []byte {
 	}{2, entityType + "/" + name})
 }
 
-// DecodeConfigChange reads the body of a change's notification: versions 1 (a type and a name) and 2 (a path).
+// DecodeConfigChange reads the body of /config/changes/config_change_N: version 1 has a type and a name, version
+// 2 a path. The error is a *DecodeError.
 func DecodeConfigChange(path string, data []byte) (entityType, name string, err error) {
 	var body struct {
 		Version int    `json:"version"`

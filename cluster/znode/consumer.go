@@ -7,7 +7,8 @@ import (
 	"klamm/protocol"
 )
 
-// ConsumerOffsetPath is the node in which a group of consumers before 0.9 keeps its offset in a partition.
+// ConsumerOffsetPath is the path of the node in which a consumer group before Kafka 0.9 keeps its offset of a
+// partition.
 func ConsumerOffsetPath(group string, tp protocol.TopicPartition) string {
 	return Consumers + "/" + group + "/offsets/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
 }

@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// EncodeController writes the body of /controller (version 2).
+// EncodeController writes the body of /controller (version 2). nowMs is the time of the election in ms since
+// 1970.
 func EncodeController(brokerID int32, nowMs int64) []byte {
 	return encode(struct {
 		Version   int    `json:"version"`
@@ -15,7 +16,7 @@ func EncodeController(brokerID int32, nowMs int64) []byte {
 	}{2, brokerID, strconv.FormatInt(nowMs, 10), -1})
 }
 
-// DecodeController reads which broker is the controller.
+// DecodeController reads which broker is the controller. The error is a *DecodeError.
 func DecodeController(data []byte) (brokerID int32, err error) {
 	var body struct {
 		BrokerID *int32 `json:"brokerid"`
@@ -29,13 +30,13 @@ func DecodeController(data []byte) (brokerID int32, err error) {
 	return *body.BrokerID, nil
 }
 
-// InitialControllerEpoch is the epoch that /controller_epoch is created with, before the first election adds one.
+// InitialControllerEpoch is the epoch with which a broker creates /controller_epoch. The first election adds one.
 const InitialControllerEpoch int32 = initialControllerEpoch
 
 // EncodeControllerEpoch writes the body of /controller_epoch: the number as text.
 func EncodeControllerEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
 
-// DecodeControllerEpoch reads the body of /controller_epoch.
+// DecodeControllerEpoch reads the body of /controller_epoch. The error is a *DecodeError.
 func DecodeControllerEpoch(data []byte) (int32, error) {
 	n, err := strconv.ParseInt(string(data), 10, 32)
 	if err != nil {
@@ -44,5 +45,6 @@ func DecodeControllerEpoch(data []byte) (int32, error) {
 	return int32(n), nil
 }
 
-// EncodeFeature writes the body of /feature as the controller of 3.9 makes it: version 2, enabled, no finalized features.
+// EncodeFeature writes the body of /feature as a controller of 3.9 does: version 2, status enabled, no finalized
+// features.
 func EncodeFeature() []byte { return []byte(`{"features":{},"version":2,"status":1}`) }

@@ -28,7 +28,7 @@ func decode(path string, data []byte, v any) error {
 
 // DecodeError says that the body of a node cannot be read.
 type DecodeError struct {
-	// Path is the node's.
+	// Path is the node's path.
 	Path string
 	// Data is the whole body.
 	Data []byte
@@ -36,7 +36,7 @@ type DecodeError struct {
 	Err error
 }
 
-// Error tells the path, the cause and how the body begins.
+// Error names the path and the cause, and quotes the beginning of the body.
 func (e *DecodeError) Error() string {
 	data := e.Data
 	if len(data) > 100 {

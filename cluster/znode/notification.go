@@ -26,7 +26,8 @@ func EncodePartitionList(partitions []protocol.TopicPartition) []byte {
 	return encode(partitionList{1, partitionsJSON(partitions)})
 }
 
-// DecodePartitionList reads the body of an ISR change notification or of /admin/preferred_replica_election.
+// DecodePartitionList reads the body of an ISR change notification or of /admin/preferred_replica_election. The
+// error is a *DecodeError.
 func DecodePartitionList(path string, data []byte) ([]protocol.TopicPartition, error) {
 	var body partitionList
 	if err := decode(path, data, &body); err != nil {
@@ -39,8 +40,8 @@ func DecodePartitionList(path string, data []byte) ([]protocol.TopicPartition, e
 	return partitions, nil
 }
 
-// EncodeLogDirEvent writes the body of /log_dir_event_notification/log_dir_event_N (version 1): a log
-// directory of a broker failed.
+// EncodeLogDirEvent writes the body of /log_dir_event_notification/log_dir_event_N (version 1), which says that a
+// log directory of a broker failed.
 func EncodeLogDirEvent(brokerID int32) []byte {
 	return encode(struct {
 		Version int   `json:"version"`
@@ -49,7 +50,7 @@ func EncodeLogDirEvent(brokerID int32) []byte {
 	}{1, brokerID, 1})
 }
 
-// DecodeLogDirEvent reads which broker's log directory failed.
+// DecodeLogDirEvent reads the id of the broker whose log directory failed. The error is a *DecodeError.
 func DecodeLogDirEvent(path string, data []byte) (brokerID int32, err error) {
 	var body struct {
 		Broker int32 `json:"broker"`
@@ -73,7 +74,7 @@ func EncodeReassignments(list []Reassignment) []byte {
 	}{1, list})
 }
 
-// DecodeReassignments reads the body of /admin/reassign_partitions.
+// DecodeReassignments reads the body of /admin/reassign_partitions. The error is a *DecodeError.
 func DecodeReassignments(data []byte) ([]Reassignment, error) {
 	var body struct {
 		Partitions []Reassignment `json:"partitions"`

@@ -6,7 +6,8 @@ import (
 	"klamm/protocol"
 )
 
-// The fixed paths of the tree.
+// These are the fixed paths of the tree, the prefixes of its sequential nodes, and the types of entities that have
+// a configuration (ConfigType in Apache Kafka).
 const (
 	Consumers              = "/consumers"
 	Brokers                = "/brokers"
@@ -45,8 +46,8 @@ const (
 	initialControllerEpoch = 0
 )
 
-// PersistentPaths are the nodes that a broker makes at its start where they are missing, parents
-// first. Their data is null.
+// PersistentPaths lists the nodes that a starting broker creates if they are missing, parents first
+// (ZkData.PersistentZkPaths). Their data is null.
 func PersistentPaths() []string {
 	return []string{
 		Consumers,
@@ -58,25 +59,26 @@ func PersistentPaths() []string {
 	}
 }
 
-// BrokerPath is a broker's registration.
+// BrokerPath is the path of a broker's registration.
 func BrokerPath(id int32) string { return BrokerIDs + "/" + strconv.Itoa(int(id)) }
 
-// TopicPath is a topic's assignment.
+// TopicPath is the path of a topic's assignment.
 func TopicPath(topic string) string { return BrokerTopics + "/" + topic }
 
-// PartitionsPath is the parent of a topic's partitions.
+// PartitionsPath is the path of the parent of a topic's partitions.
 func PartitionsPath(topic string) string { return BrokerTopics + "/" + topic + "/partitions" }
 
-// PartitionPath is the parent of a partition's state.
+// PartitionPath is the path of the parent of a partition's state.
 func PartitionPath(tp protocol.TopicPartition) string {
 	return PartitionsPath(tp.Topic) + "/" + strconv.Itoa(int(tp.Partition))
 }
 
-// PartitionStatePath is a partition's leader and ISR.
+// PartitionStatePath is the path of a partition's leader and ISR.
 func PartitionStatePath(tp protocol.TopicPartition) string { return PartitionPath(tp) + "/state" }
 
-// ConfigPath is the configuration of an entity: a type (EntityTopics, ...) and a name (a topic, a broker's id, DefaultEntity, ...).
+// ConfigPath is the path of an entity's configuration. entityType is one of EntityTopics, EntityBrokers and so
+// on; name is a topic, a broker's id, DefaultEntity and so on.
 func ConfigPath(entityType, name string) string { return Config + "/" + entityType + "/" + name }
 
-// DeleteTopicPath marks a topic for deletion. Its data is null.
+// DeleteTopicPath is the path of the node that marks a topic for deletion. Its data is null.
 func DeleteTopicPath(topic string) string { return DeleteTopics + "/" + topic }

@@ -18,8 +18,8 @@ type Topic struct {
 	Partitions []Replicas
 }
 
-// Replicas are the brokers that hold a partition, the preferred leader first. Adding and Removing
-// are those that a reassignment under way brings and takes.
+// Replicas are the brokers that hold a partition, the preferred leader first. Adding and Removing are the brokers
+// that a reassignment in progress adds and removes.
 type Replicas struct {
 	Partition int32
 	Replicas  []int32
@@ -44,7 +44,7 @@ func (t *Topic) Encode() []byte {
 	return append(b, `,"version":3}`...)
 }
 
-// appendReplicas writes one list of each partition, leaving out empty ones unless all is set.
+// appendReplicas writes one list of each partition. It leaves out empty lists unless all is set.
 func appendReplicas(b []byte, partitions []Replicas, list func(*Replicas) []int32, all bool) []byte {
 	b = append(b, '{')
 	first := true
@@ -71,7 +71,8 @@ func appendReplicas(b []byte, partitions []Replicas, list func(*Replicas) []int3
 	return append(b, '}')
 }
 
-// DecodeTopic reads the body of /brokers/topics/T: versions 1 (partitions), 2 (adding and removing replicas) and 3 (the id).
+// DecodeTopic reads the body of /brokers/topics/T: versions 1 (partitions), 2 (adding and removing replicas) and
+// 3 (the id). The error is a *DecodeError.
 func DecodeTopic(topic string, data []byte) (*Topic, error) {
 	path := TopicPath(topic)
 	var body struct {
@@ -142,7 +143,7 @@ func (s *PartitionState) Encode() []byte {
 	return append(b, ']', '}')
 }
 
-// DecodePartitionState reads the body of a partition's state.
+// DecodePartitionState reads the body of a partition's state. The error is a *DecodeError.
 func DecodePartitionState(tp protocol.TopicPartition, data []byte) (PartitionState, error) {
 	path := PartitionStatePath(tp)
 	var body struct {

@@ -27,22 +27,21 @@ const (
 type Options struct {
 	// Properties are added to server.properties; they win over the harness' own.
 	Properties map[string]string
-	// DataDir is the parent of log.dirs. Empty: a temporary directory that goes
-	// with the broker. Kept when given.
+	// DataDir is the parent of log.dirs; Remove keeps it. "" means a temporary directory, which Remove deletes.
 	DataDir string
-	// Broker is "klamm" or "apache" for a test that needs that one. Empty: the one
-	// that the tests run against, see Reference.
+	// Broker is "klamm" or "apache", for a test that needs that one. "" means the broker that the tests run
+	// against; see Reference.
 	Broker string
-	// Release is the reference broker's: Kafka39, which is the empty one's too, or
-	// KafkaNewest, a single KRaft node without ZooKeeper.
+	// Release is the release of the reference broker: Kafka39, or KafkaNewest, which is a single KRaft node
+	// without ZooKeeper. "" means Kafka39.
 	Release string
-	// Measured runs the reference broker as its own scripts do (1 GB of heap, G1, all of
-	// the compiler) instead of with options that start fast and take little.
+	// Measured runs the reference broker with the JVM options of its own scripts (1 GB of heap, G1, the whole
+	// compiler). Otherwise it runs with options that make it start fast and use little memory and CPU.
 	Measured bool
 }
 
-// Broker is a running (or stopped) broker. Its methods may be called from one
-// goroutine at a time, except Addr.
+// Broker is a broker that runs or is stopped. Its methods may be called from one goroutine at a time. Addr may be
+// read at any time.
 type Broker struct {
 	// Addr is the plaintext listener, host:port. It stays over restarts.
 	Addr string
@@ -68,8 +67,8 @@ func Start(t testing.TB, o Options) *Broker {
 	return StartAt(t, "", o)
 }
 
-// StartAt is Start for a broker that is asked at a given address instead of one
-// that the harness chooses; the test's properties make it listen there.
+// StartAt does the same as Start for a broker that answers on a given address, not on one that the harness
+// chooses. The test's properties make the broker listen there.
 func StartAt(t testing.TB, addr string, o Options) *Broker {
 	t.Helper()
 	b, err := newAt(addr, o)
@@ -289,8 +288,8 @@ func (b *Broker) SetProperty(name, value string) {
 	b.opts.Properties = props
 }
 
-// Close stops the broker and its ZooKeeper. Stopping twice is fine. A race that
-// the race detector met is an error, also of a process that was killed.
+// Close stops the broker and its ZooKeeper. It may be called twice. It returns an error if the race detector met
+// a race, also in a process that was killed.
 func (b *Broker) Close() error {
 	err := b.Stop()
 	if strings.Contains(b.Log(), "WARNING: DATA RACE") {
@@ -306,7 +305,7 @@ func (b *Broker) Close() error {
 // gave.
 func (b *Broker) Remove() { os.RemoveAll(b.dir) }
 
-// Log is what the broker's processes wrote so far.
+// Log gives what the broker's processes have written so far.
 func (b *Broker) Log() string {
 	text, _ := os.ReadFile(b.logPath)
 	return string(text)

@@ -15,8 +15,7 @@ import (
 // testWithin bounds how long a test waits for a broker in total.
 const testWithin = 5 * time.Minute
 
-// Context is a context that ends with the test, or when the test has waited
-// long enough.
+// Context gives a context that ends with the test, or when the test has waited too long.
 func Context(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testWithin)
@@ -24,7 +23,7 @@ func Context(t testing.TB) context.Context {
 	return ctx
 }
 
-// Client is a franz-go client of the broker that closes with the test.
+// Client gives a franz-go client of the broker. The client closes when the test ends.
 func Client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
@@ -39,7 +38,7 @@ func Client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// Admin is a kadm client of the broker that closes with the test.
+// Admin gives a kadm client of the broker. The client closes when the test ends.
 func Admin(t testing.TB, addr string, opts ...kgo.Opt) *kadm.Client {
 	t.Helper()
 	return kadm.NewClient(Client(t, addr, opts...))
@@ -133,7 +132,7 @@ func ReadPartition(t testing.TB, addr, topic string, partition int32, from, to i
 	return got
 }
 
-// EndOffset is the end of a partition as ListOffsets gives it.
+// EndOffset gives the latest offset of a partition, as ListOffsets answers it.
 func EndOffset(t testing.TB, addr, topic string, partition int32) int64 {
 	t.Helper()
 	listed, err := Admin(t, addr).ListEndOffsets(Context(t), topic)

@@ -16,27 +16,29 @@ type Op struct {
 	Value *string // nil is legal for Delete only
 }
 
-// OpKind is what an entry of IncrementalAlterConfigs does, with the numbers of the protocol.
+// OpKind is what an entry of IncrementalAlterConfigs does. The numbers are the protocol's (KIP-339).
 type OpKind int8
 
 // The four operations.
 const (
+	// Set gives the property a value, and Delete removes the value that was set. Append adds elements to a list,
+	// and Subtract removes elements from it.
 	Set      OpKind = 0
 	Delete   OpKind = 1
 	Append   OpKind = 2
 	Subtract OpKind = 3
 )
 
-// AlterError is the refusal of a change. Its text goes to the client as it is.
+// AlterError is the refusal of a change. The client gets its Text as it is.
 type AlterError struct {
 	Kind AlterErrorKind
 	Text string
 }
 
-// Error gives the text.
+// Error gives Text.
 func (e *AlterError) Error() string { return e.Text }
 
-// AlterErrorKind says which of the protocol's errors a refusal is.
+// AlterErrorKind says which error code of the protocol the client gets.
 type AlterErrorKind int8
 
 const (
@@ -57,8 +59,8 @@ func invalidRequest(format string, args ...any) error {
 func unknownTopicName(name string) error { return invalidConfig("Unknown topic config name: %s", name) }
 
 // CheckOps refuses operations that are wrong for every resource: a name that comes twice, a null value, an
-// unknown kind of operation. AlterTopic and AlterBroker check the same. A handler calls CheckOps before it
-// looks for the resource, since Apache Kafka refuses in this order.
+// unknown kind of operation. The error is an *AlterError. AlterTopic and AlterBroker check the same. A handler
+// calls CheckOps before it looks for the resource, since Apache Kafka refuses in this order.
 func CheckOps(ops []Op) error {
 	seen := map[string]bool{}
 	var nulls []string
@@ -115,15 +117,15 @@ func apply(current map[string]string, ops []Op, lookup func(string) (*Property, 
 	return next, nil
 }
 
-// CheckTopicLists refuses Append and Subtract for properties of a topic that are not lists. AlterTopic checks
-// the same. A handler calls CheckTopicLists before it looks for the topic, since Apache Kafka refuses in this
-// order.
+// CheckTopicLists refuses Append and Subtract for properties of a topic that are not lists. The error is an
+// *AlterError. AlterTopic checks the same. A handler calls CheckTopicLists before it looks for the topic, since
+// Apache Kafka refuses in this order.
 func CheckTopicLists(ops []Op) error {
 	_, err := apply(nil, ops, LookupTopic)
 	return err
 }
 
-// mergeList appends the elements that the list lacks, or removes those that it has.
+// mergeList appends those elements of change that the list old lacks, or removes those that it has.
 func mergeList(old, change string, kind OpKind) string {
 	var list []string
 	if old != "" {
@@ -141,8 +143,8 @@ func mergeList(old, change string, kind OpKind) string {
 	return strings.Join(list, ",")
 }
 
-// AlterTopic gives the overrides that a topic has after IncrementalAlterConfigs; current are those that it
-// has now. The error is an *AlterError, as everywhere in this file. The caller checks that the topic exists.
+// AlterTopic gives the overrides that a topic has after IncrementalAlterConfigs; current are those that it has
+// before. The error is an *AlterError. The caller checks that the topic exists.
 func (d *Dynamic) AlterTopic(topic string, current map[string]string, ops []Op) (map[string]string, error) {
 	if err := CheckOps(ops); err != nil {
 		return nil, err
@@ -160,12 +162,14 @@ func (d *Dynamic) AlterTopic(topic string, current map[string]string, ops []Op) 
 	return next, nil
 }
 
-// ReplaceTopic gives the overrides that a topic has after AlterConfigs, which sets all of them anew.
+// ReplaceTopic gives the overrides that a topic has after AlterConfigs, which removes each override that it does
+// not name. The error is an *AlterError.
 func (d *Dynamic) ReplaceTopic(topic string, ops []Op) (map[string]string, error) {
 	return d.AlterTopic(topic, nil, ops)
 }
 
-// CreateTopic checks the overrides that CreateTopics gives a new topic.
+// CreateTopic checks the overrides that CreateTopics gives a new topic, and gives them without the pointers. The
+// error is an *AlterError.
 func (d *Dynamic) CreateTopic(overrides map[string]*string) (map[string]string, error) {
 	next := map[string]string{}
 	var nulls []string
@@ -185,8 +189,8 @@ func (d *Dynamic) CreateTopic(overrides map[string]*string) (map[string]string, 
 	return next, nil
 }
 
-// checkTopic checks a topic's overrides, alone and against each other (LogConfig.validate). prefix
-// goes before what is wrong with a value.
+// checkTopic checks a topic's overrides, alone and against each other (LogConfig.validate). prefix begins the
+// sentence about a value that is wrong.
 func (d *Dynamic) checkTopic(overrides map[string]string, prefix string) error {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if _, ok := topicByName[name]; !ok {
@@ -211,8 +215,8 @@ func (d *Dynamic) checkTopic(overrides map[string]string, prefix string) error {
 	return nil
 }
 
-// BrokerResource reads the name of a broker resource in an alter request: "" is all brokers, and
-// then perBroker is false; otherwise it must be this broker's id.
+// BrokerResource reads the name of a broker resource in an alter request. The name "" means all brokers, and
+// perBroker is false. Every other name must be this broker's id. The error is an *AlterError.
 func (d *Dynamic) BrokerResource(name string) (perBroker bool, err error) {
 	if name == "" {
 		return false, nil
@@ -227,8 +231,8 @@ func (d *Dynamic) BrokerResource(name string) (perBroker bool, err error) {
 	return true, nil
 }
 
-// DescribedBroker reads the name of a broker resource in a describe request, as BrokerResource does
-// for alter requests; Apache Kafka has other words for the same refusals there.
+// DescribedBroker reads the name of a broker resource in a describe request. It takes and refuses the same names
+// as BrokerResource. Its refusals have other texts, as Apache Kafka's have.
 func (d *Dynamic) DescribedBroker(name string) (perBroker bool, err error) {
 	if name == "" {
 		return false, nil
@@ -243,8 +247,9 @@ func (d *Dynamic) DescribedBroker(name string) (perBroker bool, err error) {
 	return true, nil
 }
 
-// AlterBroker gives what the tree shall hold for a broker, or for all with the resource "", after
-// IncrementalAlterConfigs, given what it holds now.
+// AlterBroker gives the dynamic configuration that the metadata tree has to hold after IncrementalAlterConfigs:
+// that of a broker, or that of all brokers if resource is "". current is what the tree holds before; AlterBroker
+// drops the entries of it that are not valid. The error is an *AlterError.
 func (d *Dynamic) AlterBroker(resource string, current map[string]string, ops []Op) (map[string]string, error) {
 	if err := CheckOps(ops); err != nil {
 		return nil, err
@@ -264,13 +269,15 @@ func (d *Dynamic) AlterBroker(resource string, current map[string]string, ops []
 	return next, nil
 }
 
-// ReplaceBroker gives what the tree shall hold after AlterConfigs, which sets everything anew.
+// ReplaceBroker gives the dynamic configuration that the metadata tree has to hold after AlterConfigs, which
+// removes each setting that it does not name. The error is an *AlterError.
 func (d *Dynamic) ReplaceBroker(resource string, ops []Op) (map[string]string, error) {
 	return d.AlterBroker(resource, nil, ops)
 }
 
-// checkBrokerChange checks one level of dynamic configuration: its properties may be changed, their values
-// parse, and together with the other levels they are a configuration that the broker could start with.
+// checkBrokerChange checks what the tree is to hold for this broker or for all: a running broker may change these
+// properties, their values parse, and together with everything else that is set they are a configuration that the
+// broker could start with.
 func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) error {
 	if err := checkDynamic(next, perBroker); err != nil {
 		return invalidRequest("%s", err.Error())
@@ -305,7 +312,8 @@ func (d *Dynamic) checkBrokerChange(next map[string]string, perBroker bool) erro
 }
 
 // checkPools lets a pool of threads at most double or halve at once (DynamicThreadPool, LogCleaner). Of these
-// pools klamm has only the cleaner's. It checks all of them, so that scripts meet the same limits.
+// pools klamm has only the cleaner's. checkPools checks the others too, so that scripts meet the same limits as
+// with Apache Kafka.
 func checkPools(old, next *Values) error {
 	for _, name := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads", "num.network.threads", "log.cleaner.threads"} {
 		was, is := old.Int(name), next.Int(name)
@@ -327,8 +335,8 @@ func checkPools(old, next *Values) error {
 	return nil
 }
 
-// checkNotYet refuses changes of listeners, TLS and SASL, which Apache Kafka makes while it runs and klamm
-// cannot make yet.
+// checkNotYet refuses changes of listeners, TLS and SASL, which a running broker of Apache Kafka can make and
+// klamm cannot make yet.
 func checkNotYet(old, next map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		base := name

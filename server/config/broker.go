@@ -5,10 +5,10 @@ import "maps"
 // Broker is the configuration that a broker starts with. It does not change and is safe for
 // concurrent use; what changes while the broker runs is in Dynamic.
 type Broker struct {
-	given            map[string]string // with the variables of config providers replaced
+	given            map[string]string // by property: its value, the variables of config providers replaced
 	sources          map[string]Source
-	written          map[string]string     // values as they were written, of those in which variables were replaced
-	replaced         map[string][]replaced // those variables
+	written          map[string]string     // by property in which variables were replaced: its value before that
+	replaced         map[string][]replaced // by property: the variables that were replaced in its value
 	values           *Values
 	listeners        []Listener
 	advertised       []Listener
@@ -16,26 +16,27 @@ type Broker struct {
 	listenerWarnings []Warning
 }
 
-// Values gives the settings as they were at start, defaults filled in.
+// Values gives the settings that the broker starts with. A property that nobody set has its default.
 func (b *Broker) Values() *Values { return b.values }
 
-// Given gives what was set for a property, the variables of config providers replaced, and where. ok is
-// false where the default stands.
+// Given gives the value that was set for a property, with the variables of config providers replaced, and the
+// place where it was set. ok is false if nobody set the property.
 func (b *Broker) Given(name string) (value string, source Source, ok bool) {
 	value, ok = b.given[name]
 	return value, b.sources[name], ok
 }
 
-// ID is broker.id; -1 asks for a generated one, see GenerateID.
+// ID gives broker.id. -1 means that the broker generates its id; see GenerateID.
 func (b *Broker) ID() int32 { return int32(b.values.Int("broker.id")) }
 
-// GenerateID says whether a broker without an id may generate one, and the highest number that
-// generated ids stay above: the first is above+1.
+// GenerateID says whether a broker without an id may generate one. A generated id is greater than above; the
+// first is above+1.
 func (b *Broker) GenerateID() (ok bool, above int32) {
 	return b.values.Bool("broker.id.generation.enable"), int32(b.values.Int("reserved.broker.max.id"))
 }
 
-// LogDirs lists the data directories as they were written: log.dirs, or log.dir if that is not set.
+// LogDirs lists the log directories as they were written: those of log.dirs or, if that is not set, those of
+// log.dir.
 func (b *Broker) LogDirs() []string {
 	dirs := b.values.String("log.dirs")
 	if b.values.Null("log.dirs") {
@@ -44,16 +45,17 @@ func (b *Broker) LogDirs() []string {
 	return splitCSV(dirs)
 }
 
-// Listeners lists where to listen, in the order given. The slice must not be changed.
+// Listeners lists the listeners that the broker opens, in the order of the property listeners. The caller must
+// not change the slice.
 func (b *Broker) Listeners() []Listener { return b.listeners }
 
-// Advertised lists what clients are told, by listener name: advertised.listeners, and where that is
-// not set, what listeners says. A Host of "" stands for the local address of the client's own
-// connection, a Port of 0 for the port that was bound. The slice must not be changed.
+// Advertised lists the addresses that clients are told: those of advertised.listeners or, if that is not set,
+// those of listeners. A Host of "" stands for the local address of the client's own connection, a Port of 0 for
+// the port that the listener got. The caller must not change the slice.
 func (b *Broker) Advertised() []Listener { return b.advertised }
 
-// InterBrokerListener is the name of the listener that brokers use among themselves.
+// InterBrokerListener gives the name of the listener that brokers use among themselves.
 func (b *Broker) InterBrokerListener() string { return b.interBroker }
 
-// originals is a copy of everything given, unknown names included.
+// originals gives a copy of all settings that were given, also of those with unknown names.
 func (b *Broker) originals() map[string]string { return maps.Clone(b.given) }

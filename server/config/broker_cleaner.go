@@ -1,6 +1,6 @@
 package config
 
-// brokerCleaner: compaction.
+// brokerCleaner has the properties of compaction.
 var brokerCleaner = []Property{
 	{Name: "log.cleaner.enable", Type: Boolean, Default: def("true"), Importance: Medium,
 		Doc: "Whether the log cleaner, which compacts, runs."},

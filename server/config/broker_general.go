@@ -1,6 +1,6 @@
 package config
 
-// brokerGeneral: the broker itself, topics as they are created, and codecs.
+// brokerGeneral has the properties of the broker itself, of the creation of topics, and of codecs.
 var brokerGeneral = []Property{
 	{Name: "broker.id", Type: Int, Default: def("-1"), Importance: High,
 		Doc: "The number of this broker. -1 lets the broker take the next free number above reserved.broker.max.id, once, and keep it in meta.properties."},

@@ -1,6 +1,6 @@
 package config
 
-// brokerGroup: consumer and share groups and their offsets.
+// brokerGroup has the properties of consumer groups, of share groups, and of their offsets.
 var brokerGroup = []Property{
 	{Name: "group.min.session.timeout.ms", Type: Int, Default: def("6000"), Importance: Medium,
 		Doc: "The shortest session timeout that a group member may ask for."},

@@ -1,6 +1,6 @@
 package config
 
-// brokerKRaft: KRaft, which klamm does not have; node.id is the exception.
+// brokerKRaft has the properties of KRaft. klamm has no KRaft, and acts on node.id only.
 var brokerKRaft = []Property{
 	{Name: "node.id", Type: Int, Default: def("-1"), Importance: High,
 		Doc: "The same as broker.id under the name that KRaft uses. Where only one of the two is given it counts for both."},

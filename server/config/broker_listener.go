@@ -1,6 +1,6 @@
 package config
 
-// brokerListener: where the broker listens and what it tells clients.
+// brokerListener has the properties that say where the broker listens and which addresses it tells clients.
 var brokerListener = []Property{
 	{Name: "listeners", Type: String, Default: def("PLAINTEXT://:9092"), Importance: High, Mode: PerBroker,
 		Doc: "Where the broker listens: a list of NAME://host:port. An empty host means every address; an IPv6 address stands in brackets."},

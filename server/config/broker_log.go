@@ -1,6 +1,6 @@
 package config
 
-// brokerLog: logs on disk; most of it is the fall-back of a topic property.
+// brokerLog has the properties of logs on disk. Topic properties fall back to most of them.
 var brokerLog = []Property{
 	{Name: "log.dir", Type: String, Default: def("/tmp/kafka-logs"), Importance: High,
 		Doc: "The data directory, when log.dirs is not set."},

@@ -1,10 +1,11 @@
 package config
 
-// OwnPrefix begins the names of klamm's own properties, which Apache Kafka does not have: bounds on what Kafka leaves
-// unbounded. They are internal, so that DescribeConfigs answers as Apache Kafka's broker does.
+// OwnPrefix begins the names of klamm's own properties, which Apache Kafka does not have. They bound what Kafka
+// leaves unbounded. They are internal (see Property), so that DescribeConfigs answers as Apache Kafka's broker
+// does.
 const OwnPrefix = "klamm."
 
-// brokerOwn: klamm's own.
+// brokerOwn has klamm's own properties.
 var brokerOwn = []Property{
 	{Name: "klamm.producer.ids.max", Type: Int, Default: def("1000000"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many idempotent producers all partitions together remember; 0 for no bound. Each takes some 200 bytes of memory. Beyond that, " +

@@ -1,6 +1,6 @@
 package config
 
-// brokerQuota: how rates and metrics are measured.
+// brokerQuota has the properties that say how the broker measures rates and metrics.
 var brokerQuota = []Property{
 	{Name: "quota.window.num", Type: Int, Default: def("11"), Valid: AtLeast("1"), Importance: Low,
 		Doc: "How many samples the rate of a client is measured over."},

@@ -1,6 +1,6 @@
 package config
 
-// brokerRemote: tiered storage.
+// brokerRemote has the properties of tiered storage.
 var brokerRemote = []Property{
 	{Name: "remote.log.storage.system.enable", Type: Boolean, Default: def("false"), Importance: Medium,
 		Doc: "Whether old segments are kept in remote storage."},

@@ -1,6 +1,6 @@
 package config
 
-// brokerReplica: replication and leadership.
+// brokerReplica has the properties of replication and leadership.
 var brokerReplica = []Property{
 	{Name: "controller.socket.timeout.ms", Type: Int, Default: def("30000"), Importance: Medium,
 		Doc: "How long the controller waits for a broker's answer."},

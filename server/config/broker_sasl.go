@@ -1,6 +1,6 @@
 package config
 
-// brokerSASL: authentication and delegation tokens.
+// brokerSASL has the properties of authentication and delegation tokens.
 var brokerSASL = []Property{
 	{Name: "principal.builder.class", Type: Class, Default: def("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Importance: Medium, Mode: PerBroker,
 		Doc: "Java class that makes a principal of an authenticated connection."},

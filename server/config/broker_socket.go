@@ -1,6 +1,6 @@
 package config
 
-// brokerSocket: connections, buffers and queues.
+// brokerSocket has the properties of connections, buffers and queues.
 var brokerSocket = []Property{
 	{Name: "num.network.threads", Type: Int, Default: def("3"), Valid: AtLeast("1"), Importance: High, Mode: ClusterWide,
 		Doc: "Threads that read and write sockets in Apache Kafka. klamm gives each connection a goroutine instead."},

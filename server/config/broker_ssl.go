@@ -1,6 +1,6 @@
 package config
 
-// brokerSSL: TLS and the encryption of stored passwords.
+// brokerSSL has the properties of TLS and of the encryption of stored passwords.
 var brokerSSL = []Property{
 	{Name: "ssl.protocol", Type: String, Default: def("TLSv1.3"), Importance: Medium, Mode: PerBroker,
 		Doc: "The TLS protocol that a context is made for."},

@@ -1,6 +1,6 @@
 package config
 
-// brokerTxn: transactions and idempotent producers.
+// brokerTxn has the properties of transactions and idempotent producers.
 var brokerTxn = []Property{
 	{Name: "transactional.id.expiration.ms", Type: Int, Default: def("604800000"), Valid: AtLeast("1"), Importance: High,
 		Doc: "How long a transactional id is remembered after its last transaction."},

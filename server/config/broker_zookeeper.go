@@ -1,6 +1,6 @@
 package config
 
-// brokerZooKeeper: the connection to ZooKeeper.
+// brokerZooKeeper has the properties of the connection to ZooKeeper.
 var brokerZooKeeper = []Property{
 	{Name: "zookeeper.connect", Type: String, Importance: High,
 		Doc: "The ZooKeeper servers, as host:port pairs separated by commas, with an optional path for this cluster behind the last."},

@@ -12,18 +12,18 @@ import (
 )
 
 // Config providers (KIP-297, KIP-421, KIP-887) replace variables of the form ${provider:[path:]key} in the
-// values of other properties. config.providers lists their names, config.providers.<name>.class says what
-// each one is, and config.providers.<name>.param.<parameter> is handed to it.
+// values of other properties. config.providers lists the names of the providers. For each one,
+// config.providers.<name>.class is its Java class, and config.providers.<name>.param.* are its parameters.
 //
 // The rules are those of ConfigTransformer and AbstractConfig in Apache Kafka:
 //
-//   - Variables are replaced once, in every value, after file, environment and command line are laid over
-//     each other. What a provider gives is not searched for variables again.
-//   - The properties config.providers.* themselves count as they are written.
+//   - Load lays file, environment and command line over each other, and then replaces variables in every value
+//     once. It does not look for variables in what a provider gives.
+//   - The providers are made from config.providers.* as written, before variables are replaced.
 //   - A variable stays as it is if config.providers does not name its provider, if the provider has no
 //     class, or if the provider does not have the key.
-//   - A class that there is not, a parameter that the provider refuses and a file that cannot be read stop
-//     the start.
+//   - The broker does not start if klamm has no such class, if the provider refuses a parameter, or if the
+//     provider cannot read a file.
 
 // configProviders is the property that lists the names of the providers.
 const configProviders = "config.providers"
@@ -33,13 +33,13 @@ const providerPackage = "org.apache.kafka.common.config.provider."
 
 // provider is a configured config provider.
 type provider interface {
-	// get gives what the provider knows under path, of the keys asked for. note says in a few words why
-	// there is nothing under the path, "" if there is a reason in the keys only. The error stops the start.
+	// get gives those of keys that the provider has under path. If nothing is under path, note says in a few
+	// words why; it is "" if only keys are missing. After an error the broker does not start.
 	get(path string, keys []string) (data map[string]string, note string, err error)
 }
 
-// providerClasses has what klamm has of the Java classes, by name: the parameters that each takes, and the
-// function that makes one.
+// providerClasses has the config providers that klamm serves, by the name of the Java class: the parameters that
+// each takes, and the function that makes one.
 var providerClasses = map[string]struct {
 	params []string
 	create func(params map[string]string, env []string) (provider, error)
@@ -49,8 +49,8 @@ var providerClasses = map[string]struct {
 	providerPackage + "DirectoryConfigProvider": {[]string{"allowed.paths"}, newDirectoryProvider},
 }
 
-// providerNames splits config.providers as Java splits it: blanks belong to the names, and empty names at the
-// end are dropped.
+// providerNames splits config.providers as Java splits it: blanks belong to the names, and empty names at the end
+// are dropped. It gives each name once.
 func providerNames(value string) []string {
 	value = strings.TrimRight(value, ",")
 	if value == "" {
@@ -168,7 +168,7 @@ func (p directoryProvider) get(path string, keys []string) (map[string]string, s
 	out := map[string]string{}
 	for _, entry := range entries {
 		name := path + "/" + entry.Name()
-		// Kubernetes makes the files of a secret symbolic links, which are followed.
+		// Kubernetes makes the files of a secret symbolic links. os.Stat follows them.
 		info, err := os.Stat(name)
 		if !slices.Contains(keys, entry.Name()) || err != nil || !info.Mode().IsRegular() {
 			continue
@@ -190,8 +190,8 @@ func reasonOf(err error) error {
 	return err
 }
 
-// allowedPaths is the parameter allowed.paths; nil allows every path (AllowedPaths in Apache Kafka).
-// Symbolic links are not resolved: a link in an allowed directory leads where it leads.
+// allowedPaths is the parameter allowed.paths; nil allows every path (AllowedPaths in Apache Kafka). check does
+// not resolve symbolic links: a link in an allowed directory may lead out of it.
 type allowedPaths struct{ paths []string }
 
 func newAllowedPaths(value string) (*allowedPaths, error) {
@@ -200,7 +200,7 @@ func newAllowedPaths(value string) (*allowedPaths, error) {
 	}
 	a := &allowedPaths{}
 	if strings.Trim(value, ",") == "" {
-		return a, nil // as Java splits it, a list of no paths, which allows none
+		return a, nil // Java splits this into a list of no paths, which allows none
 	}
 	for _, path := range strings.Split(strings.TrimRight(value, ","), ",") {
 		if !filepath.IsAbs(path) {
@@ -215,7 +215,7 @@ func newAllowedPaths(value string) (*allowedPaths, error) {
 	return a, nil
 }
 
-// check gives the path to open, and whether it may be opened.
+// check gives the path to open, and whether the parameter allows it.
 func (a *allowedPaths) check(path string) (string, bool) {
 	if a == nil {
 		if trimmed := strings.TrimRight(path, "/"); trimmed != "" {

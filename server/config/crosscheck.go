@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// msOf are the chains of broker properties that stand behind one duration in ms.
+// Each of these chains has the broker properties that give one duration in ms, the strongest first.
 var (
 	rollMs       = []Fallback{{Name: "log.roll.ms"}, {Name: "log.roll.hours", Factor: msPerHour}}
 	rollJitterMs = []Fallback{{Name: "log.roll.jitter.ms"}, {Name: "log.roll.jitter.hours", Factor: msPerHour}}
@@ -31,8 +31,8 @@ func crossf(name, format string, args ...any) *crossError {
 	return &crossError{name: name, text: fmt.Sprintf(format, args...)}
 }
 
-// requirement is one sentence that settings must fulfil together. The sentences are Apache
-// Kafka's (KafkaConfig.validateValues): a client sees them when it alters the configuration.
+// requirement is one rule that several settings must meet together. Its text is that of Apache Kafka
+// (KafkaConfig.validateValues): a client that alters the configuration gets it.
 type requirement struct {
 	name string   // the property to blame
 	with []string // the other properties that ok reads
@@ -87,7 +87,7 @@ func checkBroker(v *Values) error {
 	return nil
 }
 
-// checkEach is checkBroker with the errors of all checks.
+// checkEach checks the same as checkBroker, and gives the errors of all checks.
 func checkEach(v *Values) (errs []*crossError) {
 	if v.Int("broker.id") != v.Int("node.id") {
 		errs = append(errs, &crossError{"node.id", "You must set `node.id` to the same value as `broker.id`.", []string{"broker.id"}})
@@ -101,8 +101,9 @@ func checkEach(v *Values) (errs []*crossError) {
 	return append(errs, bad...)
 }
 
-// ConnectionOverrides gives max.connections.per.ip.overrides by address or host name. The error is that of
-// the first entry that is not of the form host:count, which Load refuses.
+// ConnectionOverrides gives max.connections.per.ip.overrides: the most connections by address or host name. The
+// error is that of the first entry that is not of the form host:count. Load and a change of the dynamic
+// configuration refuse such an entry.
 func ConnectionOverrides(v *Values) (map[string]int, error) {
 	out, errs := connectionOverrides(v)
 	if len(errs) > 0 {
@@ -128,10 +129,12 @@ func connectionOverrides(v *Values) (map[string]int, []*crossError) {
 	return out, errs
 }
 
-// retention gives how long segments are kept, in ms; every negative number is -1, for ever.
+// retention gives how long segments are kept, in ms. -1 means for ever, and every other negative number counts as
+// -1.
 func retention(v *Values) int64 { return max(v.first(retentionMs...), -1) }
 
-// timestampBound gives a bound on timestamps, or the older one for both directions where it is not set.
+// timestampBound gives the bound on timestamps that the property name sets. If name is not set, the property
+// older counts, which bounds both directions.
 func timestampBound(v *Values, name, older string) int64 {
 	if n := v.Long(name); n != math.MaxInt64 {
 		return n

@@ -24,23 +24,24 @@ type Entry struct {
 	Value         *string // nil for null and for what is sensitive
 	Source        ConfigSource
 	ReadOnly      bool
-	IsDefault     bool // what v0 says instead of a source
+	IsDefault     bool // DescribeConfigs v0 has this in place of the source
 	Sensitive     bool
 	Synonyms      []Synonym // the strongest first; empty unless asked for
 	Type          Type
 	Documentation *string // nil unless asked for
 }
 
-// Synonym is one of the places that a property takes its value from.
+// Synonym is one of the values that a property can take its value from: the name under which it was given, and
+// the place.
 type Synonym struct {
 	Name   string
 	Value  *string
 	Source ConfigSource
 }
 
-// DescribeOptions say how much to tell.
+// DescribeOptions say what an answer to DescribeConfigs holds.
 type DescribeOptions struct {
-	// Names are the properties asked for; none means all. Unknown names are left out of the answer.
+	// Names are the properties asked for. None means all. The answer leaves out unknown names.
 	Names                   []string
 	Synonyms, Documentation bool
 }
@@ -50,8 +51,8 @@ func (o DescribeOptions) wants(name string) bool {
 	return len(o.Names) == 0 || slices.Contains(o.Names, name)
 }
 
-// DescribeBroker describes this broker: every property that is not internal, and whatever else was
-// given. The entries are sorted by name, as all of Describe's are.
+// DescribeBroker describes this broker: every property that is not internal, and every other setting that was
+// given. The entries are sorted by name, as those of DescribeDefault and DescribeTopic are.
 func (d *Dynamic) DescribeBroker(o DescribeOptions) []Entry {
 	s := d.state.Load()
 	names := map[string]bool{}
@@ -79,7 +80,7 @@ func (d *Dynamic) DescribeBroker(o DescribeOptions) []Entry {
 	return out
 }
 
-// DescribeDefault describes what is set for all brokers in the tree, and nothing else.
+// DescribeDefault describes what the metadata tree holds for all brokers, and nothing else.
 func (d *Dynamic) DescribeDefault(o DescribeOptions) []Entry {
 	s := d.state.Load()
 	var out []Entry
@@ -130,7 +131,7 @@ func (d *Dynamic) DescribeTopic(overrides map[string]string, o DescribeOptions) 
 	return out
 }
 
-// finish puts in what follows from the synonyms and from what was asked for.
+// finish sets the fields that follow from the synonyms, and those that o asks for.
 func (e *Entry) finish(synonyms []Synonym, p *Property, o DescribeOptions) {
 	if e.Sensitive {
 		e.Value = nil
@@ -148,9 +149,9 @@ func (e *Entry) finish(synonyms []Synonym, p *Property, o DescribeOptions) {
 	}
 }
 
-// synonyms lists where the value of name could come from, level by level. What comes before the
-// first synonym of the very name is dropped (ConfigHelper.configSynonyms): log.retention.ms that
-// only log.retention.hours was given for has no synonyms and counts as a default.
+// synonyms lists the values that the value of name can come from, level by level, the strongest first. It leaves
+// out every synonym before the first one that is called name itself (ConfigHelper.configSynonyms): if only
+// log.retention.hours was given, log.retention.ms has no synonyms and counts as a default.
 func (d *Dynamic) synonyms(s *dynamicState, name string, chain []string, sensitive bool) []Synonym {
 	var out []Synonym
 	add := func(source ConfigSource, get func(string) (string, bool)) {

@@ -47,8 +47,8 @@ func (c Change) Has(names ...string) bool {
 	})
 }
 
-// NewDynamic begins with what the broker started with. brokerID is the id that it really has,
-// generated or not.
+// NewDynamic makes the configuration of a broker that started with b. brokerID is the id that the broker really
+// has, generated or not.
 func NewDynamic(b *Broker, brokerID int32) *Dynamic {
 	d := &Dynamic{static: b, brokerID: brokerID, listeners: map[int]func(Change){}}
 	values := &Values{byKey: maps.Clone(b.values.byKey)}
@@ -57,8 +57,8 @@ func NewDynamic(b *Broker, brokerID int32) *Dynamic {
 	return d
 }
 
-// addThrottles resolves the throttles, which only the dynamic levels can set. The levels come in order,
-// the weakest first.
+// addThrottles resolves the throttles, which only dynamic configuration can set. The levels come in order, the
+// weakest first.
 func (v *Values) addThrottles(levels ...map[string]string) error {
 	given := map[string]string{}
 	for _, level := range levels {
@@ -71,14 +71,14 @@ func (v *Values) addThrottles(levels ...map[string]string) error {
 	return err
 }
 
-// Current gives the settings as they are now.
+// Current gives the settings that are in effect now.
 func (d *Dynamic) Current() *Values { return d.state.Load().values }
 
-// Static gives what the broker started with.
+// Static gives the configuration that the broker started with.
 func (d *Dynamic) Static() *Broker { return d.static }
 
-// OnChange has f called after each change of the effective settings, in order, one call at a
-// time. f must not call SetBroker or SetDefault. cancel ends it.
+// OnChange has Dynamic call f after each change of the effective settings, in order, one call at a time. f must
+// not call SetBroker or SetDefault. cancel ends the calls.
 func (d *Dynamic) OnChange(f func(Change)) (cancel func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -97,8 +97,8 @@ func (d *Dynamic) OnChange(f func(Change)) (cancel func()) {
 // changes.
 func (d *Dynamic) SetBroker(props map[string]string) []error { return d.update(props, true) }
 
-// SetDefault takes what the tree holds for all brokers (/config/brokers/<default>), in the same way as
-// SetBroker.
+// SetDefault takes what the tree holds for all brokers (/config/brokers/<default>). It treats entries that are
+// not valid as SetBroker does.
 func (d *Dynamic) SetDefault(props map[string]string) []error { return d.update(props, false) }
 
 func (d *Dynamic) update(props map[string]string, perBroker bool) []error {
@@ -132,8 +132,8 @@ func (d *Dynamic) update(props map[string]string, perBroker bool) []error {
 	return errs
 }
 
-// combine lays the two dynamic levels over what was given at start. Setting one unit of a duration
-// removes the weaker levels' other units.
+// combine lays the two dynamic levels over what was given at start. If a level sets one unit of a duration,
+// combine removes the other units that weaker levels set.
 func (d *Dynamic) combine(all, broker map[string]string) map[string]string {
 	given := d.static.originals()
 	for _, level := range []map[string]string{all, broker} {
@@ -163,7 +163,7 @@ func differing(a, b *Values) []string {
 			names = append(names, name)
 		}
 	}
-	for name := range b.byKey { // of a listener's own
+	for name := range b.byKey { // the properties that a listener has of its own
 		if _, had := a.byKey[name]; !had {
 			names = append(names, name)
 		}
@@ -198,8 +198,8 @@ func checkDynamic(props map[string]string, perBroker bool) error {
 		return refusal("Cannot update these configs dynamically: " + scalaSet("Set", bad))
 	}
 	if bad := pick(isProviderProperty); len(bad) > 0 {
-		// Apache Kafka takes them, and then replaces variables in what is set with them. It would let
-		// whoever may change the configuration read the broker's files and environment.
+		// Apache Kafka accepts these properties and then replaces variables with the providers that they
+		// configure. Whoever may change the configuration could so read the broker's files and environment.
 		return refusal("klamm takes " + strings.Join(bad, ", ") + " from its configuration file, environment and command line only")
 	}
 	if bad := pick(func(n string) bool { return reconfigurableTLS[n] }); len(bad) > 0 {
@@ -223,13 +223,13 @@ type refusal string
 // Error gives the reason.
 func (r refusal) Error() string { return string(r) }
 
-// staticOnly: known, and fixed at start.
+// staticOnly reports whether a broker property can be set at start only.
 func staticOnly(name string) bool {
 	p, ok := brokerByName[name]
 	return ok && p.Mode == ReadOnly
 }
 
-// oneBrokerOnly: may be set for one broker and not for all of them.
+// oneBrokerOnly reports whether a property may be set for one broker but not for all brokers.
 func oneBrokerOnly(name string) bool {
 	if base, ok := listenerBase(name); ok {
 		return base != "max.connections" && base != "max.connection.creation.rate" && base != "num.network.threads"
@@ -238,15 +238,15 @@ func oneBrokerOnly(name string) bool {
 	return ok && p.Mode == PerBroker
 }
 
-// reconfigurableTLS are the properties that a listener may take anew while it is open
-// (SslConfigs.RECONFIGURABLE_CONFIGS). Without a listener's prefix they are refused.
+// reconfigurableTLS are the TLS properties that a listener can take while it is open
+// (SslConfigs.RECONFIGURABLE_CONFIGS). Apache Kafka refuses to change them without a listener's prefix.
 var reconfigurableTLS = set(
 	"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
 	"ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password",
 	"ssl.keystore.certificate.chain", "ssl.keystore.key", "ssl.truststore.certificates",
 )
 
-// checkTypes parses the entries that are in the table, listener prefixes taken off.
+// checkTypes parses the entries whose names are in the table, with or without a listener's prefix.
 func checkTypes(props map[string]string) error {
 	based := map[string]string{}
 	for name, value := range props {
@@ -268,7 +268,7 @@ func checkTypes(props map[string]string) error {
 	return nil
 }
 
-// scalaSet prints names as Apache Kafka prints a set of them.
+// scalaSet prints names as Apache Kafka prints a Scala set.
 func scalaSet(kind string, names []string) string {
 	if len(names) > 4 {
 		kind = "HashSet"

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// EnvPrefix begins the environment variables that are settings: KLAMM_LOG_DIRS is log.dirs.
+// EnvPrefix begins the names of the environment variables that are settings: KLAMM_LOG_DIRS sets log.dirs.
 const EnvPrefix = "KLAMM_"
 
-// readEnv picks the settings out of an environment. Dots, dashes and underscores are one in the
-// name of a variable, so names are found by folding those of the table. others are the settings of the
-// other places, which may name config providers.
+// readEnv finds the settings in an environment. The name of a variable has an underscore for each dot, dash and
+// underscore of the property's name, so readEnv folds the names of the table in the same way and compares. others
+// are the settings of the other places: they may name config providers, whose properties are not in the table.
 func readEnv(env []string, others ...[]setting) ([]setting, []Warning) {
 	var out []setting
 	var warnings []Warning
@@ -57,8 +57,8 @@ func (n envNames) addProviders(settings []setting) {
 	}
 }
 
-// property finds a property of the table, one of a config provider, or one of a listener's own. The names
-// of a provider that nothing names, and of a listener, are in small letters.
+// property finds a property of the table, of a config provider, or of a listener. A listener's name becomes small
+// letters, and so does the name of a provider that config.providers does not list.
 func (n envNames) property(folded string) (string, bool) {
 	if name, ok := byEnv[folded]; ok {
 		return name, true
@@ -70,7 +70,7 @@ func (n envNames) property(folded string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	for at := range rest { // the longest property is the one meant
+	for at := range rest { // of several properties that fit, the longest is meant
 		listener, property := rest[:at], strings.TrimPrefix(rest[at:], "_")
 		if name, ok := byEnv[property]; ok && at > 0 && rest[at] == '_' {
 			return listenerPrefix(listener) + name, true
@@ -79,7 +79,8 @@ func (n envNames) property(folded string) (string, bool) {
 	return "", false
 }
 
-// providerProperty finds a property of a config provider by what is behind CONFIG_PROVIDERS.
+// providerProperty finds a property of a config provider. rest is the part of the variable's name after
+// CONFIG_PROVIDERS.
 func (n envNames) providerProperty(rest string) (string, bool) {
 	if rest == "" {
 		return configProviders, true
@@ -98,7 +99,7 @@ func (n envNames) providerProperty(rest string) (string, bool) {
 	return "", false
 }
 
-// byEnv has the properties of the table by the names of their variables, EnvPrefix taken off.
+// byEnv has the properties of the table by the names of their variables without EnvPrefix.
 var byEnv = func() map[string]string {
 	m := map[string]string{}
 	for _, p := range brokerSorted {
@@ -107,7 +108,7 @@ var byEnv = func() map[string]string {
 	return m
 }()
 
-// foldEnv gives the name of a property as the name of a variable has it.
+// foldEnv turns the name of a property, or a part of it, into that of a variable.
 func foldEnv(name string) string {
 	return strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))
 }

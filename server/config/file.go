@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/viper"
 )
 
-// setting is one name with its value and where it was given.
+// setting is one name with its value and the place where it was given.
 type setting struct {
 	name, value string
 	source      Source
 }
 
-// readFile reads a configuration file. Its format goes by the ending: .yaml, .yml and .toml are
-// what they say, everything else is Java properties.
+// readFile reads a configuration file. The file's ending names its format: .yaml and .yml are YAML, .toml is
+// TOML, and every other ending means Java properties.
 func readFile(path string) ([]setting, []Warning, LoadErrors) {
 	source := Source{Origin: FromFile, Where: path}
 	data, err := os.ReadFile(path)
@@ -35,8 +35,8 @@ func readFile(path string) ([]setting, []Warning, LoadErrors) {
 	}
 }
 
-// readProperties reads the file as kafka.Kafka does (Properties.load): in ISO 8859-1. Of a name given twice
-// the last one counts, and the user hears of it.
+// readProperties reads the file as kafka.Kafka does (Properties.load): in ISO 8859-1. If the file gives a name
+// twice, the last value counts, and a warning says so.
 func readProperties(source Source, data []byte) (out []setting, warnings []Warning, errs LoadErrors) {
 	found, bad := parseProperties(latin1(data))
 	for _, line := range bad {
@@ -55,8 +55,8 @@ func readProperties(source Source, data []byte) (out []setting, warnings []Warni
 	return out, warnings, errs
 }
 
-// readTree reads YAML or TOML with the codecs of viper. viper itself would fold names to small letters, and
-// those of config providers have capitals.
+// readTree reads YAML or TOML with the codecs of viper. It does not use viper itself, which folds names to small
+// letters: the names of config providers may have capitals.
 func readTree(source Source, data []byte, format string) ([]setting, []Warning, LoadErrors) {
 	fail := func(reason string) ([]setting, []Warning, LoadErrors) {
 		return nil, nil, LoadErrors{{Source: source, Reason: reason}}
@@ -93,7 +93,8 @@ func readTree(source Source, data []byte, format string) ([]setting, []Warning, 
 	return out, nil, errs
 }
 
-// secondDocument gives the line of a mark that begins a second document of a YAML file, or 0.
+// secondDocument gives the line at which a second document of a YAML file begins, counted from 1. It gives 0 if
+// there is no second one.
 func secondDocument(data []byte) int {
 	content := false
 	for i, line := range strings.Split(string(data), "\n") {
@@ -130,8 +131,8 @@ func flatten(prefix string, m map[string]any) (out []setting, errs LoadErrors) {
 	return out, errs
 }
 
-// scalar gives a value of YAML or TOML as the text that a properties file would have; ok is false
-// for null, which is as if the name were not there.
+// scalar gives a value of YAML or TOML as the text that a properties file would have. ok is false for null: the
+// name then counts as not given.
 func scalar(v any) (s string, ok bool, err error) {
 	switch v := v.(type) {
 	case nil:
@@ -169,8 +170,8 @@ func scalar(v any) (s string, ok bool, err error) {
 	}
 }
 
-// locate finds the lines of the settings in a YAML or TOML file: the one line that begins with the
-// name, or with its last parts. Where there is none or more than one the line stays unknown.
+// locate finds the lines of the settings in a YAML or TOML file: the one line that begins with the name, or with
+// its last parts. Line stays 0 if no line or more than one does.
 func locate(settings []setting, path string, data []byte) {
 	lines := strings.Split(string(data), "\n")
 	for i := range settings {

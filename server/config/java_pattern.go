@@ -5,9 +5,9 @@ import (
 	"regexp"
 )
 
-// javaPattern compiles a regular expression of java.util.regex that has to match a whole name. Go's regexp
-// has no look-around, back references or possessive quantifiers, and refuses them. What both compile but
-// read in different ways is refused here.
+// javaPattern compiles a regular expression of java.util.regex that has to match a whole name. Go's regexp has no
+// look-around, back references or possessive quantifiers, and refuses them. javaPattern also refuses what Go and
+// Java both compile but read in different ways.
 func javaPattern(pattern string) (*regexp.Regexp, error) {
 	inClass := false
 	for i := 0; i < len(pattern); i++ {
@@ -34,7 +34,7 @@ func javaPattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
-// quantifier is what { may begin outside of a character class.
+// quantifier matches what { may begin outside of a character class.
 var quantifier = regexp.MustCompile(`^\{[0-9]+(,[0-9]*)?\}`)
 
 func patternError(pattern, why string) error {

@@ -19,7 +19,7 @@ type badLine struct {
 	err  error
 }
 
-// latin1 gives the characters of a file in ISO 8859-1, which is how Properties.load(InputStream) reads.
+// latin1 gives the characters of a file in ISO 8859-1, as which Properties.load(InputStream) reads it.
 func latin1(data []byte) []uint16 {
 	text := make([]uint16, len(data))
 	for i, b := range data {
@@ -28,11 +28,11 @@ func latin1(data []byte) []uint16 {
 	return text
 }
 
-// parseProperties reads text as java.util.Properties does. The text is in UTF-16, as Java's strings are,
-// since an escape may write half of a surrogate pair. A name that the file gives twice is there twice, in
-// the order of the file; in Java the last one counts.
+// parseProperties reads text as java.util.Properties does. The text is in UTF-16, as Java's strings are, since an
+// escape may write half of a surrogate pair. If the text gives a name twice, found has both in their order; in
+// Java the last one counts.
 //
-// Java refuses a whole file for one malformed \uXXXX. Here the other lines are read all the same, so that
+// Java refuses a whole file for one malformed \uXXXX. parseProperties reads the other lines all the same, so that
 // the user hears of every bad line at once.
 func parseProperties(text []uint16) (found []property, bad []badLine) {
 	lines := splitLines(text)
@@ -42,7 +42,7 @@ func parseProperties(text []uint16) (found []property, bad []badLine) {
 		var logical []uint16
 		var ok bool
 		logical, i, ok = joinLine(lines, i)
-		// A lone backslash in the last line is a property without a name to Java, unless \r\n follows it.
+		// Java reads a lone backslash in the last line as a property without a name, unless \r\n follows it.
 		if !ok || len(logical) == 0 && crlf {
 			continue
 		}
@@ -57,7 +57,7 @@ func parseProperties(text []uint16) (found []property, bad []badLine) {
 	return found, bad
 }
 
-// splitLines splits at \n, \r and \r\n. Text that ends in a line terminator has no line behind it.
+// splitLines splits at \n, \r and \r\n. No line follows a line terminator at the end of the text.
 func splitLines(text []uint16) (lines [][]uint16) {
 	for len(text) > 0 {
 		end := slices.IndexFunc(text, func(c uint16) bool { return c == '\n' || c == '\r' })
@@ -73,8 +73,8 @@ func splitLines(text []uint16) (lines [][]uint16) {
 	return lines
 }
 
-// joinLine joins the line at i with those that continue it, and gives the index of the line behind them. ok
-// is false for blank lines and comments.
+// joinLine joins the line at i with the lines that continue it, and gives the index of the next line. ok is false
+// for blank lines and comments.
 func joinLine(lines [][]uint16, i int) (logical []uint16, next int, ok bool) {
 	for ; i < len(lines); i++ {
 		line := trimBlanks(lines[i])
@@ -101,7 +101,7 @@ func trimBlanks(line []uint16) []uint16 {
 
 func isBlank(c uint16) bool { return c == ' ' || c == '\t' || c == '\f' }
 
-// continued reports whether the next line belongs to this one: it ends in an odd number of backslashes.
+// continued reports whether the next line continues this one, which then ends in an odd number of backslashes.
 func continued(line []uint16) bool {
 	n := 0
 	for n < len(line) && line[len(line)-1-n] == '\\' {

@@ -17,7 +17,7 @@ type Listener struct {
 	Port     int    // 0 lets the system choose
 }
 
-// Address gives host:port as net.Listen takes it.
+// Address gives host:port in the form that net.Listen takes.
 func (l Listener) Address() string { return net.JoinHostPort(l.Host, strconv.Itoa(l.Port)) }
 
 // String gives NAME://host:port.
@@ -34,8 +34,9 @@ func everywhere(host string) bool {
 
 var listenerForm = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
 
-// parseListeners reads a list of listeners and finds each one's protocol. Those that are wrong are left
-// out. protocols is nil where listener.security.protocol.map itself is wrong, and then nobody has one.
+// parseListeners reads a list of listeners and finds the security protocol of each. It leaves out the entries
+// that are wrong. protocols is nil if listener.security.protocol.map itself is wrong; then no listener gets a
+// protocol.
 func parseListeners(property, value string, protocols map[string]string) (out []Listener, errs []*crossError) {
 	for _, entry := range splitCSV(value) {
 		l, err := parseListener(property, entry)
@@ -108,8 +109,8 @@ func distinctPorts(ls []Listener) (errs []*crossError) {
 	return errs
 }
 
-// settleListeners parses everything about listeners. It leaves out those that belong to a KRaft
-// controller, with a warning: a server.properties written for KRaft then starts a broker alone.
+// settleListeners parses all that is set about listeners. It leaves out the listeners of a KRaft controller and
+// warns about them, so that a server.properties written for KRaft starts a broker alone.
 func (b *Broker) settleListeners() []*crossError {
 	protocols, errs := protocolMap(b.values.String("listener.security.protocol.map"))
 	if len(errs) > 0 {
@@ -133,7 +134,7 @@ func (b *Broker) settleListeners() []*crossError {
 		}
 	}
 	errs = append(errs, b.settleAdvertised(protocols, len(bad) == 0)...)
-	if len(errs) > 0 { // the listeners that are left would have it look wrong, too
+	if len(errs) > 0 { // settleInterBroker could then fail only because a listener was left out
 		return errs
 	}
 	if err := b.settleInterBroker(protocols); err != nil {
@@ -142,7 +143,7 @@ func (b *Broker) settleListeners() []*crossError {
 	return nil
 }
 
-// withoutControllers parts the listeners from those that controller.listener.names lists.
+// withoutControllers splits the listeners into the broker's and those that controller.listener.names lists.
 func (b *Broker) withoutControllers(all []Listener) (brokers, controllers []Listener) {
 	names := map[string]bool{}
 	for _, n := range splitCSV(b.values.String("controller.listener.names")) {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Properties that a listener may have of its own, with its prefix, and that are
-// served. What a listener does not have, it takes from the broker.
+// servedListener are the properties that a listener may have of its own, under its prefix, and that klamm serves.
+// A listener that has none of its own takes the broker's.
 var servedListener = set("max.connections", "max.connection.creation.rate")
 
-// listenerPrefix begins the names of a listener's own properties; like Apache
-// Kafka's it has the listener's name in small letters.
+// listenerPrefix gives the prefix of a listener's own properties. The listener's name is in small letters in it,
+// as in Apache Kafka.
 func listenerPrefix(listener string) string {
 	return "listener.name." + strings.ToLower(listener) + "."
 }
 
-// ListenerInt gives a property of type INT as a listener has it: under
-// listener.name.<listener>.<name> or, without that, the broker's.
+// ListenerInt gives a property of type INT for a listener: the value of listener.name.<listener>.<name> or, if
+// that is not set, the broker's value.
 func (v *Values) ListenerInt(listener, name string) int {
 	if n, ok := v.byKey[listenerPrefix(listener)+name].(int64); ok {
 		return int(n)
@@ -25,14 +25,13 @@ func (v *Values) ListenerInt(listener, name string) int {
 	return v.Int(name)
 }
 
-// isServedListener reports whether a name is that of a listener's own property,
-// and served.
+// isServedListener reports whether a name is that of a listener's own property that klamm serves.
 func isServedListener(name string) bool {
 	base, ok := listenerBase(name)
 	return ok && servedListener[base]
 }
 
-// listenerWarning says why a listener's own property does nothing.
+// listenerWarning says why a listener's own property has no effect. ok is false if it has one.
 func (b *Broker) listenerWarning(name string) (w Warning, ok bool) {
 	for _, l := range b.listeners {
 		base, ok := strings.CutPrefix(name, listenerPrefix(l.Name))
@@ -49,7 +48,7 @@ func (b *Broker) listenerWarning(name string) (w Warning, ok bool) {
 	return Warning{Kind: Advice, Text: "klamm opens no listener whose name, in small letters, stands behind listener.name.; it has no effect"}, len(b.listeners) > 0
 }
 
-// resolveListeners parses what listeners have of their own.
+// resolveListeners parses the listeners' own properties that klamm serves.
 func (v *Values) resolveListeners(given map[string]string) (errs []error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !isServedListener(name) {
@@ -69,8 +68,8 @@ func (v *Values) resolveListeners(given map[string]string) (errs []error) {
 	return errs
 }
 
-// checkListenerLimits refuses limits that would shut everybody out, which only
-// the start allows, in Apache Kafka's words (SocketServer.ListenerConnectionQuota).
+// checkListenerLimits refuses to change a limit to 0 or less: the listener would accept no connection. A broker
+// may start with such a limit. The refusal is that of Apache Kafka (SocketServer.ListenerConnectionQuota).
 func checkListenerLimits(old, next *Values) error {
 	for _, name := range differing(old, next) {
 		base := name

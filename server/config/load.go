@@ -11,38 +11,38 @@ import (
 
 // Options say what to load.
 type Options struct {
-	// File is the path of the configuration file: Java properties, or YAML or TOML by its
-	// ending. "" for none, and then klamm's own defaults (see Load) take its place.
+	// File is the path of the configuration file. Its ending tells whether it is YAML, TOML or Java properties.
+	// "" means no file: klamm's own defaults (see Load) take its place.
 	File string
-	// Sets are name=value arguments of the command line, the later ones stronger.
+	// Sets are the name=value arguments of the command line. A later one overrides an earlier one.
 	Sets []string
-	// Env is the environment as os.Environ gives it. Variables that begin with KLAMM_ are settings, and
-	// EnvVarConfigProvider gives all of them.
+	// Env is the environment as os.Environ gives it. Variables that begin with KLAMM_ are settings.
+	// EnvVarConfigProvider can read all variables.
 	Env []string
 }
 
-// klammDefaults stand in for the file when none is given: a broker for one's own machine, reachable
-// from there only, with its data where it was started.
+// klammDefaults take the place of the file where none is given. The broker then listens to programs on the same
+// machine only, and keeps its data in the directory in which it was started.
 var klammDefaults = []setting{
 	{"listeners", "PLAINTEXT://127.0.0.1:9092", Source{Where: "klamm's own default"}},
 	{"log.dirs", "./klamm-data", Source{Where: "klamm's own default"}},
 	{"offsets.topic.replication.factor", "1", Source{Where: "klamm's own default"}},
 }
 
-// Load reads the configuration of a broker. The command line is stronger than the environment, that
-// is stronger than the file, and the file than Kafka's defaults. Without a file three defaults of
-// klamm's own take its place: listeners=PLAINTEXT://127.0.0.1:9092, log.dirs=./klamm-data and
-// offsets.topic.replication.factor=1. With a file, Kafka's defaults apply throughout, so that a server.properties means what it means there.
+// Load reads the configuration of a broker. The command line overrides the environment, the environment overrides
+// the file, and the file overrides Kafka's defaults. Without a file, three defaults of klamm's own take its
+// place: listeners=PLAINTEXT://127.0.0.1:9092, log.dirs=./klamm-data and offsets.topic.replication.factor=1. With
+// a file, only Kafka's defaults apply, so that a server.properties means the same as to Apache Kafka.
 //
-// Properties that mean the same thing (log.dir and log.dirs, broker.id and node.id, the units of
-// log.retention.*) stand in for each other across places: log.retention.hours on the command line
-// is stronger than log.retention.ms in the file.
+// Some properties mean the same thing: log.dir and log.dirs, broker.id and node.id, the units of log.retention.*.
+// A stronger place that sets one of them overrides the others too: log.retention.hours on the command line
+// overrides log.retention.ms in the file.
 //
-// Then the variables of config providers are replaced in all values.
+// Load then replaces the variables of config providers in all values.
 //
-// The error is a LoadErrors with everything that is wrong: the file cannot be read, a value does not parse
-// or is not allowed, settings contradict each other, a config provider fails. The warnings come with an
-// error, too.
+// The error is a LoadErrors with everything that is wrong: the file cannot be read, a value does not parse or is
+// not allowed, settings contradict each other, a config provider fails. Load gives the warnings with an error
+// too.
 func Load(o Options) (*Broker, []Warning, error) {
 	file := klammDefaults
 	var warnings []Warning
@@ -71,7 +71,7 @@ func Load(o Options) (*Broker, []Warning, error) {
 	return b, warnings, nil
 }
 
-// names gives the properties that the errors are about.
+// names gives the properties that the errors name.
 func (es LoadErrors) names() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range es {
@@ -94,7 +94,7 @@ func readSets(sets []string) (out []setting, errs LoadErrors) {
 	return out, errs
 }
 
-// sameThing lists properties that stand in for each other when one place overrides another.
+// sameThing lists the properties that mean the same thing: a stronger place that sets one overrides the others.
 var sameThing = [][]string{
 	{"log.dirs", "log.dir"},
 	{"broker.id", "node.id"},
@@ -105,7 +105,7 @@ var sameThing = [][]string{
 	{"inter.broker.listener.name", "security.inter.broker.protocol"},
 }
 
-// overlay puts a stronger place over what is there.
+// overlay lays the settings of a stronger place over those that are there.
 func (b *Broker) overlay(layer []setting) {
 	for i := range layer {
 		for _, same := range sameThing {
@@ -123,7 +123,7 @@ func (b *Broker) overlay(layer []setting) {
 	}
 }
 
-// warnings says which of the given names do nothing.
+// warnings says which of the given properties have no effect.
 func (b *Broker) warnings() []Warning {
 	var out []Warning
 	for name, source := range b.sources {
@@ -135,7 +135,7 @@ func (b *Broker) warnings() []Warning {
 	return out
 }
 
-// warning says why a property that was given does nothing; ok is false if it does something.
+// warning says why a property that was given has no effect. ok is false if it has one.
 func (b *Broker) warning(name string) (w Warning, ok bool) {
 	p, known := brokerByName[name]
 	switch {
@@ -161,8 +161,8 @@ func (b *Broker) warning(name string) (w Warning, ok bool) {
 	return Warning{Kind: UnknownName, Text: text}, true
 }
 
-// consequences says what follows from not serving a property, where that changes what the broker is or who
-// may do what.
+// consequences says for some properties what follows because klamm does not serve them. They are those that
+// decide what the broker is or who may do what.
 var consequences = map[string]string{
 	"zookeeper.connect":              "this broker stands alone and keeps its metadata in its first log directory",
 	"process.roles":                  "klamm has no KRaft quorum; this broker stands alone and keeps its metadata itself",
@@ -178,8 +178,9 @@ func sortWarnings(ws []Warning) {
 	})
 }
 
-// settle resolves what is given and checks it as a whole. Properties that are bad already have their
-// default. whole says that all of the file was read; if not, settings are not checked against each other.
+// settle resolves what is given and checks it as a whole. bad are the properties that have an error already: they
+// get their defaults. whole says that Load read all of the file; if not, settle does not check settings against
+// each other.
 func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 	b.tieIDs()
 	given := maps.Clone(b.given)
@@ -197,7 +198,7 @@ func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 		return errs
 	}
 	for _, e := range append(b.settleListeners(), checkEach(values)...) {
-		// A default stands in for a bad value: what contradicts that may fit what the user meant.
+		// A default stands in for a bad value. What contradicts the default may fit the value that the user meant.
 		if !bad[e.name] && !slices.ContainsFunc(e.with, func(name string) bool { return bad[name] }) {
 			errs = append(errs, b.crossed(e))
 		}
@@ -205,7 +206,8 @@ func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 	return errs
 }
 
-// tieIDs lets broker.id and node.id stand in for each other (KafkaConfig.populateSynonyms).
+// tieIDs gives node.id the value of broker.id, or the other way round, if only one is set
+// (KafkaConfig.populateSynonyms).
 func (b *Broker) tieIDs() {
 	for _, pair := range [][2]string{{"broker.id", "node.id"}, {"node.id", "broker.id"}} {
 		if v, ok := b.given[pair[0]]; ok {
@@ -216,8 +218,8 @@ func (b *Broker) tieIDs() {
 	}
 }
 
-// invalidValue says where a value was given, what is wrong with it and what is allowed. A value in which
-// variables were replaced is shown as it was written, since what a provider gave may be a secret.
+// invalidValue says where a value was given, what is wrong with it and what is allowed. It shows a value in which
+// variables were replaced as it was written, since what a provider gave may be a secret.
 func (b *Broker) invalidValue(e *InvalidValueError) *LoadError {
 	value := e.Value
 	if written, ok := b.written[e.Name]; ok {
@@ -230,7 +232,8 @@ func (b *Broker) invalidValue(e *InvalidValueError) *LoadError {
 	return &LoadError{Source: b.sources[e.Name], Name: e.Name, Reason: reason}
 }
 
-// crossed says where one of the properties of an error was given, that of its name if it was.
+// crossed adds to an error the place where its property was given. If nobody gave that property, crossed takes
+// the place of one that the check also reads.
 func (b *Broker) crossed(e *crossError) *LoadError {
 	for _, name := range append([]string{e.name}, e.with...) {
 		for _, same := range append([]string{name}, synonymsOf(name)...) {
@@ -242,7 +245,7 @@ func (b *Broker) crossed(e *crossError) *LoadError {
 	return &LoadError{Name: e.name, Reason: e.text}
 }
 
-// synonymsOf lists the properties that stand in for one.
+// synonymsOf lists the properties that mean the same thing as this one, itself included. It gives nil if none do.
 func synonymsOf(name string) []string {
 	for _, same := range sameThing {
 		if slices.Contains(same, name) {
@@ -252,10 +255,10 @@ func synonymsOf(name string) []string {
 	return nil
 }
 
-// hide puts the variables of a property back into a text that may quote its value.
+// hide puts the variables back into a text that may quote a property's value.
 func (b *Broker) hide(name, text string) string {
 	for _, r := range b.replaced[name] {
-		// What is shorter is no secret, and would be found in the middle of words.
+		// A shorter value is no secret, and it would match in the middle of words.
 		if secret := javaTrim(r.value); len(secret) >= 4 {
 			text = strings.NewReplacer(secret, r.variable, strings.ToUpper(secret), r.variable).Replace(text)
 		}

@@ -1,7 +1,7 @@
 package config
 
-// checkLocalRetention refuses a local retention above the total one. Apache Kafka refuses it while the broker
-// runs (DynamicLogConfig) and not at start.
+// checkLocalRetention refuses to change a local retention to more than the total one. A running broker of Apache
+// Kafka refuses the same (DynamicLogConfig); neither broker refuses it at start.
 func checkLocalRetention(old, next *Values) error {
 	for _, r := range []struct {
 		local, all string

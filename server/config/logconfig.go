@@ -7,8 +7,8 @@ import (
 	"klamm/protocol/batch"
 )
 
-// Log gives the part of a topic's settings that its logs go by. v are the broker's, for what no topic
-// sets; see Dynamic.Current.
+// Log gives the settings of a topic's logs. v are the broker's settings (see Dynamic.Current): some settings of a
+// log are no topic properties.
 func (t Topic) Log(v *Values) logstore.Config {
 	future := t.TimestampAfterMaxMs
 	if t.LogAppendTime {
@@ -29,7 +29,8 @@ func (t Topic) Log(v *Values) logstore.Config {
 	}
 }
 
-// Compression gives what batches of the topic are stored in.
+// Compression gives the codec and level in which the broker stores the topic's batches. Recompress is false for
+// compression.type=producer: the broker then keeps the producer's codec.
 func (t Topic) Compression() batch.Compression {
 	c := batch.Compression{Recompress: true}
 	switch t.CompressionType {
@@ -58,7 +59,8 @@ func MoveBytesPerSecond(v *Values) float64 {
 	return max(float64(rate), 1)
 }
 
-// Cleaner gives how compacted logs are compacted, by the broker's settings.
+// Cleaner gives the settings of the log cleaner. Threads is 0 if log.cleaner.enable is false. A MaxBytesPerSecond
+// of 0 means no limit.
 func Cleaner(v *Values) logstore.CleanerOptions {
 	o := logstore.CleanerOptions{
 		DedupeBufferBytes: v.Long("log.cleaner.dedupe.buffer.size"), LoadFactor: v.Double("log.cleaner.io.buffer.load.factor"),

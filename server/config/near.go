@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// nearest finds the property that a mistyped name was probably meant to be: at most two letters
-// off, capitals aside, or "" if there is none or the name is too short to tell.
+// nearest finds the property that a mistyped name probably means: it differs in at most two letters, and case
+// does not count. It gives "" if there is none, or if the name has fewer than five letters.
 func nearest(name string) string {
 	name = strings.ToLower(name)
 	best, bestAt := "", 3
@@ -18,7 +18,8 @@ func nearest(name string) string {
 	return best
 }
 
-// distance counts insertions, deletions and replacements between two names, giving up at limit.
+// distance counts the insertions, deletions and replacements between two names. It gives limit if the lengths
+// alone differ by that much.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit

@@ -32,7 +32,7 @@ func (t Type) String() string {
 	return names[t]
 }
 
-// Importance is how much Kafka's documentation thinks an operator should care.
+// Importance is the importance for an operator that Kafka's documentation gives a property.
 type Importance int8
 
 // The three degrees of importance.
@@ -80,37 +80,38 @@ func (m Mode) String() string {
 
 // Property is one row of the table.
 type Property struct {
+	// Name is the property's name as a configuration file has it.
 	Name string
 	Type Type
 	// Default is the value when nothing else gives one; nil means null.
 	Default    *string
-	Valid      Validator // nil: any value of the type
+	Valid      Validator // nil allows every value of the type
 	Importance Importance
 	Mode       Mode
-	// Internal properties work and are not shown by DescribeConfigs.
+	// Internal: klamm acts on the property, and DescribeConfigs shows it only if somebody set it.
 	Internal bool
-	// Fallback, of a topic property: the broker properties asked in this order when the topic does
-	// not set it. The first that is not null wins.
+	// Fallback lists the broker properties that a topic property takes its value from if the topic does not set
+	// it. The first that is not null counts.
 	Fallback []Fallback
 	// Doc is what the property does, in one or two sentences.
 	Doc string
 }
 
-// Fallback names a broker property that stands in for a topic property, and the factor that
-// turns its unit into the topic property's (hours into ms); 0 means the same unit.
+// Fallback names a broker property that a topic property takes its value from. Factor turns the broker property's
+// unit into the topic property's (hours into ms); 0 means the same unit.
 type Fallback struct {
 	Name   string
 	Factor int64
 }
 
-// Sensitive reports whether the value is never shown.
+// Sensitive reports whether DescribeConfigs and errors hide the value.
 func (p *Property) Sensitive() bool { return p.Type == Password }
 
-// Own reports whether the property is klamm's own: Apache Kafka does not have it.
+// Own reports whether the property is klamm's own, which Apache Kafka does not have.
 func (p *Property) Own() bool { return strings.HasPrefix(p.Name, OwnPrefix) }
 
-// Served reports whether klamm acts on the property today. The others are accepted, checked and
-// described, and Load warns about them.
+// Served reports whether klamm acts on the property today. klamm accepts, checks and describes the other
+// properties, and Load warns about them.
 func (p *Property) Served() bool {
 	if p.isTopic() {
 		return servedTopic[p.Name]
@@ -118,16 +119,18 @@ func (p *Property) Served() bool {
 	return servedBroker[p.Name]
 }
 
-// Without gives the reason why a broker alone cannot act on the property; "" for one that
-// it acts on, or does not yet.
+// Without says why a broker alone cannot act on the property. It is "" for a property that klamm acts on, and for
+// one that klamm does not act on yet.
 func (p *Property) Without() string { return without[p.Name] }
 
 func (p *Property) isTopic() bool { return topicByName[p.Name] == p }
 
-// BrokerProperties lists every broker property by name. The slice is the caller's.
+// BrokerProperties lists every broker property, sorted by name. The caller may change the slice, but not the
+// properties.
 func BrokerProperties() []*Property { return slices.Clone(brokerSorted) }
 
-// TopicProperties lists every topic property by name. The slice is the caller's.
+// TopicProperties lists every topic property, sorted by name. The caller may change the slice, but not the
+// properties.
 func TopicProperties() []*Property {
 	out := pointers(topicTable)
 	sortByName(out)
@@ -146,7 +149,7 @@ func LookupTopic(name string) (*Property, bool) {
 	return p, ok
 }
 
-// The indexes over the tables. They are written once, here, and only read afterwards.
+// These are the indexes over the tables. Nothing changes them after the program's start.
 var (
 	brokerByName = index(brokerTables[:]...)
 	topicByName  = index(topicTable)
@@ -178,7 +181,7 @@ func Areas() []Area {
 	return append(areas, Area{"Throttles, which only dynamic configuration sets", pointers(brokerThrottles)})
 }
 
-// areaTitles has the titles of brokerTables.
+// areaTitles has the titles of brokerTables, in the same order.
 var areaTitles = [...]string{
 	"The broker", "Listeners", "Connections", "Logs", "Compaction", "Replication", "Groups and offsets",
 	"Transactions and idempotent producers", "Quotas and metrics", "KRaft", "Tiered storage", "Authentication",
@@ -221,8 +224,8 @@ const (
 // def makes a default that is not null.
 func def(s string) *string { return &s }
 
-// typeOf finds the type of a broker property as DescribeConfigs sees it: by its name, as a
-// throttle, or as a listener's override of a known property. Unknown otherwise.
+// typeOf finds the type that DescribeConfigs gives a property: that of a broker property, of a throttle, or of
+// the property that a listener overrides. It gives Unknown for every other name.
 func typeOf(name string) Type {
 	if p, ok := dynamicKey(name); ok {
 		return p.Type
@@ -244,8 +247,8 @@ func dynamicKey(name string) (*Property, bool) {
 	return p, ok
 }
 
-// listenerBase splits listener.name.<listener>.<property> and gives the property part, which for
-// some of SASL begins with a mechanism. ok is false for every other name.
+// listenerBase splits listener.name.<listener>.<property> and gives the property. For some properties of SASL a
+// mechanism stands before it. ok is false for every other name.
 func listenerBase(name string) (base string, ok bool) {
 	rest, ok := strings.CutPrefix(name, "listener.name.")
 	if !ok {
@@ -255,14 +258,16 @@ func listenerBase(name string) (base string, ok bool) {
 	return base, ok
 }
 
-// mechanismProperties are set per listener and SASL mechanism: listener.name.<l>.<mechanism>.<property>.
+// mechanismProperties are set for a listener and a SASL mechanism:
+// listener.name.<listener>.<mechanism>.<property>.
 var mechanismProperties = []string{
 	"sasl.jaas.config", "sasl.login.callback.handler.class", "sasl.login.class",
 	"sasl.server.callback.handler.class", "connections.max.reauth.ms",
 }
 
-// brokerSynonyms lists the names under which a broker property may be given, the strongest first, as
-// DynamicBrokerConfig.brokerConfigSynonyms does. The name itself is among them.
+// brokerSynonyms lists the names under which a broker property may be given, itself included, the strongest first
+// (DynamicBrokerConfig.brokerConfigSynonyms). listeners says whether a listener's own property has the broker's
+// as a synonym.
 func brokerSynonyms(name string, listeners bool) []string {
 	for _, chain := range synonymChains {
 		if slices.Contains(chain.asked, name) {

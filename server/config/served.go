@@ -1,7 +1,7 @@
 package config
 
-// servedBroker are the broker properties that klamm acts on today. A property joins the list in the
-// commit that makes it work; the others are accepted with a warning.
+// servedBroker are the broker properties that klamm acts on today. A property joins the list in the commit that
+// makes it work; klamm accepts the others with a warning.
 var servedBroker = set(
 	"broker.id", "node.id", "broker.id.generation.enable", "reserved.broker.max.id", "broker.rack",
 	"listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
@@ -52,7 +52,7 @@ var servedTopic = set(
 	"message.downconversion.enable", "preallocate",
 )
 
-// Why a property has no effect on a broker alone, and never will as long as it is one.
+// These are the reasons why a property has no effect on a broker as long as it is alone.
 const (
 	noOther   = "a broker alone has the only replica of each partition, and no other to choose"
 	noReplica = "a broker alone sends to no follower and is none"
@@ -60,8 +60,8 @@ const (
 	oneFormat = "batches are stored in magic 2 always, as by Apache Kafka unless inter.broker.protocol.version is below 3.0"
 )
 
-// without are the topic properties that have no effect, and the broker's defaults of
-// those, with the reason.
+// without has the topic properties that have no effect on a broker alone, and the broker properties that they
+// fall back to, with the reason.
 var without = map[string]string{
 	"unclean.leader.election.enable": noOther,
 	"message.format.version":         oneFormat, "log.message.format.version": oneFormat,

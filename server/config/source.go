@@ -31,7 +31,7 @@ type Source struct {
 	Line int
 }
 
-// String gives the source as an error message names it; "" for what nobody gave.
+// String gives the source as an error message names it. It is "" for a setting that nobody gave.
 func (s Source) String() string {
 	switch s.Origin {
 	case FromFile:
@@ -48,8 +48,8 @@ func (s Source) String() string {
 	}
 }
 
-// message makes one line: where, which property, and what about it. A source or a text that already begins
-// with the property does not have it named twice.
+// message makes one line: where the setting was given, which property it is, and the text. It does not name the
+// property twice if the source or the text names it.
 func message(s Source, name, text string) string {
 	if rest, ok := strings.CutPrefix(text, name+":"); ok && name != "" {
 		text = strings.TrimSpace(rest)
@@ -69,7 +69,7 @@ func message(s Source, name, text string) string {
 // LoadError is a setting that the broker cannot start with.
 type LoadError struct {
 	Source Source
-	Name   string // "" when it is about the source as a whole
+	Name   string // "" if the error is about the source as a whole
 	Reason string
 }
 
@@ -96,7 +96,7 @@ func (es LoadErrors) sorted() LoadErrors {
 	return es
 }
 
-// WarningKind sorts warnings.
+// WarningKind says what a warning is about.
 type WarningKind int8
 
 const (
@@ -108,7 +108,7 @@ const (
 	Advice
 )
 
-// Warning is a setting that is accepted and about which the user should hear.
+// Warning tells the user something about a setting that Load accepts.
 type Warning struct {
 	Kind   WarningKind
 	Source Source
@@ -119,8 +119,8 @@ type Warning struct {
 // String gives the warning as one line.
 func (w Warning) String() string { return message(w.Source, w.Name, w.Text) }
 
-// Lines gives warnings as lines for a person: those about properties that are not served yet are
-// gathered into one line for each place.
+// Lines gives warnings as lines for a person. It puts all properties of one place that klamm does not serve yet
+// into one line.
 func Lines(ws []Warning) []string {
 	var lines []string
 	gathered := map[string][]string{}

@@ -1,7 +1,7 @@
 package config
 
-// brokerThrottles: rates that only dynamic configuration sets (QuotaConfigs.brokerQuotaConfigs in
-// Apache Kafka).
+// brokerThrottles has the rates that only dynamic configuration sets (QuotaConfigs.brokerQuotaConfigs in Apache
+// Kafka).
 var brokerThrottles = []Property{
 	{Name: "leader.replication.throttled.rate", Type: Long, Default: def("9223372036854775807"), Valid: AtLeast("0"), Importance: Medium, Mode: ClusterWide,
 		Doc: "The most bytes per second that a leader sends to the followers of throttled replicas."},

@@ -1,6 +1,7 @@
 package config
 
-// topicTable: topics. The order is that of LogConfig in Apache Kafka: of several bad values the first in this order is reported.
+// topicTable has the properties of topics in the order of LogConfig in Apache Kafka: of several bad values, Kafka
+// reports the first in this order.
 var topicTable = []Property{
 	{Name: "segment.bytes", Type: Int, Default: def("1073741824"), Valid: AtLeast("14"), Importance: Medium,
 		Fallback: []Fallback{{Name: "log.segment.bytes"}},

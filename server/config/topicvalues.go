@@ -50,8 +50,8 @@ func (d *Dynamic) Topic(overrides map[string]string) (Topic, []error) {
 	}
 	v, err := resolveAll(topicOrder, given)
 	if err != nil {
-		// A broker's default that a topic may not have, as log.retention.bytes of a later release:
-		// the topic's own default stands in for it.
+		// The broker's settings give a topic property a value that no topic may have. The topic then has
+		// Kafka's default for every property.
 		errs = append(errs, err)
 		v, _ = resolveAll(topicOrder, nil)
 	}
@@ -87,8 +87,8 @@ func newTopic(v *Values) Topic {
 	}
 }
 
-// RollMs is the age at which a segment is closed: segment.ms, or for a compacted topic the sooner of
-// that and max.compaction.lag.ms, since only closed segments are compacted.
+// RollMs gives the age in ms at which a segment is closed: segment.ms or, for a compacted topic, the smaller of
+// segment.ms and max.compaction.lag.ms, since only closed segments are compacted.
 func (t Topic) RollMs() int64 {
 	if t.Compact && t.MaxCompactionLagMs > 0 {
 		return min(t.MaxCompactionLagMs, t.SegmentMs)
@@ -96,7 +96,7 @@ func (t Topic) RollMs() int64 {
 	return t.SegmentMs
 }
 
-// topicDefaults gives what the broker's settings make of each topic property, as text
+// topicDefaults gives the values that topic properties take from the broker's settings, as text
 // (KafkaConfig.extractLogConfigMap).
 func topicDefaults(v *Values) map[string]string {
 	out := make(map[string]string, len(topicTable))
@@ -121,7 +121,8 @@ func topicDefaults(v *Values) map[string]string {
 	return out
 }
 
-// messageFormat is log.message.format.version, which does not count from 3.0 on.
+// messageFormat gives log.message.format.version, which Apache Kafka ignores if inter.broker.protocol.version is
+// 3.0 or newer.
 func messageFormat(v *Values) string {
 	const newest = "3.0-IV1"
 	spoken, _ := findVersion(v.String("inter.broker.protocol.version"))

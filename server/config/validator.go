@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Validator checks a value that has parsed. The sentences it answers are those that Apache
-// Kafka's brokers answer, since tools and tests look into them.
+// Validator checks a value that has parsed. Its sentences are those of Apache Kafka's brokers, since tools and
+// tests compare them.
 type Validator interface {
-	// Reject gives "" for a value that is fine; otherwise the part of the value that is not, as
-	// text, and why. The value is of the Go type that parse gives, nil for null.
+	// Reject gives "" as why if the value is allowed. If not, bad is the part of the value that is not allowed,
+	// as text, and why is the reason. The value is of the Go type that parse gives, nil for null.
 	Reject(name string, value any) (bad, why string)
 	// String says what is allowed.
 	String() string
@@ -57,7 +57,7 @@ func number(value any) float64 {
 	return 0
 }
 
-// OneOf allows the words given, and for a list, elements that are among them.
+// OneOf allows the words given. It allows a list if each element is one of the words.
 func OneOf(words ...string) Validator { return oneOf(words) }
 
 type oneOf []string
@@ -80,7 +80,7 @@ func (o oneOf) Reject(_ string, value any) (string, string) {
 
 func (o oneOf) String() string { return "[" + strings.Join(o, ", ") + "]" }
 
-// OneOfFold allows the words given in any case.
+// OneOfFold allows the words given, which are in capitals, in any case.
 func OneOfFold(words ...string) Validator { return oneOfFold(words) }
 
 type oneOfFold []string
@@ -94,7 +94,7 @@ func (o oneOfFold) Reject(_ string, value any) (string, string) {
 
 func (o oneOfFold) String() string { return "(case insensitive) [" + strings.Join(o, ", ") + "]" }
 
-// check is a validator made of one function and what it says about itself.
+// check is a validator made of a function and of what String gives.
 type check struct {
 	says   string
 	reject func(name string, value any) (bad, why string)
@@ -116,7 +116,8 @@ var (
 		}
 		return "", ""
 	}}
-	// nonEmptyList stands for the validators of controller.quorum.*, which pass what nobody set.
+	// nonEmptyList has the description of the validators of controller.quorum.*, which allow a list that nobody
+	// set. It refuses nothing.
 	nonEmptyList Validator = check{"non-empty list", func(string, any) (string, string) { return "", "" }}
 	gzipLevel    Validator = check{"[1,...,9] or -1", func(_ string, v any) (string, string) {
 		n, ok := v.(int64)

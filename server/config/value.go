@@ -18,14 +18,14 @@ func (e *InvalidValueError) Error() string {
 	return "Invalid value " + e.Value + " for configuration " + e.Name + ": " + e.Reason
 }
 
-// javaTrim drops what String.trim drops at both ends: everything up to the blank.
+// javaTrim drops what String.trim drops at both ends: every character up to U+0020.
 func javaTrim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
 }
 
 var listComma = regexp.MustCompile(`[ \t\n\v\f\r]*,[ \t\n\v\f\r]*`)
 
-// splitList splits at commas with white space around them, as a property of type LIST is split. An
+// splitList splits at commas with white space around them, as Apache Kafka splits a property of type LIST. An
 // empty text is an empty list; an empty element stays.
 func splitList(s string) []string {
 	s = javaTrim(s)
@@ -35,7 +35,7 @@ func splitList(s string) []string {
 	return listComma.Split(s, -1)
 }
 
-// splitCSV is splitList without the empty elements (Csv.parseCsvList).
+// splitCSV splits as splitList does, and drops empty elements (Csv.parseCsvList).
 func splitCSV(s string) []string {
 	var out []string
 	for _, e := range splitList(s) {
@@ -82,15 +82,15 @@ func (p *Property) parse(raw *string) (any, error) {
 	}
 }
 
-// resolve parses and validates.
+// resolve parses the text of a value and validates it; nil is null.
 func (p *Property) resolve(raw *string) (any, error) {
 	v, err := p.parse(raw)
 	if err != nil || p.Valid == nil {
 		return v, err
 	}
 	if v == nil && p.Default == nil {
-		// Apache Kafka validates a null default too; every validator in the table that a null
-		// default meets lets it pass.
+		// Apache Kafka validates a null default too. No property of the table that has a null default
+		// has a validator that refuses it.
 		return nil, nil
 	}
 	if bad, why := p.Valid.Reject(p.Name, v); why != "" {
@@ -106,7 +106,7 @@ func (p *Property) shown(raw string) string {
 	return raw
 }
 
-// parseDouble reads what Double.parseDouble reads, hexadecimal forms aside.
+// parseDouble reads what Double.parseDouble reads, except hexadecimal forms.
 func parseDouble(s string) (float64, bool) {
 	switch strings.TrimLeft(s, "+-") {
 	case "Infinity":
@@ -149,7 +149,7 @@ func text(v any) string {
 	return ""
 }
 
-// javaDouble prints as Double.toString: plain from 1e-3 to 1e7, with an exponent beyond.
+// javaDouble prints a number as Double.toString does: plain from 1e-3 to 1e7, with an exponent beyond.
 func javaDouble(f float64) string {
 	switch abs := math.Abs(f); {
 	case math.IsInf(f, 1):

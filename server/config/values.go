@@ -1,10 +1,10 @@
 package config
 
-// Values is one immutable snapshot of resolved settings: every property of the table has a value,
-// given or default. Safe for concurrent use.
+// Values is one immutable snapshot of resolved settings: every property of the table has a value, given or
+// default. It is safe for concurrent use.
 //
-// The getters take a name of the table whose type fits; for any other name they give the zero
-// value. A test in this package holds every name written in the project's code to the table.
+// A getter takes the name of a property whose type fits. For any other name it gives the zero value. A test in
+// this package checks every name written in the project's code against the table.
 type Values struct {
 	byKey map[string]any
 }
@@ -36,7 +36,7 @@ func (v *Values) String(name string) string {
 	return s
 }
 
-// List gives a property of type LIST; nil for null. The slice must not be changed.
+// List gives a property of type LIST; nil for null. The caller must not change the slice.
 func (v *Values) List(name string) []string {
 	l, _ := v.byKey[name].([]string)
 	return l
@@ -45,7 +45,7 @@ func (v *Values) List(name string) []string {
 // Null reports whether the property has no value.
 func (v *Values) Null(name string) bool { return v.byKey[name] == nil }
 
-// text gives the value as Kafka prints it, nil for null or for a name that is not in the table.
+// text gives the value as Kafka prints it. It gives nil for null, and for a name that is not in the table.
 func (v *Values) text(name string) *string {
 	x := v.byKey[name]
 	if x == nil {
@@ -55,8 +55,8 @@ func (v *Values) text(name string) *string {
 	return &s
 }
 
-// resolveAll parses these properties out of given, the defaults standing in for what is not there. The
-// error is that of the first bad one in order.
+// resolveAll parses the values of the properties in order. A property that is not in given has its default. The
+// error is that of the first bad value.
 func resolveAll(order []*Property, given map[string]string) (*Values, error) {
 	v, errs := resolveEach(order, given)
 	if len(errs) > 0 {
@@ -65,7 +65,8 @@ func resolveAll(order []*Property, given map[string]string) (*Values, error) {
 	return v, nil
 }
 
-// resolveEach is resolveAll with all errors, each an *InvalidValueError. A bad property has its default.
+// resolveEach does the same as resolveAll and gives all errors, each an *InvalidValueError. A property with a bad
+// value has its default.
 func resolveEach(order []*Property, given map[string]string) (*Values, []error) {
 	v := &Values{byKey: make(map[string]any, len(order))}
 	var errs []error
@@ -84,7 +85,8 @@ func resolveEach(order []*Property, given map[string]string) (*Values, []error) 
 	return v, append(errs, v.resolveListeners(given)...)
 }
 
-// first gives the first of the chain that is not null, times its factor, and -1 for a chain of nulls.
+// first gives the value of the first property of the chain that is not null, times its factor. It gives -1 if all
+// are null.
 func (v *Values) first(chain ...Fallback) int64 {
 	for _, f := range chain {
 		if !v.Null(f.Name) {

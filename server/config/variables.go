@@ -33,7 +33,7 @@ func replaceVariables(value string, lookup func(v variable, text string) (replac
 	return out.String()
 }
 
-// Variables that were replaced in the value of one property: the text of each, and what stands for it.
+// replaced is one variable that was replaced: its text, and the value that took its place.
 type replaced struct{ variable, value string }
 
 // resolver replaces the variables of a whole configuration.
@@ -46,13 +46,14 @@ type resolver struct {
 	warnings  []Warning
 }
 
+// answer is what a provider gave for one path; see provider.
 type answer struct {
 	data map[string]string
 	note string
 	err  error
 }
 
-// resolveVariables replaces the variables of all values given, and says which stay as they are.
+// resolveVariables replaces the variables in all values given, and warns about those that stay as they are.
 func (b *Broker) resolveVariables(env []string) ([]Warning, []*LoadError) {
 	r := &resolver{b: b, providers: map[string]provider{}, wanted: map[string]map[string][]string{}, answers: map[variable]answer{}}
 	r.createProviders(env)
@@ -66,7 +67,7 @@ func (b *Broker) resolveVariables(env []string) ([]Warning, []*LoadError) {
 	return r.warnings, r.errs
 }
 
-// fail records an error of the property with this name.
+// fail records an error about the property with this name.
 func (r *resolver) fail(name, format string, args ...any) {
 	r.errs = append(r.errs, &LoadError{Source: r.b.sources[name], Name: name, Reason: fmt.Sprintf(format, args...)})
 }
@@ -127,7 +128,7 @@ func (r *resolver) warnUnused(names []string) {
 	}
 }
 
-// collect notes which keys the variables of a value want.
+// collect notes the keys of the variables in a value.
 func (r *resolver) collect(value string) {
 	replaceVariables(value, func(v variable, _ string) (string, bool) {
 		paths := r.wanted[v.provider]
@@ -140,7 +141,7 @@ func (r *resolver) collect(value string) {
 	})
 }
 
-// lookup asks a provider once for all the keys of a path.
+// lookup asks the provider of a variable, once for all keys of a path.
 func (r *resolver) lookup(v variable) answer {
 	at := variable{provider: v.provider, path: v.path}
 	a, ok := r.answers[at]

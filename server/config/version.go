@@ -13,8 +13,8 @@ var metadataVersions = []string{
 	"3.6-IV2", "3.7-IV0", "3.7-IV1", "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0", "4.0-IV1",
 }
 
-// findVersion maps what a user writes (3.9, 3.9-IV0, 0.10.0.1) to the version meant: the newest of a
-// release when only the release is named. Behind the second number, or the third of 0.x, nothing counts.
+// findVersion finds the version that a user names (3.9, 3.9-IV0, 0.10.0.1). A release alone means the newest
+// version of that release. Only the first two numbers of a release count, and of 0.x the first three.
 func findVersion(s string) (string, bool) {
 	parts := strings.Split(s, ".")
 	keep := 2
@@ -35,6 +35,7 @@ func findVersion(s string) (string, bool) {
 	return found, ok
 }
 
+// rejectVersion is the check of a metadata version.
 func rejectVersion(_ string, v any) (string, string) {
 	s, _ := v.(string)
 	if _, ok := findVersion(s); !ok {

@@ -12,7 +12,7 @@ import (
 //	flags u8 (bit 0: data is null), version u32, made u32, children u32,
 //	czxid, mzxid, ctime, mtime, owner u64, data
 //
-// made counts the children ever created: it numbers sequential nodes.
+// made counts the children ever created. Sequential nodes get their numbers from it.
 type record struct {
 	version, made, children           int32
 	czxid, mzxid, ctime, mtime, owner int64
@@ -71,13 +71,14 @@ func (r *record) stat() meta.Stat {
 	}
 }
 
-// nodeKey is a node's key: parent, NUL, name. The root's is a lone NUL.
+// nodeKey gives a node's key: parent, NUL, name. The root's key is one NUL.
 func nodeKey(path string) []byte {
 	parent, name := meta.Split(path)
 	return append(childPrefix(parent), name...)
 }
 
-// childPrefix begins the keys of all children of a node, and of nothing else: a path has no NUL.
+// childPrefix gives the bytes with which the keys of a node's children begin, and no other keys: a path has no
+// NUL.
 func childPrefix(path string) []byte {
 	b := make([]byte, 0, len(path)+32)
 	b = append(b, path...)

@@ -50,7 +50,7 @@ func (s *Session) GetW(path string) ([]byte, meta.Stat, meta.Watch, error) {
 	return r.data, r.stat(), s.watchLocked(s.store.data, path), nil
 }
 
-// GetAll implements meta.Tree. The answers are of one moment.
+// GetAll implements meta.Tree. All answers are of the same moment.
 func (s *Session) GetAll(paths []string) ([]meta.Node, error) {
 	nodes := make([]meta.Node, len(paths))
 	if s.ended() {
@@ -101,7 +101,7 @@ func (s *Session) Children(path string) ([]string, meta.Stat, error) {
 			return err
 		}
 		prefix := childPrefix(path)
-		names = []string{} // not of r.children: the file may be rotten
+		names = []string{} // r.children gives it no capacity: the number may be rotten in the file
 		c := b.Cursor()
 		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			names = append(names, string(k[len(prefix):]))

@@ -69,8 +69,8 @@ type Store struct {
 	closed   bool
 }
 
-// Open opens the file or creates it, and deletes the ephemeral nodes of earlier sessions.
-// The error wraps ErrHeld if another process has it.
+// Open opens the file or creates it, and deletes the ephemeral nodes of earlier sessions. The error wraps ErrHeld
+// if another process has the file open.
 func Open(o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -123,7 +123,7 @@ func protect() (end func()) {
 	return func() { debug.SetPanicOnFault(before) }
 }
 
-// openFile opens the file, or says who has it.
+// openFile opens the file. Its error says so if another process has the file open.
 func openFile(o Options, how *bbolt.Options) (db *bbolt.DB, err error) {
 	defer protect()()
 	defer broken(&err, o.Path)
@@ -140,10 +140,10 @@ func openFile(o Options, how *bbolt.Options) (db *bbolt.DB, err error) {
 	return db, nil
 }
 
-// prepare makes a new file's buckets and root, and clears an old one's ephemerals. A file that
-// needs neither is not written to.
+// prepare makes the buckets and the root of a new file, and deletes the ephemeral nodes of an old one. It writes
+// nothing to a file that needs neither.
 //
-// A file that is not whole is refused here: reading past its end would kill the process later.
+// prepare refuses a file that is not whole: reading past its end would kill the process later.
 func (s *Store) prepare() (err error) {
 	defer protect()()
 	defer broken(&err, s.db.Path())
@@ -192,11 +192,11 @@ func create(tx *bbolt.Tx, nowMs int64) error {
 	return tx.Bucket(nodesBucket).Put(nodeKey("/"), (&record{ctime: nowMs, mtime: nowMs}).encode())
 }
 
-// update runs f in a transaction that is on the disk when update returns, or that has changed nothing. An error of f
-// is returned as it is. f may be called twice.
+// update runs f in a transaction. When update returns, the transaction is on the disk, or it has changed nothing.
+// It returns an error of f as it is. f may be called twice.
 //
-// A write that finds no room has changed nothing. After any other error of the disk nobody knows what is on it, and a
-// second try would not show: every later write gets that error, until the file is opened again.
+// A write that finds no room has changed nothing. After any other error of the disk nobody knows what is on it,
+// and a second try would not tell. Every later write therefore gets that error, until the file is opened again.
 func (s *Store) update(f func(*bbolt.Tx) error) error {
 	if err := s.failed.Load(); err != nil {
 		return *err
@@ -236,7 +236,7 @@ type DiskError struct {
 	Err error
 }
 
-// Error tells the file and the cause.
+// Error names the file and gives the cause.
 func (e *DiskError) Error() string { return "write metadata to " + e.Path + ": " + e.Err.Error() }
 
 // Unwrap gives the operating system's error.
@@ -270,7 +270,7 @@ func (s *Store) Session() (*Session, error) {
 	return ses, nil
 }
 
-// Close ends all sessions and closes the file.
+// Close ends all sessions and closes the file. The error joins the errors of both.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	var open []*Session

@@ -55,7 +55,7 @@ func (s *Store) dropWatchesLocked(ses *Session) {
 	}
 }
 
-// present turns a read into whether the node is there.
+// present turns the result of a read into an answer of Exists: a missing node is no error.
 func present(r record, err error) (bool, meta.Stat, error) {
 	if errors.Is(err, meta.ErrNoNode) {
 		return false, meta.Stat{}, nil

@@ -23,7 +23,7 @@ type write struct {
 // fired is a watch event that waits for its transaction to be on the disk.
 type fired struct {
 	event    meta.Event
-	children bool // of the watches on children, else on data
+	children bool // whether watches on children get it; otherwise watches on data do
 }
 
 // begin takes the next transaction number.
@@ -36,8 +36,8 @@ func begin(tx *bbolt.Tx, nowMs int64) *write {
 	return w
 }
 
-// commit runs the operations in one transaction for a session and fires their watches once they are on the disk.
-// It returns the index of the operation that failed, with its bare error.
+// commit runs a session's operations in one transaction, and fires their watches once the transaction is on the
+// disk. If an operation fails, commit gives its index and its error, which is not wrapped.
 func (s *Session) commit(ops []meta.Op) (results []meta.Result, failed int, err error) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
@@ -192,7 +192,8 @@ func (w *write) delete(path string, version int32) error {
 	return nil
 }
 
-// removeEphemerals deletes the ephemeral nodes of the session that prefix is, or all with an empty prefix.
+// removeEphemerals deletes the ephemeral nodes of the session whose id is prefix. An empty prefix means all
+// sessions.
 func (w *write) removeEphemerals(prefix []byte) error {
 	var paths []string
 	c := w.ephemerals.Cursor()

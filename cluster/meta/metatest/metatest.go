@@ -1,5 +1,5 @@
-// Package metatest is what every metadata tree must do, as tests that a store's own tests run:
-// the conformance table here, and random work against a simple model (model.go).
+// Package metatest has the tests that every metadata tree must pass. A store's own tests call them: [Run] goes
+// through a table of cases, and [Random] compares random work with a simple model (model.go).
 package metatest
 
 import (
@@ -16,7 +16,7 @@ import (
 // Opener begins a session on an empty tree that all sessions of one opener share. The test closes the sessions.
 type Opener func() meta.Tree
 
-// Run runs the conformance table; fresh makes an empty tree for each test.
+// Run runs each case of the table on an empty tree of its own, which fresh makes.
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -312,7 +312,8 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// next waits for a watch's event. The time is a guard against waiting for ever, long enough for any store.
+// next waits for a watch's event. The timeout only keeps a test from waiting for ever: it is long enough for any
+// store.
 func next(t *testing.T, w meta.Watch) meta.Event {
 	t.Helper()
 	select {
@@ -331,7 +332,7 @@ func equal[T comparable](t *testing.T, got, want T) {
 	}
 }
 
-// refused checks an error's kind, and that it names the path.
+// refused checks that an error wraps want and names the path.
 func refused(t *testing.T, err, want error, path string) {
 	t.Helper()
 	var e *meta.Error

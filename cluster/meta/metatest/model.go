@@ -13,7 +13,7 @@ import (
 	"klamm/cluster/meta"
 )
 
-// Model is a tree as a map: what any tree must look like after the same operations.
+// Model is a tree as a map. It shows what a tree must look like after the same operations.
 type Model struct {
 	nodes map[string]*modelNode
 }
@@ -24,10 +24,10 @@ type modelNode struct {
 	owner         int64
 }
 
-// NewModel is an empty tree.
+// NewModel gives an empty tree.
 func NewModel() *Model { return &Model{nodes: map[string]*modelNode{"/": {}}} }
 
-// Dump lists the persistent nodes, or all, one a line.
+// Dump lists the persistent nodes, one a line. With ephemerals it lists the ephemeral nodes too.
 func (m *Model) Dump(ephemerals bool) string {
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(m.nodes)) {
@@ -39,7 +39,7 @@ func (m *Model) Dump(ephemerals bool) string {
 	return b.String()
 }
 
-// DumpSorted lists a tree as Dump lists a model.
+// DumpSorted lists a tree as Dump lists a model, without ZooKeeper's own node /zookeeper.
 func DumpSorted(t *testing.T, tree meta.Tree) string { return sorted(dumpTree(t, tree, "/")) }
 
 func dumpTree(t *testing.T, tree meta.Tree, path string) string {
@@ -72,13 +72,13 @@ func sorted(dump string) string {
 	return strings.Join(lines, "")
 }
 
-// change is what a watch may see.
+// change is a change that a watch may report.
 type change struct {
 	event    meta.Event
 	children bool
 }
 
-// do does all operations or none; failed is the index of the first that cannot be done.
+// do does all operations or none. failed is the index of the first operation that fails.
 func (m *Model) do(session int64, ops []meta.Op) (changes []change, failed int, err error) {
 	next := &Model{nodes: map[string]*modelNode{}}
 	for path, n := range m.nodes {
@@ -151,7 +151,7 @@ func (m *Model) drop(path string) []change {
 	return []change{{gone, false}, {gone, true}, {meta.Event{Type: meta.NodeChildrenChanged, Path: parent}, true}}
 }
 
-// end removes a session's ephemerals.
+// end deletes the ephemeral nodes of a session.
 func (m *Model) end(session int64) (changes []change) {
 	for _, path := range slices.Sorted(maps.Keys(m.nodes)) {
 		if m.nodes[path].owner == session {
@@ -171,6 +171,7 @@ type random struct {
 	watches []watched
 }
 
+// watched is a watch that waits for its event.
 type watched struct {
 	tree     meta.Tree
 	path     string
@@ -178,8 +179,9 @@ type watched struct {
 	ch       meta.Watch
 }
 
-// Random does random operations through several sessions, to a tree and to a model, and wants the same answers,
-// the same events and the same tree. check is called now and then with the model. A failure names the seed.
+// Random does random operations through several sessions, on a tree and on a model. It fails the test unless both
+// give the same answers, the same events and the same tree. Random calls check now and then with the model. A
+// failure names the seed.
 func Random(t *testing.T, seed uint64, steps int, open Opener, check func(*Model)) {
 	t.Logf("seed %d", seed)
 	r := &random{t: t, rng: rand.New(rand.NewPCG(seed, 0)), open: open, model: NewModel()}
@@ -231,7 +233,7 @@ func (r *random) step() {
 	}
 }
 
-// path is one of few, so that operations meet.
+// path gives one of few paths, so that operations meet on the same node.
 func (r *random) path() string {
 	path := ""
 	for range 1 + r.rng.IntN(3) {
@@ -306,7 +308,8 @@ func (r *random) watch(tree meta.Tree) {
 	r.watches = append(r.watches, w)
 }
 
-// expect wants each watch on what changed to have seen the first change, and no other watch anything.
+// expect fails the test unless each watch on what changed has reported the first change, and no other watch has
+// reported anything.
 func (r *random) expect(changes []change) {
 	r.watches = slices.DeleteFunc(r.watches, func(w watched) bool {
 		for _, c := range changes {

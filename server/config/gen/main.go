@@ -91,7 +91,7 @@ func defaultOf(p *config.Property) string {
 	return "`" + strings.ReplaceAll(*p.Default, "|", "\\|") + "`"
 }
 
-// allowed shortens the one list that is too long for a table.
+// allowed gives what a property may be. It shortens the list of versions, which is too long for a table.
 func allowed(p *config.Property) string {
 	if p.Valid == nil {
 		return ""
