@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// maxWaiting is how many bytes of lines wait for a slow reader. What comes on top of that is dropped and counted.
+// maxWaiting is how many bytes of lines may wait for a slow reader. A lineWriter drops and counts further lines.
 const maxWaiting = 1 << 20
 
-// flushTimeout is how long the end of the process waits until its last lines are written.
+// flushTimeout is how long the process waits at its end until its last lines are written.
 const flushTimeout = time.Second
 
-// lineWriter writes lines to stdout or stderr without ever making their author wait: the reader of a pipe may stand still, or be gone,
-// and the disk behind a file may be full. It may be used by many goroutines. A goroutine of its own writes; while
-// that waits, lines are collected up to maxWaiting. Lines that could not be written are counted, and their number is
-// told in a line as soon as one can be written again.
+// lineWriter writes lines to stdout or stderr, and its callers never wait: the reader of a pipe may read nothing, or be gone,
+// and the disk behind a file may be full. Many goroutines may use it. A goroutine of its own writes the lines; while
+// that goroutine waits, the lineWriter collects up to maxWaiting bytes. It counts the lines that it cannot write, and
+// writes a line with their number as soon as it can write again.
 type lineWriter struct {
 	out     io.Writer
 	dropped func(lines int) []byte // the line that tells how many were dropped
 
 	mu      sync.Mutex
 	changed sync.Cond
-	waiting []byte // guarded by mu; whole lines
-	lost    int    // guarded by mu; lines that were dropped and not told of
-	writing bool   // guarded by mu
+	waiting []byte // guarded by mu; the whole lines that are not written yet
+	lost    int    // guarded by mu; how many lines were dropped and not reported yet
+	writing bool   // guarded by mu; run is writing
 }
 
-// newLineWriter begins to write to out. dropped may be nil; nothing is told then of lines that were dropped.
+// newLineWriter begins to write to out. dropped gives the line that reports dropped lines; with nil they are not reported.
 func newLineWriter(out io.Writer, dropped func(lines int) []byte) *lineWriter {
 	w := &lineWriter{out: out, dropped: dropped}
 	w.changed.L = &w.mu
@@ -37,7 +37,7 @@ func newLineWriter(out io.Writer, dropped func(lines int) []byte) *lineWriter {
 	return w
 }
 
-// Write takes whole lines, or drops them. It never fails and never waits for a reader.
+// Write takes or drops whole lines. It never fails and never waits for a reader.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,7 +50,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// run writes what waits, for as long as the process lives.
+// run writes the waiting lines, for the life of the process.
 func (w *lineWriter) run() {
 	cut := false // the last write ended within a line
 	var spare []byte
@@ -63,7 +63,7 @@ func (w *lineWriter) run() {
 		batch, lost := w.waiting, w.lost
 		w.waiting, w.lost, w.writing = spare[:0], 0, true
 		w.mu.Unlock()
-		told := 0 // how many bytes of the batch tell what was dropped before
+		told := 0 // how many bytes at the start of the batch report the lines that were dropped
 		if lost > 0 && w.dropped != nil {
 			line := w.dropped(lost)
 			told, batch = len(line), append(line, batch...)
@@ -90,7 +90,7 @@ func (w *lineWriter) run() {
 	}
 }
 
-// flush waits until all lines are written, or dropped, but not longer than that.
+// flush waits until all lines are written or dropped, but not longer than timeout.
 func (w *lineWriter) flush(timeout time.Duration) {
 	var late bool
 	timer := time.AfterFunc(timeout, func() {
@@ -109,7 +109,7 @@ func (w *lineWriter) flush(timeout time.Duration) {
 
 func lines(p []byte) int { return bytes.Count(p, []byte{'\n'}) }
 
-// droppedLine tells in the form of klamm's log how many of its lines were dropped.
+// droppedLine gives a line, in the format of klamm's log, which reports how many lines of the log were dropped.
 func droppedLine(lines int) []byte {
 	return fmt.Appendf(nil, "time=%s level=WARN msg=\"lines of this log were dropped: their reader was gone or too slow, or there was no room for them\" lines=%d\n",
 		time.Now().Format("2006-01-02T15:04:05.000Z07:00"), lines)

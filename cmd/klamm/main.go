@@ -1,10 +1,10 @@
 // Command klamm is a Kafka broker.
 //
-// It reads its configuration, puts the rooms of the broker together, runs until
-// it is told to stop, and stops cleanly. It decides nothing else.
+// It reads its configuration, starts a broker, runs until a signal tells it to stop, and
+// stops the broker cleanly. Package broker does the rest.
 //
-// Begin reading at run.go; signals.go says what each signal does, and line_writer.go why no reader of the
-// log can hold the broker up.
+// Begin reading at run.go. signals.go says what each signal does, and line_writer.go why a
+// reader of the log cannot hold the broker up.
 package main
 
 import (

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// A broker keeps little alive: some kilobytes for each partition and connection, and buffers
-// that are used again. By default Go lets the heap grow to twice what lives before it collects. Where
-// little lives, that is too little room between two collections; where large buffers live, it wastes
-// memory. A collection costs the time to look through everything that may hold pointers. Buffers hold
-// none; the stacks of ten thousand connections do. So the room between two collections is half of
-// what a collection looks through, and spareHeap at least.
+// A broker keeps little memory alive: some kilobytes for each partition and connection, and buffers
+// that it reuses. By default Go starts a collection when the heap has grown to twice its live size. With
+// a small live heap that leaves too little room between two collections; with large live buffers it
+// wastes memory. The time that a collection takes depends on how much memory it has to scan for pointers.
+// Buffers hold no pointers, but the stacks of ten thousand connections do. So the broker makes the room
+// between two collections half of the memory that a collection scans, and at least spareHeap.
 const (
 	spareHeap   = 8 << 20 // bytes
 	leastGOGC   = 2       // with 0 Go would collect all the time
 	mostGOGC    = 400
 	quietAfter  = 30 * time.Second
-	poolsKeep   = 2        // a sync.Pool forgets what nobody took for so many collections
-	unusedBytes = 16 << 20 // a quiet broker gives memory back when more than this, and more than what lives, is unused
+	poolsKeep   = 2        // a sync.Pool drops what nobody took during this many collections
+	unusedBytes = 16 << 20 // an idle broker gives memory back when the unused memory is larger than this and than the live heap
 )
 
-// keepMemorySmall sets the room between two collections as said above, for as long as the process
-// lives. When there was no collection for quietAfter, it empties the pools, and gives unused memory back
-// to the system. It does nothing where the environment sets GOGC.
+// keepMemorySmall sets the room between two collections by the rule above, for the life of the process.
+// When no collection has run for quietAfter, it empties the pools and gives unused memory back to the
+// operating system. It does nothing if the environment sets GOGC.
 func keepMemorySmall() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -47,23 +47,29 @@ func keepMemorySmall() {
 	pace(&collection{})
 }
 
-// collection is garbage as soon as it is made: it is freed with the next collection.
+// collection is garbage as soon as it is made. The next collection runs its finalizer, which is
+// how pace learns of that collection.
 type collection struct{ _ [16]byte }
 
-// pace sets the room up to the next collection, which calls it again.
+// pace sets GOGC for the time until the next collection, and has that collection call pace again.
 func pace(*collection) {
 	h := heapNow()
-	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 { // SetGCPercent takes the heap's lock, so small changes are not worth it
+	if want := h.gogc(); want*10 > h.set*11 || want*10 < h.set*9 { // a change under a tenth is not worth SetGCPercent, which takes the heap's lock
 		debug.SetGCPercent(int(want))
 	}
 	runtime.SetFinalizer(&collection{}, pace)
 }
 
-// heap is what the runtime says of its heap, in bytes, and of its collector.
+// heap is what the runtime reports of its heap, in bytes, and of its collector.
+//
+//   - live is the size of the live objects at the last collection, and scanned the part of
+//     the heap that a collection scans for pointers;
+//   - objects is the size of all objects now, garbage included;
+//   - free is the memory that is neither in use nor given back to the operating system.
 type heap struct {
-	live, scanned, objects, free uint64 // after the last collection; of it, with pointers; now, with garbage; not in use and not given back
-	roots                        uint64 // stacks and globals, which a collection looks through as well
-	cycles, set                  uint64 // collections so far; GOGC
+	live, scanned, objects, free uint64
+	roots                        uint64 // the stacks and globals, which a collection scans as well
+	cycles, set                  uint64 // the number of collections so far, and GOGC in percent
 }
 
 func heapNow() heap {
@@ -77,10 +83,10 @@ func heapNow() heap {
 	return heap{live: n(0), objects: n(1), free: n(2), cycles: n(3), set: n(4), scanned: n(5), roots: n(6) + n(7)}
 }
 
-// unused is how many bytes would be free after a collection.
+// unused gives how many bytes would be free after a collection.
 func (h heap) unused() uint64 { return h.free + max(h.objects, h.live) - h.live }
 
-// gogc is the room, in percent of what lives and of the roots: Go counts both.
+// gogc gives the room between two collections as GOGC takes it: in percent of the live heap and the roots.
 func (h heap) gogc() uint64 {
 	return min(max(max(spareHeap, (h.scanned+h.roots)/2)*100/max(h.live+h.roots, 1), leastGOGC), mostGOGC)
 }

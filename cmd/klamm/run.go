@@ -19,7 +19,7 @@ import (
 // their connections. Container runtimes kill a process ten seconds after they asked it to stop.
 const stopTimeout = 8 * time.Second
 
-// process is what the commands write to, and what they were made of.
+// process is what a command needs of the process: where it writes, and which build it is.
 type process struct {
 	stdout *lineWriter
 	logger *slog.Logger
@@ -60,7 +60,7 @@ func (p process) run(ctx context.Context, options config.Options) error {
 	return nil
 }
 
-// warn tells what is odd in the configuration.
+// warn logs the warnings about the configuration.
 func (p process) warn(warnings []config.Warning) {
 	for _, w := range config.Lines(warnings) {
 		p.logger.Warn(w)
@@ -75,7 +75,7 @@ func addresses(b *broker.Broker) string {
 	return strings.Join(out, ",")
 }
 
-// welcome prints where the broker listens, where its data is, and a command to try.
+// welcome prints where the broker listens, where its data is, and two commands to try.
 func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker) {
 	var dirs []string
 	for _, dir := range cfg.LogDirs() {

@@ -10,32 +10,34 @@ import (
 	"syscall"
 )
 
-// What signals do. Apache Kafka's broker does the same, but that SIGUSR1 and a second SIGINT do to it what they do to any JVM:
+// This table says what each signal does. Apache Kafka's broker does the same, except that the JVM decides what SIGUSR1 and a
+// second SIGINT do there:
 //
-//	SIGTERM, SIGINT, SIGHUP  stop cleanly, SIGHUP and SIGINT unless the process was started with them ignored, as by nohup
-//	SIGQUIT                  writes the stacks of all goroutines to stderr, and the broker goes on
-//	SIGPIPE, SIGXFSZ         nothing: a write fails, and what wrote deals with that
-//	SIGUSR1, SIGUSR2         write a line to the log, and the broker goes on
-//	a second SIGINT          during a stop ends the process at once, and not cleanly: it is a person who presses Ctrl-C again.
-//	                         Further SIGTERMs and SIGHUPs change nothing: programs send those, and may well repeat them
+//	SIGTERM, SIGINT, SIGHUP  stop the broker cleanly. SIGHUP and SIGINT do nothing if the process was started with them
+//	                         ignored, for example by nohup
+//	SIGQUIT                  writes the stacks of all goroutines to stderr; the broker goes on
+//	SIGPIPE, SIGXFSZ         do nothing: the write fails, and its caller handles the error
+//	SIGUSR1, SIGUSR2         write a line to the log; the broker goes on
+//	a second SIGINT          ends the process at once, and not cleanly, since a person pressed Ctrl-C again. Further SIGTERMs
+//	                         and SIGHUPs do nothing, since programs send those and may repeat them
 //
-// Everything else does what it does to any program in Go.
+// Any other signal does what it does to every Go program.
 
-// signals takes the process' signals.
+// signals receives the signals of the process and acts on them.
 type signals struct {
 	came   chan os.Signal
 	stop   context.CancelFunc
 	logger *slog.Logger
-	stderr io.Writer // of the stacks
+	stderr io.Writer // where the stacks go
 	exit   func(code int)
 
 	interrupts int
 }
 
-// interrupted is the exit code after a second SIGINT, as a shell has it for a process that the signal ended.
+// interrupted is the exit code after a second SIGINT. A shell reports the same code for a process that SIGINT ended.
 const interrupted = 128 + int(syscall.SIGINT)
 
-// watchSignals takes signals from now on. The context ends with the one that stops the broker.
+// watchSignals receives signals from now on. The context that it gives ends with the first signal that stops the broker.
 func watchSignals(logger *slog.Logger, stderr io.Writer) context.Context {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &signals{came: make(chan os.Signal, 16), stop: stop, logger: logger, stderr: stderr, exit: os.Exit}
@@ -59,7 +61,7 @@ func (s *signals) run(ctx context.Context) {
 		case syscall.SIGQUIT:
 			select {
 			case dumps <- struct{}{}:
-				go func() { s.dump(); <-dumps }() // its reader may stand still
+				go func() { s.dump(); <-dumps }() // a goroutine of its own, since the reader of stderr may read nothing
 			default:
 			}
 		case syscall.SIGUSR1, syscall.SIGUSR2:
@@ -78,13 +80,13 @@ func (s *signals) run(ctx context.Context) {
 	}
 }
 
-// name is the signal as operators write it.
+// name gives the signal as operators write it.
 func name(sig os.Signal) string {
 	names := map[os.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGHUP: "SIGHUP", syscall.SIGUSR1: "SIGUSR1", syscall.SIGUSR2: "SIGUSR2"}
 	return names[sig]
 }
 
-// maxDump is how many bytes of stacks are written.
+// maxDump is how many bytes of stacks dump writes at most.
 const maxDump = 64 << 20
 
 // dump writes the stacks of all goroutines.
@@ -92,7 +94,7 @@ func (s *signals) dump() {
 	for size := 1 << 20; ; size *= 4 {
 		stacks := make([]byte, min(size, maxDump))
 		if n := runtime.Stack(stacks, true); n < len(stacks) || size >= maxDump {
-			_, _ = s.stderr.Write(append(stacks[:n], '\n')) // nobody is there to be told of a failure
+			_, _ = s.stderr.Write(append(stacks[:n], '\n')) // there is nobody to report a failed write to
 			return
 		}
 	}

@@ -6,17 +6,18 @@ import (
 	"runtime/debug"
 )
 
-// version is set by `make build` (-ldflags -X main.version=...); where it is not, the Go command knows one.
+// version is set by `make build` (-ldflags -X main.version=...). If it is empty, thisBuild takes the version that the Go
+// command wrote into the binary.
 var version string
 
-// build is what this binary was made of.
+// build says from which sources the binary was built.
 type build struct {
-	version string // a tag, or what the Go command makes of a commit; "devel" where nobody knows
-	commit  string // of git, "" where nobody knows; with "-dirty" where files were changed
+	version string // a tag, or the Go command's pseudo-version of a commit; "devel" when it is not known
+	commit  string // the git commit, with "-dirty" when files were changed; "" when it is not known
 	goes    string // the version of Go
 }
 
-// thisBuild reads what the Go command wrote into the binary.
+// thisBuild reads the build information that the Go command wrote into the binary.
 func thisBuild() build {
 	b := build{version: version, goes: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
