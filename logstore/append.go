@@ -7,43 +7,44 @@ import (
 	"klamm/protocol/batch"
 )
 
-// Append is one batch to be appended, and what became of it.
+// Append is one batch for Log.Append, and its result.
 type Append struct {
-	// Data is exactly one batch of magic 2 that was validated. Its base offset and
-	// leader epoch (and the timestamp, for LogAppendTime) are written in place.
+	// Data is exactly one batch of magic 2, which the caller has validated. Log.Append writes
+	// the base offset and the leader epoch (and the timestamp, for LogAppendTime) into it.
 	Data []byte
-	// Header is Data's header; the offset and epoch that it gets are set in it too.
+	// Header is Data's header. Log.Append sets the offset and the leader epoch in it too.
 	Header batch.Header
-	// LogAppendTime says that the topic stamps batches with the time of the append.
+	// LogAppendTime says that the topic stamps batches with the time of the append
+	// (message.timestamp.type).
 	LogAppendTime bool
 	Origin        Origin
-	// Result is filled in by Log.Append.
+	// Result is set by Log.Append.
 	Result Result
 }
 
-// Result says what became of a batch.
+// Result says what Log.Append did with a batch.
 type Result struct {
-	// BaseOffset and LastOffset are those in the log; of the batch that is there
-	// already for a duplicate. -1 with an error.
+	// BaseOffset and LastOffset are the batch's offsets in the log. For a duplicate they are
+	// the offsets of the batch that the log holds already. With an error they are -1.
 	BaseOffset, LastOffset int64
-	// LogAppendTimeMs is the time that the batch was stamped with, -1 for CreateTime.
+	// LogAppendTimeMs is the time that the log stamped the batch with, -1 for CreateTime.
 	// For a duplicate it is the stored batch's largest timestamp, as in Apache Kafka.
 	LogAppendTimeMs int64
-	LogStartOffset  int64
-	// Size is how many bytes were appended; 0 for a duplicate and an error.
+	LogStartOffset  int64 // the log start offset at the time of the append
+	// Size is how many bytes were appended; 0 for a duplicate and with an error.
 	Size      int
-	Duplicate bool
+	Duplicate bool // the log holds the batch already, and appended nothing
 	// Err is nil, or one of the errors that errors.go lists.
 	Err error
 }
 
-// appendQueue groups appends: those that come while another is written are written
-// together after it, by the first of them.
+// appendQueue groups appends. While one group is written, further appends wait. The first
+// of them then writes all of them together, as the next group.
 type appendQueue struct {
 	mu         sync.Mutex
 	busy       bool
 	head, tail *appendOp
-	free       *appendOp // to be used again, linked by next
+	free       *appendOp // a list of unused ops, linked by next
 }
 
 type appendOp struct {
@@ -51,20 +52,19 @@ type appendOp struct {
 	leaderEpoch int32
 	nowMs       int64
 	next        *appendOp
-	turn        chan bool // true: lead the group that begins with you; false: it is done
+	turn        chan bool // gets true when the op is to lead its group, and false when the group is done
 }
 
-// Append appends batches, each on its own: one that is refused does not keep
-// back the next. When it returns, each batch's Result is set, and what was
-// appended is with the kernel and can be read. FlushWanted says whether it has to
-// be synced before it counts (flush.messages). Append does not sync, so that the
-// caller can wait elsewhere. Callers that come at the same time share one system
-// call. nowMs is the time in ms.
+// Append appends batches, each on its own: if it refuses one, it still appends the next.
+// When Append returns, each batch's Result is set, and readers can read the appended
+// batches. Append does not sync, so that the caller can wait for a sync elsewhere;
+// FlushWanted says whether the log has to be synced before the batches count as written
+// (flush.messages). Concurrent callers share one system call. nowMs is the time in ms.
 func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 	for i := range batches {
 		if a := &batches[i]; a.LogAppendTime {
 			batch.SetLogAppendTime(a.Data, nowMs)
-			a.Header, _ = batch.ParseHeader(a.Data) // it was validated
+			a.Header, _ = batch.ParseHeader(a.Data) // no error: the caller has validated Data
 		}
 	}
 	op, lead := l.queue.enter(batches, leaderEpoch, nowMs)
@@ -75,8 +75,8 @@ func (l *Log) Append(batches []Append, leaderEpoch int32, nowMs int64) {
 	l.queue.put(op)
 }
 
-// enter waits until the batches were appended, or until it is their turn to lead
-// the group that begins with them, and reports the latter.
+// enter waits until another caller has appended the batches, or until the present caller
+// has to lead the group that begins with them. lead reports the latter.
 func (q *appendQueue) enter(batches []Append, leaderEpoch int32, nowMs int64) (op *appendOp, lead bool) {
 	q.mu.Lock()
 	if op = q.free; op != nil {
@@ -100,11 +100,11 @@ func (q *appendQueue) enter(batches []Append, leaderEpoch int32, nowMs int64) (o
 	return op, <-op.turn
 }
 
-// leave tells the group that it is done, and wakes the first append that came
-// meanwhile to lead the next group.
+// leave tells the ops of a group that the group is done. If appends came meanwhile, leave
+// wakes the first of them, which leads the next group.
 func (q *appendQueue) leave(op *appendOp) {
 	for rest := op.next; rest != nil; {
-		// Once it is told, the op may be in use again: read its next before.
+		// After the send another caller may use the op again, so read its next before.
 		next := rest.next
 		rest.turn <- false
 		rest = next
@@ -119,7 +119,7 @@ func (q *appendQueue) leave(op *appendOp) {
 	}
 }
 
-// put keeps an op that nobody looks at any more.
+// put keeps an op that nobody uses any more, for the next caller of enter.
 func (q *appendQueue) put(op *appendOp) {
 	q.mu.Lock()
 	op.batches = nil
@@ -127,8 +127,8 @@ func (q *appendQueue) put(op *appendOp) {
 	q.mu.Unlock()
 }
 
-// staged are the batches that are checked, have their offsets and wait to be written to
-// the active segment. Its slices are reused for the next group.
+// staged holds the batches that were checked, have their offsets, and wait to be written to
+// the active segment. The next group reuses its slices.
 type staged struct {
 	appends []*Append
 	iov     [][]byte
@@ -137,6 +137,7 @@ type staged struct {
 	nowMs   int64
 }
 
+// appendGroup appends the batches of a group and sets their results.
 func (l *Log) appendGroup(first *appendOp) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +155,8 @@ func (l *Log) appendGroup(first *appendOp) {
 	l.commitLocked()
 }
 
-// stageLocked checks a batch and gives it its place.
+// stageLocked checks a batch, gives it its offsets and adds it to staged. For a duplicate it
+// only sets the result.
 func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
 	if err := l.takesRecordsLocked(); err != nil {
 		return err
@@ -195,7 +197,7 @@ func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
 		if err := l.rollLocked(nowMs); err != nil {
 			return err
 		}
-		h.BaseOffset = l.staged.end // what was staged may have failed
+		h.BaseOffset = l.staged.end // the write of the staged batches may have failed
 	}
 	batch.SetOffsets(a.Data, h.BaseOffset, leaderEpoch)
 	st.appends = append(st.appends, a)
@@ -205,7 +207,7 @@ func (l *Log) stageLocked(a *Append, leaderEpoch int32, nowMs int64) error {
 	return nil
 }
 
-// takesRecordsLocked says why no record can be appended.
+// takesRecordsLocked gives an error if the log takes no records.
 func (l *Log) takesRecordsLocked() error {
 	if err := l.usableLocked(); err != nil {
 		return err
@@ -216,8 +218,8 @@ func (l *Log) takesRecordsLocked() error {
 	return nil
 }
 
-// settleProducerLocked writes what is staged when a batch of the same producer
-// is among it, since the next one is checked against what was written.
+// settleProducerLocked writes the staged batches if one of them comes from the producer with
+// this id, since the check of the producer's next batch needs the state after that one.
 func (l *Log) settleProducerLocked(id int64) {
 	for _, a := range l.staged.appends {
 		if a.Header.ProducerID == id {
@@ -242,7 +244,7 @@ func (l *Log) settleLocked() error {
 	return nil
 }
 
-// settleEpochLocked writes the leader epoch to the disk before the first batch of it.
+// settleEpochLocked writes the leader epoch to the disk before the first batch of the epoch.
 func (l *Log) settleEpochLocked(epoch int32) error {
 	if epoch == l.epochs.latest() && !l.epochs.urgent || epoch < 0 {
 		return nil
@@ -254,8 +256,8 @@ func (l *Log) settleEpochLocked(epoch int32) error {
 	return l.writeEpochsLocked()
 }
 
-// commitLocked writes what is staged and makes it visible. When the disk fails
-// the segment is cut back, and every staged batch gets the error.
+// commitLocked writes the staged batches and makes them visible. If the write fails, it
+// truncates the segment to its size before, and every staged batch gets the error.
 func (l *Log) commitLocked() {
 	st := &l.staged
 	if len(st.appends) == 0 {
@@ -263,7 +265,7 @@ func (l *Log) commitLocked() {
 	}
 	active := l.view.active()
 	size := active.size.Load()
-	err := l.takesRecordsLocked() // a roll may have taken the room that was left
+	err := l.takesRecordsLocked() // again, since a roll may have taken the room that was left
 	if err == nil {
 		err = l.writeLocked(active, size)
 	}
@@ -283,6 +285,7 @@ func (l *Log) commitLocked() {
 	st.appends, st.iov, st.bytes, st.end = st.appends[:0], st.iov[:0], 0, l.view.end
 }
 
+// writeLocked writes the staged batches behind the first size bytes of the active segment.
 func (l *Log) writeLocked(active *segment, size int64) error {
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", active.path(indexSuffix), err)
@@ -301,11 +304,11 @@ func (l *Log) writeLocked(active *segment, size int64) error {
 	return l.dirError("write", active.log.path, err)
 }
 
-// publishLocked makes the batches visible that were written at size.
+// publishLocked makes the staged batches visible, which writeLocked wrote at the position size.
 func (l *Log) publishLocked(active *segment, size int64) {
 	st := &l.staged
 	pos := size
-	active.size.Store(size + st.bytes) // before the indexes, which never point past it
+	active.size.Store(size + st.bytes) // before the indexes change, which must not point past size
 	active.mu.Lock()
 	for _, a := range st.appends {
 		if pos == 0 {
@@ -329,13 +332,13 @@ func (l *Log) publishLocked(active *segment, size int64) {
 	l.pub.Unlock()
 }
 
-// rollLocked seals the active segment and begins a new one at the log end
-// offset. The sealed one is synced in the background, as Apache Kafka does: until
-// then the recovery point stays before it.
+// rollLocked seals the active segment and begins a new one at the log end offset. It has
+// the sealed segment synced in the background, as Apache Kafka does. Until then the
+// recovery point does not pass the sealed segment.
 func (l *Log) rollLocked(nowMs int64) error {
 	old, base := l.view.active(), l.view.end
 	if old.base == base {
-		return nil // it is empty
+		return nil // the active segment is empty
 	}
 	if err := old.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", old.path(indexSuffix), err)
@@ -372,16 +375,16 @@ func (l *Log) rollLocked(nowMs int64) error {
 	return nil
 }
 
-// syncSealed has the sealed segments synced in the background.
+// syncSealed syncs the sealed segments in the background.
 func (l *Log) syncSealed() {
 	l.tasks.Add(1)
 	l.run(func() {
 		defer l.tasks.Done()
-		_ = l.flushAll(false) // a failure is kept in the log and met by the next append
+		_ = l.flushAll(false) // the log keeps a failure, and the next append gets it
 	})
 }
 
-// Roll begins a new segment unless the active one is empty.
+// Roll begins a new segment unless the active one is empty. nowMs is the time in ms.
 func (l *Log) Roll(nowMs int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

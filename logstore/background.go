@@ -12,7 +12,7 @@ import (
 // checkpointKinds are the checkpoint files that the Store keeps.
 var checkpointKinds = []string{recoveryPointCheckpoint, startOffsetCheckpoint, highWatermarkCheckpoint, cleanerCheckpoint}
 
-// startBackground starts what runs by the clock until the Store is closed.
+// startBackground starts the tasks that run at intervals until the Store is closed.
 func (s *Store) startBackground() {
 	s.background.Go(s.removeDeleted)
 	s.background.Go(s.boundProducers)
@@ -34,12 +34,12 @@ func (s *Store) startBackground() {
 	}
 }
 
-// dirCheckMs is how often it is looked whether directories are still there, and
-// whether a full one has room again.
+// dirCheckMs is the time, in ms, between two checks whether the log directories still
+// exist, and whether a full one has room again.
 const dirCheckMs = 1000
 
-// rotCheckMs is how long a part of a sealed segment counts as intact after its CRCs were
-// compared.
+// rotCheckMs is how long, in ms, a part of a sealed segment counts as intact after the
+// log compared its CRCs.
 const rotCheckMs = 600_000
 
 func (s *Store) recheckSegments() {
@@ -49,7 +49,7 @@ func (s *Store) recheckSegments() {
 }
 
 func (s *Store) checkDirs() {
-	s.deletionMs() // so that it sees the clock jump when it does
+	s.deletionMs() // so that it notices soon when the clock jumps
 	for _, d := range s.online() {
 		err := d.check()
 		if err == nil && d.reserve.spent.Load() {
@@ -61,7 +61,7 @@ func (s *Store) checkDirs() {
 	}
 }
 
-// online lists the directories that are.
+// online lists the directories that are online.
 func (s *Store) online() []*logDir {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,9 +74,9 @@ func (s *Store) online() []*logDir {
 	return list
 }
 
-// every runs task after firstMs, or after one interval where that is 0, and then
-// each interval. An interval too long for a timer, such as the largest number that
-// Kafka's own defaults have for never, is never.
+// every runs task after firstMs, or after one interval if firstMs is 0, and then once per
+// interval. It never runs task if the interval is too long for a timer, such as the largest
+// number, with which Kafka's defaults say never.
 func (s *Store) every(firstMs, intervalMs int64, task func()) {
 	if intervalMs <= 0 || intervalMs > math.MaxInt64/int64(time.Millisecond) {
 		return
@@ -101,8 +101,8 @@ func (s *Store) every(firstMs, intervalMs int64, task func()) {
 	})
 }
 
-// usable lists the usable logs that are meant; nil means all. meant is called with the
-// Store locked and must not wait.
+// usable lists the partitions whose log may be used and for which meant reports true; with
+// nil it lists all. The caller of meant holds Store.mu, so meant must not wait.
 func (s *Store) usable(meant func(*partition) bool) (list []*partition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,8 +114,8 @@ func (s *Store) usable(meant func(*partition) bool) (list []*partition) {
 	return list
 }
 
-// eachLog calls f for each log of a list, until the Store is closed. What it
-// answers of the disk takes the log's directory offline.
+// eachLog calls f for each log of a list, until the Store is closed. If f gives an error
+// of the disk, the log's directory goes offline. what names the task in the log line.
 func (s *Store) eachLog(list []*partition, what string, f func(*partition) error) {
 	for _, p := range list {
 		if s.isClosing() {
@@ -125,7 +125,7 @@ func (s *Store) eachLog(list []*partition, what string, f func(*partition) error
 	}
 }
 
-// failedAt logs that a task failed for one log, and takes its directory offline if the disk failed.
+// failedAt logs that a task failed for one log, and takes the log's directory offline if the disk failed.
 func (s *Store) failedAt(task string, p *partition, err error) {
 	if err != nil && !errors.Is(err, ErrClosed) {
 		s.log.Warn(task+" failed", "partition", p.tp.String(), "error", err)
@@ -133,7 +133,7 @@ func (s *Store) failedAt(task string, p *partition, err error) {
 	}
 }
 
-// Checkpoint writes all checkpoints now.
+// Checkpoint writes all checkpoints now. It logs errors.
 func (s *Store) Checkpoint() {
 	for _, name := range checkpointKinds {
 		s.checkpointAll(name)
@@ -141,12 +141,12 @@ func (s *Store) Checkpoint() {
 }
 
 // CheckpointStartOffsets makes the partitions' log start offsets durable, with one write for each
-// log directory, and gives an error for each partition. Whoever
-// moved them for a client (DeleteRecords) calls this before answering: after a
-// crash the deleted records must not come back. Callers share a sync.
+// log directory. It gives one error, or nil, for each partition, in the order of tps. DeleteRecords calls
+// it before it answers, since the deleted records must not come back after a crash. Concurrent callers
+// share a write.
 func (s *Store) CheckpointStartOffsets(tps ...protocol.TopicPartition) []error {
 	errs := make([]error, len(tps))
-	at := make(map[*logDir][]int) // where a directory's partitions stand in tps
+	at := make(map[*logDir][]int) // the indexes in tps of a directory's partitions
 	s.mu.Lock()
 	for i, tp := range tps {
 		if p := s.logs[tp]; p != nil {
@@ -172,7 +172,7 @@ func (s *Store) CheckpointStartOffsets(tps ...protocol.TopicPartition) []error {
 
 func (s *Store) checkpointAll(name string) {
 	if name == highWatermarkCheckpoint && !s.notices.highWatermarks.Swap(false) {
-		return // it is written often, and asking each log costs an idle broker most of its time
+		return // this checkpoint is due often, and to ask each log would take most of an idle broker's time
 	}
 	for _, d := range s.online() {
 		if err := s.writeCheckpoint(d, name); err != nil {
@@ -183,8 +183,8 @@ func (s *Store) checkpointAll(name string) {
 	}
 }
 
-// writeCheckpoint writes one checkpoint of one directory. What it holds of a
-// partition that is not loaded stays.
+// writeCheckpoint writes one checkpoint of one directory. The entry of a partition that is
+// not loaded stays as it is.
 func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	d.cpMu.Lock()
 	defer d.cpMu.Unlock()
@@ -226,10 +226,11 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	return nil
 }
 
-// forget takes a partition out of a directory's checkpoints before a log of its
-// name is made: what they say is of a deleted one, and a recovery point or start
-// offset of that would hide records of the new one. Other partitions that are
-// here no more go with it, so that this happens once for many.
+// forget removes a partition from the checkpoints of a directory before the Store makes a
+// new log of this name. The entries belong to a deleted log, and its recovery point or log
+// start offset would hide records of the new log. forget also removes the entries of all
+// other partitions that the directory does not hold any more, so that one write removes
+// many entries.
 func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
 	d.cpMu.Lock()
 	defer d.cpMu.Unlock()
@@ -253,7 +254,7 @@ func (s *Store) forget(d *logDir, tp protocol.TopicPartition) error {
 	return nil
 }
 
-// checkpointed gives what a checkpoint says of a log; ok is false when it says nothing.
+// checkpointed gives the offset of a log in a checkpoint; ok is false when the log has no entry.
 func checkpointed(name string, l *Log) (offset int64, ok bool) {
 	switch name {
 	case recoveryPointCheckpoint:
@@ -263,21 +264,23 @@ func checkpointed(name string, l *Log) (offset int64, ok bool) {
 	case cleanerCheckpoint:
 		return l.CleanedTo(), l.CleanedTo() >= 0
 	}
-	// A log that starts where its first segment does needs no entry.
+	// A log whose start offset is the base offset of its first segment needs no entry.
 	v := l.snapshot()
 	start := max(v.start, l.pendingStart.Load())
 	return start, start > v.segments[0].base
 }
 
-// retain deletes old segments. Of partitions that nobody has asked for since the start the
-// topic's configuration is not known: the one that they are loaded with may not be theirs, and
-// deletes nothing.
+// retain deletes old segments, but not those of a partition whose log nobody has asked for since
+// the start. The Store does not know the topic's configuration then: the partition may have been
+// loaded with another one.
 func (s *Store) retain() { s.retainLogs(s.usable(func(p *partition) bool { return p.wanted })) }
 
-// retainLogs deletes old segments of these logs: all logs' starts are made durable in between, which a
-// full disk may refuse; deleting is what helps then.
+// retainLogs deletes old segments of these logs. Before it deletes them, it writes the new log start
+// offsets to their checkpoint. If a full disk refuses that write, it deletes the segments all the same,
+// since that makes room.
 func (s *Store) retainLogs(list []*partition) {
-	// What one Expire finds must not be deleted before its own checkpoint is written.
+	// One call must not delete what the Expire of another call found, before that call has
+	// written its checkpoint.
 	s.retaining.Lock()
 	defer s.retaining.Unlock()
 	nowMs := s.deletionMs()

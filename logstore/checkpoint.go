@@ -15,7 +15,7 @@ import (
 	"klamm/protocol"
 )
 
-// The checkpoint files at the top of a log directory, each with an offset per
+// The checkpoint files stand at the top of a log directory. Each holds one offset per
 // partition (kafka.server.checkpoints.OffsetCheckpointFile):
 //
 //	0                      version
@@ -23,19 +23,21 @@ import (
 //	orders 0 4711          topic, partition, offset
 //	orders 1 12
 //
-// Apache's broker makes them empty and fills them later.
+// Apache Kafka's broker creates the files empty and fills them later.
 const (
 	recoveryPointCheckpoint = "recovery-point-offset-checkpoint"
 	startOffsetCheckpoint   = "log-start-offset-checkpoint"
 	highWatermarkCheckpoint = "replication-offset-checkpoint"
-	// cleanerCheckpoint says how far a log is compacted. One that is in it may have gaps.
+	// cleanerCheckpoint says below which offset a log is compacted. A log that has an entry may
+	// have gaps between its offsets.
 	cleanerCheckpoint = "cleaner-offset-checkpoint"
 )
 
-// offsets is the content of a checkpoint.
+// offsets is the content of a checkpoint: an offset for each partition.
 type offsets map[protocol.TopicPartition]int64
 
-// encode sorts by topic and partition, so that equal content is equal bytes.
+// encode gives the file's bytes. It sorts by topic and partition, so that equal contents
+// give equal bytes.
 func (o offsets) encode() []byte {
 	keys := slices.SortedFunc(maps.Keys(o), func(a, b protocol.TopicPartition) int {
 		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
@@ -81,8 +83,7 @@ func parseOffsets(data []byte) (offsets, error) {
 	return o, nil
 }
 
-// malformedError is a file that was read and makes no sense, other than one
-// that could not be read.
+// malformedError says that a file could be read, but that its content is not valid.
 type malformedError struct {
 	path string
 	err  error
@@ -90,8 +91,9 @@ type malformedError struct {
 
 func (e *malformedError) Error() string { return e.path + ": " + e.err.Error() }
 
-// readOffsets reads a checkpoint of a log directory; a missing one is empty. A
-// *malformedError comes with no entries: doing without costs time, not data.
+// readOffsets reads a checkpoint of a log directory. A missing file has no entries. With
+// *malformedError it gives no entries either, and the caller can go on: without a
+// checkpoint the start takes longer, but no data is lost.
 func readOffsets(disk vfs.FS, dir, name string) (offsets, error) {
 	path := filepath.Join(dir, name)
 	data, err := disk.ReadFile(path)
@@ -108,20 +110,18 @@ func readOffsets(disk vfs.FS, dir, name string) (offsets, error) {
 	return o, nil
 }
 
-// checkpoint is one checkpoint file of a log directory and what is in it. The
-// owner's lock guards it.
+// checkpoint is one checkpoint file of a log directory and its content. logDir.cpMu guards it.
 type checkpoint struct {
 	path string
-	// entries is what the file holds, or should.
+	// entries are the entries of the file, unless unsure.
 	entries offsets
-	// unsure says that the file may hold something else: it could not be read, or
-	// writing it failed half-way.
+	// unsure says that the file may hold other entries, since a read or a write of it failed.
 	unsure bool
 }
 
-// write puts the entries in place of the file's unless they are equal, so that
-// an idle broker syncs nothing. It survives a crash at any point: the file then
-// has the old or the new entries.
+// write replaces the entries of the file. It does not write if they are equal, so that an
+// idle broker syncs nothing. After a crash at any point the file has either the old or the
+// new entries.
 func (c *checkpoint) write(disk vfs.FS, entries offsets) error {
 	if !c.unsure && maps.Equal(c.entries, entries) {
 		return nil
@@ -134,16 +134,16 @@ func (c *checkpoint) write(disk vfs.FS, entries offsets) error {
 	return nil
 }
 
-// The mark of a clean stop (CleanShutdownFileHandler): while it exists every
-// log of the directory is whole and nothing needs to be scanned.
+// cleanShutdownName is the file that marks a clean stop (CleanShutdownFileHandler). While it
+// exists, every log of the directory is whole, and a start does not scan the logs.
 const cleanShutdownName = ".kafka_cleanshutdown"
 
-// cleanShutdownContent is what Apache's broker with ZooKeeper writes: it has no
-// broker epoch to tell. Only the file's existence counts.
+// cleanShutdownContent is what Apache Kafka's broker with ZooKeeper writes into the file,
+// since it has no broker epoch there. Only the existence of the file counts.
 const cleanShutdownContent = `{"version":0,"brokerEpoch":-1}`
 
-// writeCleanShutdown makes the mark, durably. Its existence counts, so it needs
-// no rename; a torn one marks as well.
+// writeCleanShutdown writes the mark of a clean stop and makes it durable. It needs no
+// rename, since a mark with partial content counts too.
 func writeCleanShutdown(disk vfs.FS, dir string) error {
 	if err := writeFile(disk, filepath.Join(dir, cleanShutdownName), []byte(cleanShutdownContent), true); err != nil {
 		return err
@@ -159,8 +159,8 @@ func hasCleanShutdown(disk vfs.FS, dir string) (bool, error) {
 	return err == nil, err
 }
 
-// removeCleanShutdown removes the mark, durably: were it to come back after a
-// crash, what this run left unsynced would be taken for whole.
+// removeCleanShutdown removes the mark and makes the removal durable. If the mark came back
+// after a crash, the next start would take logs for whole that were not synced.
 func removeCleanShutdown(disk vfs.FS, dir string) error {
 	if err := disk.Remove(filepath.Join(dir, cleanShutdownName)); err != nil {
 		return err

@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// chooseDuplicate decides between two directories of one partition. One of them is
-// to be removed when it is superfluous; Apache's broker refuses to start with both:
+// chooseDuplicate decides which of two directories of one partition the Store keeps. It
+// removes the other one if nothing is lost with it, since Apache Kafka's broker refuses to
+// start with both. It removes a directory
 //
-//   - one whose place the other took is what was left when the disk kept a log that
-//     moved from being renamed, whatever became of the log since: see moveMark;
-//   - one without a record is what was left when a directory failed while the log
-//     was made in it, and was then made in another;
-//   - one of which the other holds everything may go in any case.
+//   - whose place the other one took, as a mark says: the log moved, and the disk refused
+//     to rename this directory (see moveMark). The moved log may have changed since;
+//   - without a record: the directory failed while the Store made the log in it, and the
+//     Store then made the log in another;
+//   - whose whole content is in the other one too.
 func (s *Store) chooseDuplicate(a, b *partition) (keep *partition, err error) {
 	keep, drop, err := s.chooseByMark(a, b)
 	if err == nil && keep == nil {
@@ -28,7 +29,7 @@ func (s *Store) chooseDuplicate(a, b *partition) (keep *partition, err error) {
 	return keep, nil
 }
 
-// chooseUnmarked decides by what stands in the directories.
+// chooseUnmarked decides by the content of the directories.
 func (s *Store) chooseUnmarked(a, b *partition) (keep, drop *partition, err error) {
 	emptyA, err := s.isEmptyLog(a.path)
 	if err != nil {
@@ -47,7 +48,7 @@ func (s *Store) chooseUnmarked(a, b *partition) (keep, drop *partition, err erro
 	return s.chooseByContent(a, b)
 }
 
-// isEmptyLog says whether a partition's directory has no record.
+// isEmptyLog reports whether a partition's directory has no record and never had one.
 func (s *Store) isEmptyLog(path string) (bool, error) {
 	list, err := s.fs.ReadDir(path)
 	if err != nil {
@@ -61,13 +62,14 @@ func (s *Store) isEmptyLog(path string) (bool, error) {
 			}
 		}
 		if _, _, numbered := parseFileName(e.Name()); numbered && !strings.HasPrefix(e.Name(), fileName(0, "")) {
-			return false, nil // it has had records
+			return false, nil // a file with an offset above 0 in its name: the log has had records
 		}
 	}
 	return true, nil
 }
 
-// chooseByContent finds the one of two directories that holds all of the other.
+// chooseByContent keeps the directory that contains everything of the other one. It fails with
+// *DuplicateLogError if neither does.
 func (s *Store) chooseByContent(a, b *partition) (keep, drop *partition, err error) {
 	for range 2 {
 		all, err := s.holdsAll(a.path, b.path)
@@ -82,9 +84,9 @@ func (s *Store) chooseByContent(a, b *partition) (keep, drop *partition, err err
 	return nil, nil, &DuplicateLogError{a.tp, a.path, b.path}
 }
 
-// holdsAll says whether the log in one directory begins with all that is in the
-// other, segment by segment, and has all files that are set aside there. Older
-// segments may be missing, which retention took.
+// holdsAll reports whether the directory all contains everything of the directory part: the
+// bytes of each segment, and the files that are set aside. Segments of part below the first
+// of all do not count, since retention may have deleted them from all.
 func (s *Store) holdsAll(all, part string) (bool, error) {
 	if aside, err := s.holdsAside(all, part); !aside || err != nil {
 		return false, err
@@ -100,7 +102,7 @@ func (s *Store) holdsAll(all, part string) (bool, error) {
 	first := slices.Min(slices.Collect(maps.Keys(have)))
 	last := slices.Max(slices.Collect(maps.Keys(need)))
 	if last < first {
-		return false, nil // they have nothing in common to tell by
+		return false, nil // the two logs have no segment in common to compare
 	}
 	for base, size := range need {
 		if base < first {
@@ -118,8 +120,9 @@ func (s *Store) holdsAll(all, part string) (bool, error) {
 	return true, nil
 }
 
-// logFiles gives the segments in a partition's directory with their sizes; nil when
-// a compaction was interrupted, so that they are not what counts.
+// logFiles gives the sizes in bytes of the segments in a partition's directory, by base
+// offset. It gives nil if there is no segment, or if a compaction was interrupted: recovery
+// would replace segments then.
 func (s *Store) logFiles(path string) (map[int64]int64, error) {
 	list, err := s.fs.ReadDir(path)
 	if err != nil {

@@ -18,18 +18,18 @@ import (
 // batches with an offset and a time index, the state of idempotent producers
 // and the leader epochs. It corresponds to Apache Kafka's UnifiedLog.
 //
-// All methods are safe for concurrent use. A Log knows three ends:
+// All methods are safe for concurrent use. A Log has three ends:
 //
-//   - EndOffset, the offset that the next record gets: what is with the kernel;
-//   - RecoveryPoint, below which everything is on the disk;
-//   - HighWatermark, which its owner sets: deletion of records and retention do
-//     not go past it. Readers are bounded by what they pass to Read.
+//   - EndOffset, the offset of the next record: all records below it are written to files;
+//   - RecoveryPoint: all records below it are on the disk;
+//   - HighWatermark, which the owner of the Log sets: deletion of records and retention do
+//     not go past it. It does not bound Read, whose caller passes a bound.
 //
-// Locks, in the order in which they are taken: mu (one writer), flush.mu,
-// pub (what readers see), a segment's mu (its indexes), FileBudget.mu. Waiting
-// appends are in queue, whose lock is never held together with another.
-// A write or a sync never happens under pub. cleaning is taken before all of them.
-// Only when the log moves are locks of the Store taken under mu: see Store.
+// A goroutine takes the locks in this order: cleaning, mu (one writer), flush.mu, pub (what
+// readers see), a segment's mu (its indexes), FileBudget.mu. Waiting appends are in queue; no
+// goroutine holds the lock of queue together with another lock. No goroutine writes or syncs a
+// file while it holds pub. A goroutine takes locks of the Store under mu only when the log moves:
+// see Store.
 type Log struct {
 	fs         vfs.FS
 	dir        atomic.Pointer[string] // changed under mu, flush and pub together
@@ -41,10 +41,10 @@ type Log struct {
 	logger     *slog.Logger
 	readFailed func(error)
 	notices    *notices     // never nil
-	full       *atomic.Bool // Options.Full, never nil; changed with mu and cleaning held, when the log moves
+	full       *atomic.Bool // Options.Full, never nil; a move of the log changes it with mu and cleaning held
 	// cleanedToLowered is Options.CleanedToLowered.
 	cleanedToLowered func() error
-	// settle is Options.Settle until it was called; guarded by mu.
+	// settle is Options.Settle until it has succeeded, then nil; guarded by mu.
 	settle func() error
 
 	queue appendQueue
@@ -62,21 +62,21 @@ type Log struct {
 	epochs leaderEpochs
 
 	highWatermark  atomic.Int64
-	pendingStart   atomic.Int64 // the log start offset that DeleteExpired will show
+	pendingStart   atomic.Int64 // the log start offset that DeleteExpired will make visible
 	recoveryPoint  atomic.Int64
 	bytesAppended  atomic.Int64
-	interval       atomic.Int32 // config.IndexIntervalBytes without mu; likewise the next two
-	flushMessages  atomic.Int64
-	flushMs        atomic.Int64
-	failed         atomic.Pointer[DirError] // a sticky failure
-	gone           atomic.Bool              // nothing may be synced any more
-	unflushedSince atomic.Int64             // ms of the first append since the last flush, -1 without
-	unsyncedSealed atomic.Int64             // base of the oldest sealed segment with unsynced indexes, -1 without
+	interval       atomic.Int32             // config.IndexIntervalBytes, readable without mu
+	flushMessages  atomic.Int64             // config.FlushMessages, readable without mu
+	flushMs        atomic.Int64             // config.FlushMs, readable without mu
+	failed         atomic.Pointer[DirError] // the failure that stopped the log for good
+	gone           atomic.Bool              // no file of the log may be synced any more
+	unflushedSince atomic.Int64             // the time, in ms, of the first append since the last flush; -1 for none
+	unsyncedSealed atomic.Int64             // the base offset of the oldest sealed segment with unsynced indexes; -1 for none
 	ending         atomic.Bool              // the log is being closed: cleaning ends
-	cleanedTo      atomic.Int64             // the log is compacted below this offset, -1 for not at all; changed under mu
-	compact        atomic.Bool              // config.Compact without mu
-	uncleanable    atomic.Bool              // an error of its content keeps it from being compacted
-	moving         atomic.Bool              // it is to be copied to another directory: cleaning ends and waits
+	cleanedTo      atomic.Int64             // the log is compacted below this offset, -1 if it is not; changed under mu
+	compact        atomic.Bool              // config.Compact, readable without mu
+	uncleanable    atomic.Bool              // an error in the content keeps the log from being compacted
+	moving         atomic.Bool              // the log is to be copied to another directory: cleaning ends and waits
 
 	cleaning sync.Mutex // held while the log is cleaned or copied; taken before mu
 	lacked   lackedRoom // guarded by cleaning
@@ -89,15 +89,15 @@ type Log struct {
 	tasks sync.WaitGroup // background flushes
 }
 
-// view is what readers see of a log, taken at one instant.
+// view is what readers see of a log at one instant.
 type view struct {
 	segments []*segment // ascending, never empty; the slice is never changed in place
 	start    int64      // log start offset
 	end      int64      // log end offset
-	last     int64      // valid bytes of the last segment
+	last     int64      // how many bytes of the last segment are valid
 }
 
-// floor gives the number of the segment that offset lies in, 0 if it lies before all.
+// floor gives the index of the segment that contains offset, 0 if offset lies before all segments.
 func (v *view) floor(offset int64) int {
 	i, found := slices.BinarySearchFunc(v.segments, offset, func(s *segment, o int64) int {
 		switch {
@@ -124,51 +124,51 @@ func (v *view) size(i int) int64 {
 	return v.segments[i].size.Load()
 }
 
-// Options says where a log is and what is known about it from outside of its
-// directory. The zero value of what is optional is stated with it.
+// Options says where a log is, and what the files outside its directory say about it. The
+// comment of an optional field says what its zero value means.
 type Options struct {
 	FS        vfs.FS
 	Dir       string // the partition's own directory, which exists
 	Partition protocol.TopicPartition
 	Config    Config
 	// RecoveryPoint and StartOffset come from recovery-point-offset-checkpoint and
-	// log-start-offset-checkpoint; 0 when they know nothing of this log.
+	// log-start-offset-checkpoint; 0 when the file has no entry for this log.
 	RecoveryPoint, StartOffset int64
-	// Clean says that the log was closed before, so that its tail is believed.
+	// Clean says that the log was closed cleanly, so that opening it does not scan its tail.
 	Clean bool
-	// Compacted says that the log was compacted once, whatever Config says now: gaps
+	// Compacted says that the log was compacted once, whatever Config says now. Then gaps
 	// between its segments up to CleanedTo are no sign of a loss.
 	Compacted bool
-	// NowMs is the time, for the expiry of producers and the age of a new segment.
+	// NowMs is the present time in ms, for the expiry of producers and the age of a new segment.
 	NowMs int64
-	// Files bounds open files; nil makes a budget of the log's own.
+	// Files bounds the open files; with nil the log makes a budget of its own.
 	Files *FileBudget
-	// Background runs what need not be waited for (the sync after a roll); nil
-	// starts a goroutine.
+	// Background runs work that the log does not wait for (the sync after a roll); nil means
+	// a new goroutine.
 	Background func(func())
-	// Producers bounds the producers of all logs of a Store; nil for no bound.
+	// Producers bounds the producers of all logs of a Store; nil means no bound.
 	Producers *ProducerBudget
-	// Full says that the room left on the disk is not for records: they are refused
-	// with ENOSPC while it is set. nil is never.
+	// Full says that the room left on the disk is not for records. While it is set, the log
+	// refuses records with ENOSPC. nil means that it is never set.
 	Full *atomic.Bool
-	// ReadFailed is called with an error of the disk that no caller of the log gets; nil for none.
+	// ReadFailed is called with an error of the disk that no caller of the log gets; nil means no call.
 	ReadFailed func(error)
-	// Remove is handed files that were renamed to .deleted, to be removed after the
-	// delay; nil removes at once. It must not call the log.
+	// Remove gets files that the log renamed to .deleted, and removes them after the delay in
+	// ms. It must not call the log. With nil the log removes the files at once.
 	Remove func(paths []string, delayMs int64)
-	// notices is where the log notes what its Store has to look at; nil for a log without a Store.
+	// notices tells the Store which logs it has to look at; nil for a log without a Store.
 	notices *notices
-	// Settle makes the log's directory durable, with the files in it that are no segments. It is called
-	// before the first record of a log that never had one; the record is refused if it fails. nil for nothing.
+	// Settle makes the log's directory durable, and the files in it that are not segments. The log calls it before
+	// its first record; if Settle fails, the log refuses the record. nil means that there is nothing to do.
 	Settle func() error
-	// CleanedTo says of a log that is Compacted up to which offset; it comes from
-	// cleaner-offset-checkpoint. One that the log does not hold counts as its start.
+	// CleanedTo is the offset below which a Compacted log is compacted. It comes from
+	// cleaner-offset-checkpoint. An offset that the log does not contain counts as the log start offset.
 	CleanedTo int64
-	// CleanedToLowered is called before the log is truncated below CleanedTo. On return
+	// CleanedToLowered is called before the log is truncated below CleanedTo. When it returns,
 	// the lower CleanedTo must be on the disk. It may call the log's methods that give
-	// offsets. nil for nothing.
+	// offsets. nil means that there is nothing to do.
 	CleanedToLowered func() error
-	// Logger gets what is rare: recovery, cuts, rebuilt indexes; nil for none.
+	// Logger gets rare events: recovery, cuts, rebuilt indexes; nil means no lines.
 	Logger *slog.Logger
 }
 
@@ -197,7 +197,7 @@ func newLog(o Options) *Log {
 	if l.remove == nil {
 		l.remove = func(paths []string, _ int64) {
 			for _, p := range paths {
-				_ = removeIfExists(l.fs, p) // opening the log removes what is left
+				_ = removeIfExists(l.fs, p) // the next opening of the log removes the files that are left
 			}
 		}
 	}
@@ -223,7 +223,7 @@ func (l *Log) newSegment(base, nowMs int64) *segment {
 	return s
 }
 
-// fullSize is how large the file of a new segment is made.
+// fullSize gives the size, in bytes, to which the log extends the file of a new segment (preallocate).
 func (l *Log) fullSize() int64 {
 	if l.config.Preallocate {
 		return int64(l.config.SegmentBytes)
@@ -237,28 +237,28 @@ func (l *Log) snapshot() view {
 	return l.view
 }
 
-// Dir gives the partition's directory, which changes when the log moves to
+// Dir gives the path of the partition's directory, which changes when the log moves to
 // another log directory.
 func (l *Log) Dir() string { return *l.dir.Load() }
 
 // Partition gives the partition that the log belongs to.
 func (l *Log) Partition() protocol.TopicPartition { return l.tp }
 
-// StartOffset gives the log start offset: the first that may be read.
+// StartOffset gives the log start offset: the first offset that a client may read.
 func (l *Log) StartOffset() int64 {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
 	return l.view.start
 }
 
-// EndOffset gives the log end offset: what the next record gets.
+// EndOffset gives the log end offset: the offset of the next record.
 func (l *Log) EndOffset() int64 {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
 	return l.view.end
 }
 
-// Offsets gives start and end as of one instant.
+// Offsets gives the log start offset and the log end offset at one instant.
 func (l *Log) Offsets() (start, end int64) {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
@@ -278,16 +278,16 @@ func (l *Log) SizeBytes() int64 {
 // Segments gives the number of segments.
 func (l *Log) Segments() int { return len(l.snapshot().segments) }
 
-// BytesAppended gives how many bytes were appended since the log was opened. It
-// only grows; a waiting fetch compares two of its values.
+// BytesAppended gives how many bytes were appended since the log was opened. The number
+// only grows; a waiting fetch compares two values of it.
 func (l *Log) BytesAppended() int64 { return l.bytesAppended.Load() }
 
-// HighWatermark gives what SetHighWatermark set last; the log start offset
-// after opening.
+// HighWatermark gives the high watermark that SetHighWatermark set last. Before the first
+// call it is the log start offset.
 func (l *Log) HighWatermark() int64 { return l.highWatermark.Load() }
 
-// SetHighWatermark sets the high watermark, kept within start and end of the
-// log, and gives what it became.
+// SetHighWatermark sets the high watermark to hw, or to the log start or end offset if hw
+// lies outside of the two. It gives the high watermark that it set.
 func (l *Log) SetHighWatermark(hw int64) int64 {
 	start, end := l.Offsets()
 	hw = max(start, min(hw, end))
@@ -297,7 +297,7 @@ func (l *Log) SetHighWatermark(hw int64) int64 {
 	return hw
 }
 
-// Configure changes the configuration, for what happens from now on.
+// Configure changes the configuration from now on.
 func (l *Log) Configure(c Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -325,24 +325,25 @@ func (l *Log) Config() Config {
 	return l.config
 }
 
-// ActiveProducers lists the producers that are known, by id.
+// ActiveProducers lists the producers whose state the log holds, in the order of their ids.
 func (l *Log) ActiveProducers() []ProducerState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.producers.active()
 }
 
-// ExpireProducers forgets those that have written nothing for longer than
-// producer.id.expiration.ms. Their owner calls it now and then.
+// ExpireProducers forgets the producers that have written nothing for
+// producer.id.expiration.ms. The Store calls it every
+// producer.id.expiration.check.interval.ms. nowMs is the time in ms.
 func (l *Log) ExpireProducers(nowMs int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.producers.removeExpired(nowMs, l.config.ProducerExpirationMs)
 }
 
-// AssignLeaderEpoch notes that this leader epoch begins at the log end offset.
-// It reaches the disk with the first batch of the epoch: until then nothing
-// depends on it.
+// AssignLeaderEpoch records that this leader epoch begins at the log end offset. The log
+// writes the epoch to the disk before the first batch of the epoch, since nothing depends
+// on the epoch before that batch.
 func (l *Log) AssignLeaderEpoch(epoch int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -353,7 +354,7 @@ func (l *Log) AssignLeaderEpoch(epoch int32) {
 	}
 }
 
-// LatestEpoch gives the newest leader epoch, -1 when there is none.
+// LatestEpoch gives the latest leader epoch, -1 when there is none.
 func (l *Log) LatestEpoch() int32 {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
@@ -367,16 +368,16 @@ func (l *Log) EpochAt(offset int64) int32 {
 	return l.epochs.epochAt(offset)
 }
 
-// EndOffsetForEpoch gives the largest leader epoch that is not above the one
-// asked for, and the offset at which it ends (KIP-101, KIP-279). found is false,
-// and both are -1, when the log knows nothing of it.
+// EndOffsetForEpoch gives the largest leader epoch of the log that is not above epoch, and
+// the offset at which that leader epoch ends (KIP-101, KIP-279). When the log knows no such
+// epoch, found is false and both are -1.
 func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64, found bool) {
 	l.pub.RLock()
 	defer l.pub.RUnlock()
 	return l.epochs.endOffsetFor(epoch, l.view.end)
 }
 
-// writeEpochsLocked brings leader-epoch-checkpoint up to date.
+// writeEpochsLocked writes leader-epoch-checkpoint if it is out of date.
 func (l *Log) writeEpochsLocked() error {
 	if !l.epochs.dirty {
 		return nil
@@ -389,7 +390,7 @@ func (l *Log) writeEpochsLocked() error {
 	return nil
 }
 
-// Err gives the failure that stopped the log, nil while there is none.
+// Err gives the *DirError that stopped the log for good, nil if there is none.
 func (l *Log) Err() error {
 	if e := l.failed.Load(); e != nil {
 		return e
@@ -397,7 +398,7 @@ func (l *Log) Err() error {
 	return nil
 }
 
-// usableLocked says why nothing can be written.
+// usableLocked gives an error if the log takes no writes.
 func (l *Log) usableLocked() error {
 	if l.closed {
 		return ErrClosed
@@ -405,8 +406,8 @@ func (l *Log) usableLocked() error {
 	return l.Err()
 }
 
-// dirError wraps an error of the disk in a *DirError. nil, and errors that say what they
-// are already, stay as they are.
+// dirError wraps an error of the disk in a *DirError. It does not wrap nil, or an error
+// that callers already recognise by its type.
 func (l *Log) dirError(op, path string, err error) error {
 	var known *DirError
 	if err == nil || err == ErrClosed || errors.As(err, &known) || errors.As(err, new(*CorruptError)) || errors.As(err, new(*batch.BusyError)) {
@@ -418,8 +419,9 @@ func (l *Log) dirError(op, path string, err error) error {
 	return &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err}
 }
 
-// syncDir makes the names in the log's directory durable. If that fails nobody knows which of
-// them are, and the log fails. A lack of descriptors to open the directory with does not count.
+// syncDir makes the names in the log's directory durable. If the sync fails, nobody knows which
+// names are durable, and the log takes no more writes. If syncDir only lacks a file descriptor
+// to open the directory, the log goes on.
 func (l *Log) syncDir() error {
 	err := syncNames(l.fs, l.Dir())
 	if err == nil || passes(err) {
@@ -428,7 +430,7 @@ func (l *Log) syncDir() error {
 	return l.fail("sync", l.Dir(), err)
 }
 
-// fail makes the log refuse writes from now on.
+// fail makes the log refuse writes from now on, and gives the error of the first failure.
 func (l *Log) fail(op, path string, err error) error {
 	e := &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err, Sticky: true}
 	if l.failed.CompareAndSwap(nil, e) {
@@ -438,11 +440,10 @@ func (l *Log) fail(op, path string, err error) error {
 	return l.failed.Load()
 }
 
-// Close writes what a clean stop writes (a snapshot of the producers, trimmed
-// indexes, leader epochs), makes everything durable and closes the files. Of a log
-// that never had a record nothing is written: see Options.Settle.
-// Regions that are still read stay readable. After an error the log counts as
-// not cleanly closed.
+// Close writes what a clean stop writes (a snapshot of the producers, trimmed indexes,
+// leader epochs), makes everything durable and closes the files. It writes nothing if the
+// log never had a record: see Options.Settle. A region that a caller still reads stays
+// readable. After an error the log does not count as cleanly closed.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -467,7 +468,7 @@ func (l *Log) Close() error {
 
 func (l *Log) closeLocked() error {
 	active := l.view.active()
-	if l.settle != nil { // it never had a record: nothing is lost with it
+	if l.settle != nil { // the log never had a record, so there is nothing to lose
 		return l.dirError("truncate", active.path(logSuffix), active.trim())
 	}
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
@@ -493,9 +494,10 @@ func (l *Log) closeLocked() error {
 	return l.dirError("sync", l.Dir(), l.fs.SyncDir(l.Dir()))
 }
 
-// Discard closes the files of a log whose directory is to be deleted, and writes
-// nothing. When it returns, nothing of the log touches the directory any more,
-// so that it may be renamed; a Flush that comes later gives ErrClosed.
+// Discard closes the files of a log and writes nothing. The Store calls it before it
+// deletes the log's directory, and for a log that it does not close cleanly. After Discard
+// the log does not touch the directory any more, so that the Store may rename the
+// directory; a later Flush gives ErrClosed.
 func (l *Log) Discard() {
 	l.mu.Lock()
 	l.closed = true

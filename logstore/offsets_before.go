@@ -2,18 +2,21 @@ package logstore
 
 import "slices"
 
-// What ListOffsets 0 means by these timestamps.
+// These timestamps have a special meaning in ListOffsets 0.
 const (
-	allOffsets  = -1
-	firstOffset = -2
+	allOffsets  = -1 // all offsets
+	firstOffset = -2 // the first offset of the log
 )
 
-// OffsetsBefore gives offsets at which the log can be read, the latest first and at
-// most most of them: the log end offset, which counts as written now unless the
-// last segment is empty, and the base offset of each segment, which counts as
-// written when its file was last. The first given is the latest that counts as
-// written at timestampMs or before; with -1 the last of all, with -2 the first of
-// the log. This is how ListOffsets found offsets before records had timestamps
+// OffsetsBefore gives offsets at which a client can begin to read, in descending order,
+// and no more than most. The offsets are the base offset of each segment, or the log start
+// offset where that is higher, and the log end offset unless the last segment is empty. A
+// base offset has the time at which the segment's file was last written, and the log end
+// offset has the time nowMs.
+//
+// The result begins at the largest offset whose time is timestampMs or earlier. With a
+// timestampMs of -1 it begins at the largest offset of all, and with -2 it is the first
+// offset. ListOffsets found offsets this way before records had timestamps
 // (UnifiedLog.legacyFetchOffsetsBefore).
 func (l *Log) OffsetsBefore(timestampMs int64, most int, nowMs int64) (offsets []int64, err error) {
 	err = l.retryMoved(func(v view) error {
@@ -35,8 +38,8 @@ func (l *Log) OffsetsBefore(timestampMs int64, most int, nowMs int64) (offsets [
 	return offsets[:min(len(offsets), max(most, 0))], nil
 }
 
-// countBefore gives how many of all offsets lie up to the latest that counts as
-// written at timestampMs or before.
+// countBefore gives how many of the offsets, in ascending order, OffsetsBefore may give: those
+// up to the largest whose time is timestampMs or earlier.
 func (v *view) countBefore(all int, timestampMs, nowMs int64) (int, error) {
 	switch timestampMs {
 	case allOffsets:

@@ -7,23 +7,23 @@ import (
 	"sync/atomic"
 )
 
-// A client invents producer ids for nothing, but each takes memory and a place in every snapshot until it expires. Therefore
-// the number of producers is bounded, for each log and for all logs of a Store. The log forgets first those producers that have written
-// nothing for longest. When a forgotten producer comes back, the log treats it as Apache Kafka 3.9.2 does after
-// producer.id.expiration.ms: as a new producer, whose first batch may have any sequence (KIP-360). A batch that it sends
-// again is stored again.
+// A client can invent producer ids at no cost, but the log keeps each in memory and in every snapshot until it expires.
+// Therefore klamm bounds the number of producers, for each log and for all logs of a Store. A log first forgets the
+// producers that have written nothing for longest. When a forgotten producer comes back, the log treats it as Apache Kafka
+// 3.9.2 does after producer.id.expiration.ms: as a new producer, whose first batch may have any sequence (KIP-360). If the
+// producer sends an old batch again, the log stores the batch again.
 //
-// A producer with an open transaction is not forgotten, since the log could not tell any more where that transaction begins.
+// A log does not forget a producer with an open transaction, since it would lose the offset at which that transaction begins.
 
 // ProducerBudget bounds the producers that the logs of a Store know together.
 type ProducerBudget struct {
 	max    int64
 	logger *slog.Logger // gets a line when producers are forgotten
 	known  atomic.Int64
-	over   chan struct{} // holds an element when there are too many
+	over   chan struct{} // holds an element when the logs know too many producers
 }
 
-// NewProducerBudget makes a budget of max producers; 0 and less stand for no bound. logger gets a line whenever producers are forgotten.
+// NewProducerBudget makes a budget of max producers; 0 or less means no bound. logger gets a line whenever producers are forgotten.
 func NewProducerBudget(max int, logger *slog.Logger) *ProducerBudget {
 	return &ProducerBudget{max: int64(max), logger: logger, over: make(chan struct{}, 1)}
 }
@@ -31,7 +31,7 @@ func NewProducerBudget(max int, logger *slog.Logger) *ProducerBudget {
 // Known gives how many producers the logs know now.
 func (b *ProducerBudget) Known() int { return int(b.known.Load()) }
 
-// add changes the count by n, and asks the Store to forget some when there are too many.
+// add changes the count by n. If the count is above max then, it asks the Store to forget producers.
 func (b *ProducerBudget) add(n int) {
 	if b == nil || b.known.Add(int64(n)) <= b.max || b.max <= 0 || n <= 0 {
 		return
@@ -42,16 +42,16 @@ func (b *ProducerBudget) add(n int) {
 	}
 }
 
-// spent reports whether the count is so far above max that logs must make room themselves: the Store cannot keep up.
+// spent reports whether the count is so far above max that a log must make room itself, since the Store cannot keep up.
 func (b *ProducerBudget) spent() bool {
 	return b != nil && b.max > 0 && b.known.Load() >= b.max+b.max/forgetShare+1
 }
 
-// forgetShare is the share of a bound that is forgotten at once: one in ten. To find the oldest producers means to look at all of
-// them, so they are not looked for each time.
+// forgetShare says how many producers are forgotten at once: one in forgetShare. A search for the oldest producers has to look at
+// all of them, so one search makes room for many.
 const forgetShare = 10
 
-// joinBudget counts the producers in a budget from here on; leaveBudget ends that.
+// joinBudget makes the budget count the producers, until leaveBudget.
 func (s *producers) joinBudget(b *ProducerBudget) {
 	s.budget = b
 	b.add(len(s.byID))
@@ -62,7 +62,7 @@ func (s *producers) leaveBudget() {
 	s.budget = nil
 }
 
-// keep adds a producer without a state, and first makes room for it where there is none.
+// keep adds a producer with an empty state. If there is no room for it, keep first forgets the oldest producers.
 func (s *producers) keep(id int64) *producer {
 	switch n := len(s.byID); {
 	case s.max > 0 && n >= s.max:
@@ -81,7 +81,7 @@ func (s *producers) forget(id int64) {
 	s.budget.add(-1)
 }
 
-// replace puts other producers in place of all. Of those it keeps as many as max allows.
+// replace puts the producers in byID in place of the present ones. If byID has more than max, it forgets the oldest.
 func (s *producers) replace(byID map[int64]*producer) {
 	s.budget.add(len(byID) - len(s.byID))
 	s.byID = byID
@@ -90,14 +90,14 @@ func (s *producers) replace(byID map[int64]*producer) {
 	}
 }
 
-// use is the time, in ms, at which a producer wrote last, with the offset of its last batch to order those of the same ms.
+// use is the time, in ms, at which a producer last wrote. The offset of its last batch orders producers with the same time.
 type use struct{ ms, offset int64 }
 
 func (a use) compare(b use) int {
 	return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.offset, b.offset))
 }
 
-// lastUse gives when the producer wrote last. Of one that was read from a snapshot only the timestamp is known.
+// lastUse gives when the producer last wrote. For a producer that was read from a snapshot only the batch's timestamp is known.
 func (p *producer) lastUse() use {
 	if p.seenMs == 0 {
 		return use{max(p.lastTimestamp, 0), p.last().lastOffset}
@@ -133,7 +133,7 @@ func (s *producers) uses(list []use) []use {
 	return list
 }
 
-// newest gives the latest of the n earliest uses. It sorts list.
+// newest gives the latest of the n earliest uses in list. It sorts list.
 func newest(list []use, n int) use {
 	if len(list) == 0 {
 		return use{-1, -1}
@@ -154,7 +154,7 @@ func (s *Store) boundProducers() {
 	}
 }
 
-// forgetProducers forgets, of the producers of all logs, the n that have written nothing for longest.
+// forgetProducers forgets, among the producers of all logs, the n that have written nothing for longest.
 func (s *Store) forgetProducers(n int) {
 	if n <= 0 {
 		return

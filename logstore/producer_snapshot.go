@@ -21,7 +21,8 @@ import (
 //	offset delta of the last batch int32, timestamp int64,
 //	coordinator epoch int32, first offset of the open transaction int64 (-1: none)
 //
-// The file holds only the last batch of each producer. Where it is missing or wrong, the state is rebuilt from the log.
+// The file holds only the last batch of each producer. If the file is missing or corrupt, the log rebuilds the state from its
+// records.
 const (
 	snapshotVersion   = 1
 	snapshotHeader    = 2 + 4 + 4
@@ -34,10 +35,10 @@ var crc32c = crc32.MakeTable(crc32.Castagnoli)
 // encodeSnapshot gives the content of a snapshot, with the producers ordered by id.
 func encodeSnapshot(byID map[int64]*producer) []byte { return copySnapshotEntries(byID).encode() }
 
-// snapshotEntries is a snapshot whose entries are not ordered yet and whose checksum is missing.
+// snapshotEntries is the content of a snapshot whose entries are not ordered yet and whose CRC is missing.
 type snapshotEntries []byte
 
-// copySnapshotEntries copies the producers' state into the form of the file, in no order.
+// copySnapshotEntries copies the producers' state into the format of the file, in no order.
 func copySnapshotEntries(byID map[int64]*producer) snapshotEntries {
 	be := binary.BigEndian
 	b := make([]byte, 0, snapshotHeader+len(byID)*snapshotEntrySize)
@@ -58,7 +59,7 @@ func copySnapshotEntries(byID map[int64]*producer) snapshotEntries {
 	return b
 }
 
-// encode orders the entries by producer id and completes the content.
+// encode orders the entries by producer id and adds the CRC.
 func (b snapshotEntries) encode() []byte {
 	entries := slices.Collect(slices.Chunk(b[snapshotHeader:], snapshotEntrySize))
 	slices.SortFunc(entries, func(x, y snapshotEntries) int {
@@ -72,8 +73,9 @@ func (b snapshotEntries) encode() []byte {
 	return out
 }
 
-// snapshotTimestamp gives the last batch's largest timestamp, as Apache Kafka writes it, or the time at which the batch arrived
-// where the timestamp is much older: a broker that loads the snapshot computes the producer's expiration from this value.
+// snapshotTimestamp gives the largest timestamp of the producer's last batch, as Apache Kafka writes it. If that timestamp is
+// much older than the batch's arrival, it gives the time of the arrival, since a broker that loads the snapshot computes the
+// producer's expiration from this value.
 func (p *producer) snapshotTimestamp() int64 {
 	if p.seenMs-p.lastTimestamp > oldBatchMs {
 		return p.seenMs
@@ -81,10 +83,10 @@ func (p *producer) snapshotTimestamp() int64 {
 	return p.lastTimestamp
 }
 
-// oldBatchMs is how old a batch's timestamp may be at its arrival for the snapshot to keep the timestamp.
+// oldBatchMs is the largest age of a batch's timestamp, at the batch's arrival, with which the snapshot contains the timestamp.
 const oldBatchMs = 3_600_000
 
-// decodeSnapshot reads what encodeSnapshot or Apache Kafka wrote.
+// decodeSnapshot reads a snapshot that encodeSnapshot or Apache Kafka wrote.
 func decodeSnapshot(b []byte) (map[int64]*producer, error) {
 	be := binary.BigEndian
 	if len(b) < snapshotHeader {
@@ -120,7 +122,7 @@ func decodeSnapshot(b []byte) (map[int64]*producer, error) {
 	return byID, nil
 }
 
-// takeSnapshot writes a snapshot of the state at mapEnd, unless there is one.
+// takeSnapshot writes a snapshot of the state at mapEnd, unless a snapshot at mapEnd exists.
 // Without sync, the caller must sync the file before the recovery point passes mapEnd.
 // It gives the file's path, "" when it wrote nothing.
 func (s *producers) takeSnapshot(disk vfs.FS, dir string, sync bool) (string, error) {
@@ -143,11 +145,11 @@ func (s *producers) noteSnapshot() {
 	}
 }
 
-// load sets the state from the newest good snapshot whose offset is at most atMost, and removes broken snapshots that it meets.
-// Without a snapshot the state is empty at first, the base offset of the first segment.
+// load sets the state from the newest valid snapshot whose offset is at most atMost, and removes the invalid snapshots that it
+// reads. If there is no such snapshot, the state is empty, and mapEnd is first, the base offset of the first segment.
 //
-// Unlike ProducerStateManager, it also uses a snapshot at or below the log start offset. The records of some producers in it have
-// been deleted, but a batch of theirs that is sent again is still a duplicate (KIP-360).
+// Unlike ProducerStateManager, load also uses a snapshot at or below the log start offset. The snapshot may contain producers
+// whose records were deleted. If such a producer sends its last batch again, the batch is still a duplicate (KIP-360).
 func (s *producers) load(disk vfs.FS, dir string, atMost, first int64, nowMs, expirationMs int64) error {
 	for i := len(s.snapshots) - 1; i >= 0; i-- {
 		offset := s.snapshots[i]
@@ -176,7 +178,7 @@ func (s *producers) load(disk vfs.FS, dir string, atMost, first int64, nowMs, ex
 	return nil
 }
 
-// dropSnapshot removes one snapshot file.
+// dropSnapshot removes the snapshot file of an offset.
 func (s *producers) dropSnapshot(disk vfs.FS, dir string, offset int64) error {
 	if i, found := slices.BinarySearch(s.snapshots, offset); found {
 		s.snapshots = slices.Delete(s.snapshots, i, i+1)

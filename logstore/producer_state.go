@@ -22,14 +22,15 @@ const (
 	FromCoordinator
 )
 
-// rememberedBatches is how many of its last batches a producer's state holds, so that
-// a batch that is sent again is recognised (ProducerStateEntry.NUM_BATCHES_TO_RETAIN).
+// rememberedBatches is how many of a producer's last batches its state describes, so that the
+// log recognises a batch that the producer sends again
+// (ProducerStateEntry.NUM_BATCHES_TO_RETAIN).
 const rememberedBatches = 5
 
 // batchMeta describes a producer's batch in the log (BatchMetadata).
 type batchMeta struct {
 	lastOffset  int64
-	timestamp   int64 // ms, the batch's largest
+	timestamp   int64 // the largest timestamp of the batch, in ms
 	lastSeq     int32
 	offsetDelta int32
 }
@@ -47,14 +48,14 @@ func (m batchMeta) firstSeq() int32 {
 // producer is the state of one producer id (ProducerStateEntry).
 type producer struct {
 	lastTimestamp int64
-	// seenMs is the time at which the producer's last batch arrived; 0 when this process has seen none. It counts beside
-	// lastTimestamp, since a client may give its records any timestamp.
+	// seenMs is the time at which the producer's last batch arrived; 0 if none arrived since the process started. The
+	// expiration depends on it as well as on lastTimestamp, since a client may give its records any timestamp.
 	seenMs           int64
-	txnFirstOffset   int64 // of the open transaction, -1 when there is none
+	txnFirstOffset   int64 // the first offset of the open transaction, -1 when there is none
 	coordinatorEpoch int32
 	epoch            int16
 	count            int8
-	batches          [rememberedBatches]batchMeta // the first count, oldest first
+	batches          [rememberedBatches]batchMeta // the first count elements are used, oldest batch first
 }
 
 func newProducer() *producer {
@@ -86,22 +87,22 @@ func (p *producer) add(m batchMeta) {
 
 // producers is the state of all producers of a log, up to the offset mapEnd (ProducerStateManager). Log.mu guards it.
 type producers struct {
-	// byID has the producers by id; only keep, forget and replace change which.
+	// byID has the producers by id. Only keep, forget and replace add or remove producers.
 	byID map[int64]*producer
-	// max bounds byID, 0 for no bound; budget bounds those of all logs together, nil for no bound.
+	// max bounds the size of byID, 0 means no bound. budget bounds the producers of all logs together, nil means no bound.
 	max    int
 	budget *ProducerBudget
-	name   string // of the partition, for what is told of it
+	name   string // the partition's name, for log lines
 	// mapEnd is the offset after the last batch that the state contains.
 	mapEnd int64
-	// snapshots are the offsets of the .snapshot files, ascending; snapEnd is the offset of the
-	// newest that belongs to this state (lastSnapOffset in Apache Kafka).
+	// snapshots are the offsets of the .snapshot files, ascending. snapEnd is the offset of the
+	// newest snapshot that belongs to this state (lastSnapOffset in Apache Kafka).
 	snapshots []int64
 	snapEnd   int64
 }
 
-// ProducerState is what DescribeProducers tells of a producer. Epochs,
-// sequences and offsets are -1 where there is none.
+// ProducerState is what DescribeProducers answers about a producer (KIP-664). An epoch, a
+// sequence or an offset is -1 when there is none.
 type ProducerState struct {
 	ProducerID            int64
 	ProducerEpoch         int16
@@ -197,8 +198,8 @@ func markerCoordinatorEpoch(data []byte) (int32, bool) {
 	return 0, false
 }
 
-// controlRecordLimit bounds the size of an expanded control batch, in bytes. A
-// marker has a few dozen.
+// controlRecordLimit bounds the size of an expanded control batch, in bytes. The
+// record of a control batch has a few dozen.
 const controlRecordLimit = 1 << 16
 
 // seen records when a producer's batch arrived.
@@ -208,15 +209,15 @@ func (s *producers) seen(id, nowMs int64) {
 	}
 }
 
-// expired reports whether a producer has written nothing for expirationMs. Times that lie ahead of nowMs, since the clock was
-// wrong once, do not keep a producer for ever.
+// expired reports whether a producer without an open transaction has written nothing for expirationMs. A time ahead of nowMs,
+// from when the clock was wrong, does not keep a producer for ever.
 func (p *producer) expired(nowMs, expirationMs int64) bool {
 	p.seenMs = min(p.seenMs, nowMs)
 	last := p.seenMs
 	switch {
 	case p.lastTimestamp <= nowMs:
 		last = max(last, p.lastTimestamp)
-	case last == 0: // it was read from a snapshot: its time counts from now on
+	case last == 0: // the producer was read from a snapshot, with a time ahead of nowMs: its time counts from now on
 		p.seenMs, last = nowMs, nowMs
 	}
 	return p.txnFirstOffset < 0 && nowMs-last >= expirationMs

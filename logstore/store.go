@@ -17,72 +17,73 @@ import (
 // StoreOptions say where a Store keeps its logs and how. Intervals are in
 // milliseconds; 0 takes Apache Kafka's default.
 type StoreOptions struct {
-	// Dirs (log.dirs) are the log directories; they are made when missing.
+	// Dirs (log.dirs) are the log directories. OpenStore makes those that are missing.
 	Dirs []string
-	// FS is the disk; nil is the real one.
+	// FS is the disk; nil means the operating system's.
 	FS vfs.FS
-	// BrokerID and ClusterID have to agree with meta.properties. NoBrokerID and ""
-	// take what stands there.
+	// BrokerID and ClusterID have to agree with meta.properties. NoBrokerID and "" mean
+	// the values in meta.properties.
 	BrokerID  int32
 	ClusterID string
 
-	// Defaults is the configuration of a log whose topic has none of its own.
+	// Defaults is the configuration of a log whose topic has no configuration of its own.
 	Defaults Config
-	// ConfigFor gives a topic's configuration while logs are loaded; nil gives Defaults.
+	// ConfigFor gives a topic's configuration while logs are loaded; nil means Defaults for every topic.
 	ConfigFor func(topic string) Config
 
-	// RecoveryThreads (num.recovery.threads.per.data.dir) is how many logs of a
-	// directory are at least loaded, recovered and closed at a time. Since they
-	// wait for the disk most of the time, never fewer than 16 are.
+	// RecoveryThreads (num.recovery.threads.per.data.dir) is how many logs of a directory
+	// the Store loads, recovers and closes at a time. The Store raises a value below 16 to
+	// 16, since these tasks wait for the disk most of the time.
 	RecoveryThreads int
-	// ReserveBytes is how much room is kept in each directory for operations that have to
-	// work on a full disk; 0 is 8 MiB, or a fiftieth of a smaller file system.
+	// ReserveBytes is how much room the Store keeps in each directory for operations that have
+	// to work on a full disk; 0 means 8 MiB, or a fiftieth of a smaller file system.
 	ReserveBytes int64
-	// MaxOpenFiles bounds the files that the logs keep open; 0 is 4096.
+	// MaxOpenFiles bounds the files that the logs keep open; 0 means 4096.
 	MaxOpenFiles int
-	// ProducersMax (klamm.producer.ids.max) bounds the producers that all logs know together; 0 for no bound.
+	// ProducersMax (klamm.producer.ids.max) bounds the producers that all logs know together; 0 means no bound.
 	ProducersMax int
 
 	RetentionCheckMs int64 // log.retention.check.interval.ms; 5 minutes
-	// InitialTaskDelayMs (log.initial.task.delay.ms) is how long after the start
-	// retention and checkpoints of offsets run first; 0 waits for one interval of each.
+	// InitialTaskDelayMs (log.initial.task.delay.ms) is how long after the start retention and
+	// the checkpoints of offsets first run; with 0 each first runs after its own interval.
 	InitialTaskDelayMs int64
-	// FlushCheckMs is log.flush.scheduler.interval.ms. Kafka's default, the largest
-	// number, is never, and a topic's flush.ms then does nothing; here it is 1 second.
+	// FlushCheckMs is log.flush.scheduler.interval.ms. Kafka's default is the largest number,
+	// which means never, and then a topic's flush.ms does nothing. klamm takes that number as 1
+	// second.
 	FlushCheckMs              int64
 	RecoveryPointCheckpointMs int64 // log.flush.offset.checkpoint.interval.ms; 1 minute
 	StartOffsetCheckpointMs   int64 // log.flush.start.offset.checkpoint.interval.ms; 1 minute
 	HighWatermarkCheckpointMs int64 // replica.high.watermark.checkpoint.interval.ms; 5 seconds
 	ProducerExpiryCheckMs     int64 // producer.id.expiration.check.interval.ms; 10 minutes
 
-	// Cleaner says how compacted logs are compacted; the zero value does not.
+	// Cleaner configures the log cleaner. With the zero value the Store compacts no log.
 	Cleaner CleanerOptions
 
-	// MoveThreads (num.replica.alter.log.dirs.threads) is how many logs are copied to
-	// other directories at a time; 0 is as many as there are directories.
+	// MoveThreads (num.replica.alter.log.dirs.threads) is how many logs the Store copies to
+	// other directories at a time; 0 means as many as there are directories.
 	MoveThreads int
-	// MoveBytesPerSecond (replica.alter.log.dirs.io.max.bytes.per.second) bounds what
-	// they copy together; 0 for no bound. See Store.SetMoveRate.
+	// MoveBytesPerSecond (replica.alter.log.dirs.io.max.bytes.per.second) bounds the bytes
+	// per second of all these copies together; 0 means no bound. See Store.SetMoveRate.
 	MoveBytesPerSecond float64
 
 	// OnDirFailure is called once for each directory that goes offline, with the reason
-	// and the partitions in it, whose logs take no more writes. It is called on a
-	// goroutine of its own, possibly before OpenStore has returned, and may call the
+	// and the partitions in the directory, whose logs take no more writes. The Store calls
+	// it on a goroutine of its own, possibly before OpenStore has returned. It may call the
 	// Store.
 	OnDirFailure func(dir string, err error, partitions []protocol.TopicPartition)
-	// OnLoaded, if set, has OpenStore return once the directories are checked, locked
-	// and listed. It is called for each log that is ready, or with the error, on
-	// several goroutines; until then Get fails with ErrLoading.
+	// OnLoaded, if set, makes OpenStore return once the directories are checked, locked and
+	// listed. The Store calls it for each log that is ready, or that failed to load with
+	// err, on several goroutines. Before that call Get fails with ErrLoading.
 	OnLoaded func(tp protocol.TopicPartition, log *Log, err error)
 
-	// Clock tells the time; nil is time.Now.
+	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
-	// Elapsed tells how long the process has been running, by a clock that nobody sets; nil
-	// asks Clock, whose times know that too if they are time.Now's.
+	// Elapsed tells how long the process has been running, by a clock that nobody sets. nil means
+	// the difference of two times of Clock, which is that if Clock is time.Now.
 	Elapsed func() time.Duration
-	// Logger gets lines for the operator; nil is slog.Default.
+	// Logger gets lines for the operator; nil means slog.Default.
 	Logger *slog.Logger
-	// RequestLogger gets lines about what clients ask for, however often they ask; nil is Logger.
+	// RequestLogger gets the lines that a client can cause as often as it likes; nil means Logger.
 	RequestLogger *slog.Logger
 }
 
@@ -131,9 +132,9 @@ func (o *StoreOptions) setDefaults() {
 	}
 }
 
-// Errors of the Store that are not the disk's.
+// These errors of the Store do not come from the disk.
 var (
-	// ErrNoLog says that no log of the partition is here.
+	// ErrNoLog says that the log directories have no log of the partition.
 	ErrNoLog = errors.New("no log of this partition in the log directories")
 	// ErrLoading says that the partition's log is still being recovered.
 	ErrLoading = errors.New("log is being recovered")
@@ -141,8 +142,8 @@ var (
 	ErrStoreClosed = errors.New("log directories are closed")
 )
 
-// TopicIDError says that a partition's directory belongs to another topic of
-// the same name (INCONSISTENT_TOPIC_ID).
+// TopicIDError says that a partition's directory belongs to a topic with the same name
+// and another id (INCONSISTENT_TOPIC_ID).
 type TopicIDError struct {
 	Partition protocol.TopicPartition
 	Path      string
@@ -154,63 +155,64 @@ func (e *TopicIDError) Error() string {
 	return fmt.Sprintf("%s: %s holds the topic with id %s, not %s", e.Partition, e.Path, e.OnDisk, e.Given)
 }
 
-// Store is the log directories of a broker and the logs in them, as Apache
-// Kafka's LogManager keeps them. It is safe for concurrent use.
+// Store keeps the log directories of a broker and the logs in them. It corresponds to
+// Apache Kafka's LogManager. It is safe for concurrent use.
 //
-// Locks are taken in this order: altering, cleaner.set, cleaner.mu, Log.mu, logDir.cpMu,
-// Store.mu, the others of a Log. Store.mu is never held over a call to the disk.
+// A goroutine takes locks in this order: retaining, altering, cleaner.set, cleaner.mu, Log.mu,
+// logDir.cpMu, Store.mu, the other locks of a Log. No goroutine calls the disk while it holds
+// Store.mu.
 type Store struct {
 	o     StoreOptions
 	fs    vfs.FS
 	log   *slog.Logger
 	dirs  []*logDir // in the order of StoreOptions.Dirs
 	files *FileBudget
-	// producers bounds what Log.ActiveProducers gives for all logs together.
+	// producers bounds the producers that all logs know together.
 	producers *ProducerBudget
 
 	mu       sync.Mutex
 	defaults Config                                 // guarded by mu
 	logs     map[protocol.TopicPartition]*partition // guarded by mu
-	removals []removal                              // guarded by mu; in the order of due
+	removals []removal                              // guarded by mu; by the time at which each is due
 	closed   bool                                   // guarded by mu
 
-	altering    sync.Mutex // held while it is decided where a log is to move
+	altering    sync.Mutex // held while the Store decides to which directory a log moves
 	mover       mover
 	steady      steadyTime
 	cleaner     cleaner
 	notices     notices
-	retaining   sync.Mutex    // held by who deletes old segments; before all other locks
-	stop        chan struct{} // closed to end the background
+	retaining   sync.Mutex    // held while old segments are deleted; taken before all other locks
+	stop        chan struct{} // closed to end the background work
 	wakeRemoval chan struct{} // capacity 1
 	background  sync.WaitGroup
 	loading     sync.WaitGroup
 }
 
-// partition is one partition's place in the Store. When its log has moved to
-// another directory there is a new one for it.
+// partition is one partition's entry in the Store. When the log has moved to another
+// directory, the Store replaces the entry by a new one.
 type partition struct {
 	tp   protocol.TopicPartition
 	dir  *logDir
 	path string
-	// ready is closed when the log is loaded or created, or that failed. log and
-	// err are set before and not changed after.
+	// ready is closed when the log was loaded or created, or when that failed. log and err
+	// are set before and do not change afterwards.
 	ready chan struct{}
 	log   *Log
 	err   error
 
 	topicID protocol.UUID // guarded by Store.mu; zero when not known
-	wanted  bool          // guarded by Store.mu; Create or GetOrCreate gave it to somebody
-	move    *move         // guarded by Store.mu; the log is on its way to another directory
-	// gone, when not nil, says that the partition is being deleted; it is closed
-	// when its name is free again. Guarded by Store.mu.
+	wanted  bool          // guarded by Store.mu; a caller of Create or GetOrCreate has got the log
+	move    *move         // guarded by Store.mu; the move of the log to another directory, nil for none
+	// gone is not nil while the Store deletes the partition. It is closed when the name of
+	// the partition is free again. Guarded by Store.mu.
 	gone chan struct{}
 }
 
-// OpenStore opens the log directories. It checks to which broker they belong and locks
-// them, and changes nothing before both have succeeded for all of them. Then it loads
-// every log in them, recovering those of a directory that was not closed cleanly, and
-// starts the background work. A directory whose disk fails is offline, as long as there
-// is another.
+// OpenStore opens the log directories. It checks that they belong to this broker and locks
+// them, and changes nothing before both have succeeded for all directories. Then it loads
+// every log, recovers the logs of each directory that was not closed cleanly, and starts
+// the background work. A directory whose disk fails goes offline, as long as another
+// directory is left.
 //
 // Errors: *MetaPropertiesError, *LockedError, *DuplicateLogError, *DirError.
 func OpenStore(o StoreOptions) (*Store, error) {
@@ -244,7 +246,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 }
 
 // Get gives the partition's log. It fails with ErrNoLog, ErrLoading, ErrStoreClosed, with
-// *DirError if its directory is offline, or with the error of loading the log.
+// *DirError if the log's directory is offline, or with the error of loading the log.
 func (s *Store) Get(tp protocol.TopicPartition) (*Log, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,8 +265,9 @@ func (s *Store) Get(tp protocol.TopicPartition) (*Log, error) {
 	return p.log, p.err
 }
 
-// TopicID gives the id of the topic that the partition's directory was made
-// for; zero and true when the directory does not say.
+// TopicID gives the id of the topic to which the partition's directory belongs. It gives
+// the zero id and true when the directory has no topic id, and false when the partition
+// has no log here.
 func (s *Store) TopicID(tp protocol.TopicPartition) (protocol.UUID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,8 +278,8 @@ func (s *Store) TopicID(tp protocol.TopicPartition) (protocol.UUID, bool) {
 	return p.topicID, true
 }
 
-// Partitions lists the partitions that have a log here, those included that are
-// still loading or whose directory is offline, in no order.
+// Partitions lists the partitions that have a log here, in no order. It includes those
+// whose log is still loading and those whose directory is offline.
 func (s *Store) Partitions() []protocol.TopicPartition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -302,12 +305,12 @@ func (s *Store) All() map[protocol.TopicPartition]*Log {
 	return all
 }
 
-// usableLocked says whether the log is there and may be used.
+// usableLocked reports whether the log is loaded and may be used. The caller holds Store.mu.
 func (p *partition) usableLocked() bool {
 	return p.gone == nil && p.dir.err == nil && p.isReady() && p.log != nil
 }
 
-// isReady says whether log and err may be looked at.
+// isReady reports whether log and err are set.
 func (p *partition) isReady() bool {
 	select {
 	case <-p.ready:
@@ -323,18 +326,18 @@ func (s *Store) ClusterID() string { return s.o.ClusterID }
 // BrokerID gives the broker id that the directories belong to.
 func (s *Store) BrokerID() int32 { return s.o.BrokerID }
 
-// SetDefaults changes the configuration that file.delete.delay.ms of deleted
-// partitions is taken from. Logs have configurations of their own.
+// SetDefaults changes the configuration from which the Store takes file.delete.delay.ms
+// for deleted partitions. It does not change the configuration of a log.
 func (s *Store) SetDefaults(c Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.defaults = c
 }
 
-// Close ends the background work, flushes and closes every log, writes the
-// checkpoints, and last the mark of a clean stop into each directory where all
-// of that succeeded. The directories are unlocked in any case. When ctx ends
-// first, what is not closed yet is left to recovery and ctx's error returned.
+// Close ends the background work, flushes and closes every log, and writes the
+// checkpoints. At last it writes the mark of a clean stop into each directory where all of
+// that succeeded. It unlocks the directories in any case. If ctx ends first, Close leaves
+// the logs that are not closed yet to recovery, and returns ctx's error.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if s.closed {
@@ -346,7 +349,7 @@ func (s *Store) Close(ctx context.Context) error {
 	close(s.stop)
 	s.cleaner.close()
 	s.background.Wait()
-	s.loading.Wait() // what was not begun when stop closed is skipped
+	s.loading.Wait() // not for long: after stop is closed, no further log is loaded
 
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.dirs))
@@ -370,7 +373,7 @@ func (s *Store) closeDir(ctx context.Context, d *logDir) error {
 		if p.log != nil {
 			open = append(open, p)
 		} else {
-			clean = false // it could not be recovered, so the next start has to try again
+			clean = false // the log could not be recovered, so the next start has to try again
 		}
 	}
 	offline := d.err != nil
@@ -414,7 +417,7 @@ func (s *Store) closeDir(ctx context.Context, d *logDir) error {
 	return nil
 }
 
-// each calls f for every item, n at a time, and waits for all.
+// each calls f for every item, n at a time, and waits until all calls have returned.
 func each[T any](items []T, n int, f func(T)) {
 	var wg sync.WaitGroup
 	next := make(chan T)

@@ -7,21 +7,21 @@ import (
 	"klamm/protocol/batch"
 )
 
-// TimestampOffset is a record found by its timestamp. LeaderEpoch is its
-// batch's, -1 when that is not known.
+// TimestampOffset is a record that a lookup by time found. LeaderEpoch is the leader epoch
+// of the record's batch, -1 when it is not known.
 type TimestampOffset struct {
 	Offset      int64
 	TimestampMs int64
 	LeaderEpoch int32
 }
 
-// lookupExpandLimit bounds what a batch may expand to when a record is looked
-// for in it, in bytes; what is stored was validated with a lower bound.
+// lookupExpandLimit bounds the bytes to which a lookup expands a batch. Batches in the log
+// were validated with a lower bound.
 const lookupExpandLimit = 1 << 31
 
-// OffsetForTimestamp finds the first record, at or past the log start, whose
-// timestamp is at least ts (in ms). found is false when there is none. The
-// caller ignores an answer at or past what it may show.
+// OffsetForTimestamp finds the first record, at or above the log start offset, whose
+// timestamp is at least ts (in ms). found is false when there is none. The caller drops a
+// record at or above the offset up to which it may show records.
 func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err error) {
 	err = l.retryMoved(func(v view) error {
 		var rot *CorruptError
@@ -41,7 +41,7 @@ func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err e
 				return found, err
 			})
 			if errors.As(err, &rot) {
-				continue // what follows may have one
+				continue // a later segment may have such a record
 			}
 			if err != nil || found {
 				return err
@@ -55,7 +55,8 @@ func (l *Log) OffsetForTimestamp(ts int64) (t TimestampOffset, found bool, err e
 	return t, found, err
 }
 
-// firstAtOrAfter looks from the batch that holds offset from on.
+// firstAtOrAfter finds, in the first size bytes of a segment, the first record at or above
+// start whose timestamp is at least ts. It begins at the batch that contains offset from.
 func (l *Log) firstAtOrAfter(s *segment, ts, from, start, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
 	scan := stampScan{log: l, s: s, overRot: overRot}
 	if err := scan.open(from, size); err != nil {
@@ -74,16 +75,17 @@ func (l *Log) firstAtOrAfter(s *segment, ts, from, start, size int64, overRot bo
 	}
 }
 
-// stampScan walks over the batches of a segment for a lookup by time.
+// stampScan goes through the batches of a segment for a lookup by time.
 type stampScan struct {
 	frames
 	log     *Log
 	s       *segment
-	overRot bool          // go on behind what is corrupt
-	rot     *CorruptError // the first such place
+	overRot bool          // go on behind corrupt batches
+	rot     *CorruptError // the first corrupt batch that the scan passed, nil for none
 }
 
-// open begins at the batch that holds an offset. Call close.
+// open begins at the batch that contains offset from. size bounds the bytes of the segment
+// that it reads. The caller calls close.
 func (x *stampScan) open(from, size int64) error {
 	f, err := x.s.log.acquire()
 	if err != nil {
@@ -104,7 +106,7 @@ func (x *stampScan) close() {
 	x.s.log.release()
 }
 
-// next goes to the next batch that is wanted by its header, and compares it with its CRC.
+// next goes to the next batch for whose header wanted reports true, and compares the batch with its CRC.
 func (x *stampScan) next(wanted func(*batch.Header) bool) error {
 	for {
 		if err := x.step(); err != nil {
@@ -121,6 +123,7 @@ func (x *stampScan) next(wanted func(*batch.Header) bool) error {
 	}
 }
 
+// step goes to the next batch. With overRot it passes corrupt bytes.
 func (x *stampScan) step() error {
 	if !x.overRot {
 		return x.frames.next()
@@ -130,13 +133,13 @@ func (x *stampScan) step() error {
 	if rotten >= 0 {
 		x.pass(rotten, lo, errBadFrame)
 	}
-	if errors.Is(err, errBadFrame) { // and no batch follows
+	if errors.Is(err, errBadFrame) { // no batch follows the corrupt bytes
 		err = io.EOF
 	}
 	return err
 }
 
-// pass notes that the batch at pos is corrupt.
+// pass records that the batch at the position pos is corrupt.
 func (x *stampScan) pass(pos, offset int64, err error) {
 	x.log.tellRot(x.s, pos, offset, err)
 	if x.rot == nil {
@@ -144,8 +147,8 @@ func (x *stampScan) pass(pos, offset int64, err error) {
 	}
 }
 
-// end says what it means that next gave an error: at the end of the segment none, unless what
-// was looked for may be corrupt.
+// end gives the error of a lookup whose next gave err. The end of the segment is no error,
+// unless the scan passed a corrupt batch: the record may be in that batch.
 func (x *stampScan) end(err error) error {
 	switch {
 	case !errors.Is(err, io.EOF):
@@ -158,7 +161,7 @@ func (x *stampScan) end(err error) error {
 
 // record finds the first record of the current batch that matches.
 func (s *frames) record(match func(batch.Stamp) bool) (t TimestampOffset, found bool, err error) {
-	if s.h.Magic < batch.Magic { // one message, or a wrapper that stands for all inside
+	if s.h.Magic < batch.Magic { // one message, or a wrapper message, which counts for the messages inside it
 		r := batch.Stamp{Offset: s.h.BaseOffset, Timestamp: s.h.MaxTimestamp}
 		return TimestampOffset{r.Offset, r.Timestamp, -1}, match(r), nil
 	}
@@ -173,8 +176,8 @@ func (s *frames) record(match func(batch.Stamp) bool) (t TimestampOffset, found 
 	return TimestampOffset{r.Offset, r.Timestamp, s.h.PartitionLeaderEpoch}, true, nil
 }
 
-// MaxTimestampOffset finds the first record, at or past the log start offset, that
-// has the largest timestamp of those (KIP-734). found is false for a log without timestamps.
+// MaxTimestampOffset finds, among the records at or above the log start offset, the first with
+// the largest timestamp (KIP-734). found is false for a log without timestamps.
 func (l *Log) MaxTimestampOffset() (t TimestampOffset, found bool, err error) {
 	err = l.retryMoved(func(v view) error {
 		t, found = TimestampOffset{}, false
@@ -290,15 +293,16 @@ func (s *frames) largest(start int64) (t TimestampOffset, found bool, err error)
 	return s.record(func(r batch.Stamp) bool { return r.Timestamp == largest && r.Offset >= start })
 }
 
-// lookInSegment looks for a record that segment i has. If the record is not found, or no batch
-// is where the index says, the indexes of a sealed segment may be wrong: they are rebuilt,
-// once. If that does not help the segment is corrupt, and the record is looked for outside of
-// the corrupt bytes: *CorruptError if it is not there.
+// lookInSegment calls look to find a record that segment i contains. If look does not find the
+// record, or finds no batch where the index says, the indexes of a sealed segment may be wrong.
+// Then lookInSegment rebuilds them, once for each segment, and looks again. If that does not help,
+// the segment is corrupt, and lookInSegment has look search outside of the corrupt bytes. It gives
+// *CorruptError if the record is not there.
 func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, err error)) error {
 	s := v.segments[i]
 	found, err := look(false)
 	wrongIndex := errors.Is(err, errBadFrame) || err == nil && !found && s.base >= v.start
-	// A segment that was sealed and is not now was truncated: there will be another look.
+	// If a sealed segment is active now, the log was truncated, and retryMoved repeats the lookup.
 	if now := l.snapshot(); !wrongIndex || i == len(v.segments)-1 || s == now.active() {
 		return err
 	}
@@ -315,8 +319,8 @@ func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, 
 	return err
 }
 
-// firstWith finds the record with exactly this timestamp, at start or past it, in the batch that ends
-// at lastOffset, or in the next one whose largest timestamp this is.
+// firstWith finds the first record at or above start whose timestamp is ts. It looks only in the first batch
+// that ends at or above lastOffset and whose largest timestamp is ts.
 func (l *Log) firstWith(s *segment, ts, lastOffset, start, size int64, overRot bool) (t TimestampOffset, found bool, err error) {
 	scan := stampScan{log: l, s: s, overRot: overRot}
 	if err := scan.open(lastOffset, size); err != nil {
@@ -331,7 +335,7 @@ func (l *Log) firstWith(s *segment, ts, lastOffset, start, size int64, overRot b
 	})
 }
 
-// retryMoved repeats a lookup under which the log changed.
+// retryMoved calls lookup with a view of the log, and repeats it if it failed because the log changed meanwhile.
 func (l *Log) retryMoved(lookup func(view) error) error {
 	for {
 		epoch, v := l.hints.generation(), l.snapshot()
