@@ -1,7 +1,9 @@
-// Package meta has the interface of the metadata tree: ZooKeeper's znodes, versions, ephemerals,
-// sequences, one-shot watches, sessions and multi, as far as a Kafka cluster uses them.
+// Package meta has the interface of the metadata tree: ZooKeeper's znodes, versions, ephemerals, sequences,
+// one-shot watches, sessions and multi, as far as a Kafka cluster uses them.
 //
-// Two stores implement it: meta/local, embedded and on disk, for a broker alone; and
-// ZooKeeper itself for a cluster. Package metatest holds the conformance tests that every store passes.
-// The tree knows nothing of Kafka: paths and bodies are package znode's.
+// Package local implements it in one file on disk, for a broker alone. A store that keeps the tree of a cluster
+// in ZooKeeper fits behind the same interface. Package metatest has the conformance tests that every store
+// passes. The tree knows nothing of Kafka: package znode has the paths and bodies.
+//
+// Begin reading at [Tree].
 package meta

@@ -45,7 +45,7 @@ func goldenBodies(t *testing.T) map[string]string {
 	return bodies
 }
 
-// Every body of the reference's tree reads and is written again byte for byte.
+// TestReferenceTree reads every body of the reference broker's tree and writes the same bytes again.
 func TestReferenceTree(t *testing.T) {
 	tree := goldenTree(t)
 	for _, path := range PersistentPaths() {
@@ -114,7 +114,8 @@ func again(path, data string) (string, error) {
 	return "", fmt.Errorf("nothing reads it")
 }
 
-// reordered gives the reference's text if ours has the same partitions in another order, else ours.
+// reordered gives the reference's text if our text has the same partitions in another order. Otherwise it gives
+// our text.
 func reordered(ours, reference string) string {
 	partitions := func(s string) (string, string) {
 		inner, rest, _ := strings.Cut(strings.TrimPrefix(s, `{"partitions":{`), "}")
@@ -180,7 +181,7 @@ func TestReferenceBodies(t *testing.T) {
 	}
 }
 
-// Bodies that older brokers and tools wrote, from the comments of ZkData.scala.
+// TestOlderBodies reads bodies that older brokers and tools wrote. They are from the comments of ZkData.scala.
 func TestOlderBodies(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"version":1,"host":"localhost","port":9092,"jmx_port":9999,"timestamp":"2233345666"}`:                                                                                                             "[PLAINTEXT://localhost:9092]",

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// clusterID is the one that the directories of a KRaft node are formatted with: any
-// 16 bytes in base64.
+// clusterID is the cluster id with which the harness formats the directories of a KRaft node: any 16 bytes in
+// base64.
 const clusterID = "a2xhbW0gaXMgYSBnb3JnZQ"
 
 // format gives a KRaft node, broker and controller in one, its controller's address

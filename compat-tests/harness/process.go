@@ -48,8 +48,8 @@ func spawn(o spawnOptions) (*process, error) {
 	return p, nil
 }
 
-// environment is this process' without the variables that begin as klamm's
-// configuration does: KLAMM_BROKER is the harness' and no property.
+// environment gives this process' environment without the variables that klamm would read as settings:
+// KLAMM_BROKER begins as they do, but is for the harness.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KLAMM_") })
 }

@@ -15,7 +15,8 @@ type Self struct {
 	out  string
 }
 
-// StartSelf starts one, with variables added to the environment. It dies with the test.
+// StartSelf runs this test program once more, with variables added to its environment. The process ends with the
+// test at the latest.
 func StartSelf(t testing.TB, env ...string) *Self {
 	t.Helper()
 	path, err := os.Executable()
@@ -51,7 +52,7 @@ func (s *Self) Stop(t testing.TB) {
 // Ended says whether the process is gone.
 func (s *Self) Ended() bool { return s.proc.ended() }
 
-// Output is what it wrote to stdout and stderr.
+// Output gives what the process wrote to stdout and stderr.
 func (s *Self) Output() string {
 	text, _ := os.ReadFile(s.out)
 	return string(text)

@@ -57,7 +57,8 @@ func Java(t testing.TB, version, tool string, stdin io.Reader, args ...string) s
 	return r.Stdout
 }
 
-// JavaResult is Java for a tool that may fail.
+// JavaResult runs a tool as Java does, and gives its exit code. It does not fail the test over a code other than
+// 0.
 func JavaResult(t testing.TB, version, tool string, stdin io.Reader, args ...string) Result {
 	t.Helper()
 	var stdout bytes.Buffer
@@ -68,8 +69,7 @@ func JavaResult(t testing.TB, version, tool string, stdin io.Reader, args ...str
 	return Result{Stdout: stdout.String(), Stderr: stderr, Code: code}
 }
 
-// JavaTo runs a tool with its stdout going to w. The error is for a tool that
-// could not be run at all.
+// JavaTo runs a tool and writes its stdout to w. The error says that the tool could not be run at all.
 func JavaTo(w io.Writer, version, tool string, stdin io.Reader, args ...string) (stderr string, code int, err error) {
 	java, all, err := javaTool(version, tool, args)
 	if err != nil {

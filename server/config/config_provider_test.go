@@ -45,7 +45,8 @@ func (g goldenProviders) environ() []string {
 	return env
 }
 
-// TestConfigProvidersAreThoseOfKafka: config.providers used to be no property of Kafka, and every ${...} stayed as it is.
+// TestConfigProvidersAreThoseOfKafka compares the variables that klamm replaces with those that Apache Kafka
+// replaces. klamm used to take config.providers for no property of Kafka, and left every ${...} as it was.
 func TestConfigProvidersAreThoseOfKafka(t *testing.T) {
 	var g goldenProviders
 	readGolden(t, "providers-3.9.2.json", &g)
@@ -76,7 +77,7 @@ func TestConfigProvidersAreThoseOfKafka(t *testing.T) {
 
 const envProviderClass = providerPackage + "EnvVarConfigProvider"
 
-// TestConfigProvidersCountInEveryPlace: the provider may be configured in one place and its variables stand in any.
+// TestConfigProvidersCountInEveryPlace configures a provider in one place and uses its variables in another.
 func TestConfigProvidersCountInEveryPlace(t *testing.T) {
 	properties := "config.providers=myEnv\nconfig.providers.myEnv.class=" + envProviderClass + "\nlog.dirs=${myEnv:DATA_DIR}\n"
 	yaml := "config:\n  providers: myEnv\nconfig.providers.myEnv.class: " + envProviderClass + "\nlog: {dirs: ['${myEnv:DATA_DIR}']}\n"
@@ -115,7 +116,8 @@ func TestConfigProvidersCountInEveryPlace(t *testing.T) {
 	}
 }
 
-// TestWhatAProviderGivesIsNotShown: it may be a secret that went into the wrong property.
+// TestWhatAProviderGivesIsNotShown checks that no error or warning quotes the value that a provider gave: it may
+// be a secret in the wrong property.
 func TestWhatAProviderGivesIsNotShown(t *testing.T) {
 	for _, name := range []string{"num.partitions", "compression.type", "listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
 		"max.connections.per.ip.overrides", "inter.broker.protocol.version", "listener.name.plaintext.max.connections", "cleanup.policy", "log.cleanup.policy", "log.dirs", "no.such.thing", "ssl.keystore.password"} {
@@ -169,7 +171,7 @@ func TestPropertiesOfProvidersThatDoNothing(t *testing.T) {
 	}
 }
 
-// TestPatternsThatJavaReadsOtherwise are refused: a pattern that lets other names pass would be worse.
+// TestPatternsThatJavaReadsOtherwise checks that klamm refuses them: in Go they might allow other names.
 func TestPatternsThatJavaReadsOtherwise(t *testing.T) {
 	for _, pattern := range []string{"[a-z&&[^b]]", "[a[bc]]", "(?=A).*", `(a)\1`, "a++", `\v`, `\sA`, `\Qa\E`, "{", "a{,2}", "(", "a)|(b"} {
 		if _, err := javaPattern(pattern); err == nil {

@@ -168,8 +168,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestThrottlesAreDynamicOnly holds that a rate that no file gives follows what the tree holds, one
-// broker's over all brokers'.
+// TestThrottlesAreDynamicOnly sets a rate that no file can set. It follows what the tree holds, and what the tree
+// holds for one broker overrides what it holds for all.
 func TestThrottlesAreDynamicOnly(t *testing.T) {
 	const rate = "replica.alter.log.dirs.io.max.bytes.per.second"
 	b, _ := mustLoad(t, Options{Sets: []string{rate + "=7"}})
@@ -206,7 +206,8 @@ func TestThrottlesAreDynamicOnly(t *testing.T) {
 	}
 }
 
-// TestConfigProvidersAreNotChangedWhileRunning: they used to be taken as any name, and had no effect.
+// TestConfigProvidersAreNotChangedWhileRunning checks that klamm refuses such a change. klamm used to accept
+// these properties as any unknown name, and they had no effect.
 func TestConfigProvidersAreNotChangedWhileRunning(t *testing.T) {
 	b, _ := mustLoad(t, Options{})
 	d := NewDynamic(b, 1)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// FuzzJavaProperties: whatever a file is, its lines are numbered right, and what was read can be written and
-// read again.
+// FuzzJavaProperties checks that klamm numbers the lines of any file right, and reads the same again after it has
+// written what it read.
 func FuzzJavaProperties(f *testing.F) {
 	for _, s := range []string{"a=b\n", "# x\\\na=b\\\n  c\nd: e f\n", "a\\ b = c\\\\\nd\n", "a=\\u00e9\\t\n!z\n\n  k", "a=b\\", "=x\n:\n", "a=1\na=2\r\nb=\xe9", "a=\\u00\nb=\\ud83d"} {
 		f.Add([]byte(s))
@@ -48,8 +48,8 @@ func escaped(s string) string {
 	return out.String()
 }
 
-// FuzzLoad: whatever a setting is, loading ends with an answer in one line, and what was accepted can be
-// described and makes a topic.
+// FuzzLoad checks that Load answers any setting in one line, and that a configuration that it accepts can be
+// described and gives a topic its settings.
 func FuzzLoad(f *testing.F) {
 	for _, s := range []string{"listeners=PLAINTEXT://[::1]:0", "log.retention.hours=-1", "max.connections.per.ip.overrides=a:1,[::1]:2",
 		"listener.security.protocol.map=A:PLAINTEXT,B", "log.cleaner.threads=0", "inter.broker.protocol.version=2.8", "x=y"} {

@@ -31,8 +31,8 @@ type goldenProperty struct {
 	Synonyms               []string
 }
 
-// saysOtherwise are validators whose description differs on purpose. Validator and, in the
-// golden file, the text behind the class name.
+// saysOtherwise has the properties whose validator describes itself in other words than Apache Kafka's on
+// purpose, and klamm's words.
 var saysOtherwise = map[string]string{
 	// Ours names what is allowed, Kafka's a default.
 	"remote.log.manager.copier.thread.pool.size":     "-1 or [1,...]",
@@ -166,7 +166,7 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
-// goldenTopic are the overrides of the topic of the golden files when it is made.
+// goldenTopic has the overrides with which testdata/Golden.java creates its topic.
 var goldenTopic = map[string]string{"segment.bytes": " 1048576 ", "cleanup.policy": "compact, delete", "min.cleanable.dirty.ratio": ".25", "retention.ms": "1000"}
 
 func goldenDynamic(t *testing.T) *Dynamic {
@@ -205,8 +205,8 @@ type goldenAlter struct {
 	}
 }
 
-// answersOtherwise are the cases in which klamm deliberately does not answer as Apache Kafka 3.9.2
-// does, with what it answers.
+// answersOtherwise has the cases in which klamm deliberately answers something else than Apache Kafka 3.9.2, with
+// klamm's answer and the reason.
 var answersOtherwise = map[string]struct{ error, message, why string }{
 	"append to an unknown property":        {"INVALID_CONFIG", "Unknown config name: no.such.thing", "Kafka fails inside"},
 	"append to an unknown broker property": {"INVALID_CONFIG", "Unknown config name: no.such.thing", "Kafka fails inside"},

@@ -11,8 +11,8 @@ import (
 // testdata/Properties.java writes a longer list for this flag, as golden.sh says.
 var javaFile = flag.String("java-properties", "testdata/java-properties.json", "file with properties files and what Java reads in them")
 
-// TestPropertiesAreReadAsJavaReadsThem: files by hand and at random, in ISO 8859-1 as kafka.Kafka reads its configuration
-// and in UTF-8 as FileConfigProvider reads its file.
+// TestPropertiesAreReadAsJavaReadsThem reads files made by hand and at random, in ISO 8859-1 as kafka.Kafka reads
+// its configuration and in UTF-8 as FileConfigProvider reads its file.
 func TestPropertiesAreReadAsJavaReadsThem(t *testing.T) {
 	data, err := os.ReadFile(*javaFile)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A listener's own limits go over the broker's, and a change of either is told.
+// TestListenersLimits checks that a listener's own limits override the broker's, and that OnChange reports a
+// change of either.
 func TestListenersLimits(t *testing.T) {
 	b, _ := mustLoad(t, Options{Sets: []string{"max.connections=10", "listener.name.own.max.connections=3", "listener.name.OWN.max.connection.creation.rate=4"}})
 	d := NewDynamic(b, 0)
@@ -38,7 +39,7 @@ func TestListenersLimits(t *testing.T) {
 	}
 }
 
-// What Apache Kafka 3.9.2 answers to limits that are set while it runs.
+// TestListenersLimitsWhileRunning holds the answers of Apache Kafka 3.9.2 to limits that are set while it runs.
 func TestListenersLimitsWhileRunning(t *testing.T) {
 	b, _ := mustLoad(t, Options{})
 	d := NewDynamic(b, 0)

@@ -241,7 +241,7 @@ func TestServerPropertiesOfKRaft(t *testing.T) {
 	}
 }
 
-// TestTreesKeepCapitals: names in YAML and TOML were folded to small letters, whatever they were.
+// TestTreesKeepCapitals checks the names in YAML and TOML, which klamm used to fold to small letters.
 func TestTreesKeepCapitals(t *testing.T) {
 	for name, text := range map[string]string{"k.yaml": "my:\n  Name: x\nLog.Dirs: y\n", "k.toml": "[my]\nName = 'x'\n[Log]\nDirs = 'y'\n"} {
 		b, ws := mustLoad(t, Options{File: write(t, name, text)})

@@ -2,7 +2,8 @@ package config
 
 import "testing"
 
-// A running broker of Apache Kafka 3.9.2 refuses these, and klamm took them.
+// TestARunningBrokerIsNotGivenWhatApacheRefuses makes changes that a running broker of Apache Kafka 3.9.2
+// refuses. klamm used to accept them.
 func TestARunningBrokerIsNotGivenWhatApacheRefuses(t *testing.T) {
 	d := goldenDynamic(t)
 	set := func(name, value string) error {

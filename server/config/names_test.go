@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestNamesInCode holds each property named in a getter, anywhere in the project, to the table. The
-// getters give the zero value for a name that is not there, so a typing error would go unseen.
+// TestNamesInCode checks that each property named in a getter, anywhere in the project, is in the table. The
+// getters give the zero value for any other name, so nobody would see a typing error.
 func TestNamesInCode(t *testing.T) {
 	getters := map[string][]Type{"Int": {Int, Short}, "Long": {Long, Int, Short}, "Bool": {Boolean}, "Double": {Double},
 		"String": {String, Class, Password}, "List": {List}, "Null": nil}
@@ -40,8 +40,8 @@ func TestNamesInCode(t *testing.T) {
 	}
 }
 
-// eachCall tells of every method call with one string literal in the files that import this package
-// or are of it.
+// eachCall calls f for every method call with one string literal, in the files of this package and of those that
+// import it.
 func eachCall(t *testing.T, f func(file, method, name string)) {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -111,7 +111,8 @@ func TestEnvironmentNamesAreDistinct(t *testing.T) {
 	}
 }
 
-// Every topic property, and what it falls back to, takes effect or has a reason not to.
+// TestTopicPropertiesAreServedOrSayWhyNot checks that every topic property, and every broker property that one
+// falls back to, has an effect or a reason why not.
 func TestTopicPropertiesAreServedOrSayWhyNot(t *testing.T) {
 	named := 0
 	for _, p := range TopicProperties() {

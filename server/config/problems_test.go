@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestAllThatIsWrongIsReportedAtOnce: Load used to end with the first error, and without the warnings.
+// TestAllThatIsWrongIsReportedAtOnce checks that Load reports every error. It used to end with the first one, and
+// gave no warnings with it.
 func TestAllThatIsWrongIsReportedAtOnce(t *testing.T) {
 	file := write(t, "server.properties", strings.Join([]string{
 		"num.partitions=many", "broker.rack=\\u00", "log.cleanup.policy=keep", "num.partitons=3", "listener.name.plaintext.max.connections=x",
@@ -34,7 +35,8 @@ func TestAllThatIsWrongIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestContradictionsAreReportedAtOnce, and those that follow from another error are not.
+// TestContradictionsAreReportedAtOnce checks that Load reports every contradiction, except those that follow from
+// another error.
 func TestContradictionsAreReportedAtOnce(t *testing.T) {
 	_, _, err := Load(Options{Sets: []string{"listeners=A,PLAINTEXT://:99999,B://:1", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT",
 		"log.retention.hours=0", "queued.max.request.bytes=1", "max.connections.per.ip.overrides=a,b:x"}})
@@ -51,7 +53,8 @@ func TestContradictionsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestNoNameStandsTwiceInALine: "--set listeners: listeners: ..." named the property twice.
+// TestNoNameStandsTwiceInALine checks that no error names a property twice, as "--set listeners: listeners: ..."
+// did.
 func TestNoNameStandsTwiceInALine(t *testing.T) {
 	values := map[string]string{"num.partitions": "many", "listeners": "X", "advertised.listeners": "B://x:1", "listener.security.protocol.map": "A", "log.retention.ms": "0",
 		"inter.broker.listener.name": "X", "security.inter.broker.protocol": "SSL", "max.connections.per.ip.overrides": "a", "max.connections.per.ip": "0", "broker.id": "5000",
@@ -82,7 +85,8 @@ func TestNoNameStandsTwiceInALine(t *testing.T) {
 	}
 }
 
-// TestListenersOwnProperties: one of a listener that is not there, or in capitals, had no effect and no warning.
+// TestListenersOwnProperties checks the warnings about properties of a listener that is not there, or whose name
+// is in capitals, and about unknown properties. They had no effect, and klamm gave no warning.
 func TestListenersOwnProperties(t *testing.T) {
 	b, ws := mustLoad(t, Options{Sets: []string{"listener.name.PLAINTEXT.max.connections=5", "listener.name.other.max.connections=5", "listener.name.plaintext.no.such.thing=1"},
 		Env: []string{"KLAMM_LISTENER_NAME_PLAINTEXT_MAX_CONNECTIONS=7"}})
@@ -101,7 +105,8 @@ func TestListenersOwnProperties(t *testing.T) {
 	}
 }
 
-// TestWhatIsOpenIsSaid: that nobody is kept from anything stood in a line with many other properties.
+// TestWhatIsOpenIsSaid checks that a line of its own says that every client may do everything. klamm used to name
+// the property in a line with many others.
 func TestWhatIsOpenIsSaid(t *testing.T) {
 	_, ws := mustLoad(t, Options{Sets: []string{"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "super.users=User:a", "create.topic.policy.class.name=x.Y"}})
 	all := strings.Join(Lines(ws), "\n")

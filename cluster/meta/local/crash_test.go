@@ -11,8 +11,8 @@ import (
 	"klamm/logstore/vfs"
 )
 
-// namesOn gives options whose directory is kept twice: the real one, which bbolt needs, and on a double of the disk that
-// knows which names a power cut would leave.
+// namesOn gives options that keep the directory twice: the real one, which bbolt needs, and one on a double of
+// the disk, which knows the names that a power cut would leave.
 func namesOn(t *testing.T, disk *vfs.Mem) Options {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,7 +44,7 @@ func namesOn(t *testing.T, disk *vfs.Mem) Options {
 	}
 }
 
-// wantName fails if a power cut now could leave the directory without the file.
+// wantName fails the test if a power cut at this moment could leave the directory without the file.
 func wantName(t *testing.T, disk *vfs.Mem, path string) {
 	t.Helper()
 	for seed := range uint64(32) {
@@ -54,8 +54,8 @@ func wantName(t *testing.T, disk *vfs.Mem, path string) {
 	}
 }
 
-// TestNewTreeSurvivesAPowerCut: nobody synced the directory of a tree's file that was made, so that a power cut took
-// the file, with writes that were acknowledged.
+// TestNewTreeSurvivesAPowerCut checks that Open syncs the directory of a new file. It did not, and a power cut
+// could take the file with writes that were acknowledged.
 func TestNewTreeSurvivesAPowerCut(t *testing.T) {
 	disk := vfs.NewMem()
 	o := namesOn(t, disk)
@@ -67,7 +67,8 @@ func TestNewTreeSurvivesAPowerCut(t *testing.T) {
 	wantName(t, disk, o.Path)
 }
 
-// TestTreeOfAKilledProcessSurvivesAPowerCut has a process die after it made the file, before it synced the directory.
+// TestTreeOfAKilledProcessSurvivesAPowerCut has a process die after it has made the file and before it has synced
+// the directory.
 func TestTreeOfAKilledProcessSurvivesAPowerCut(t *testing.T) {
 	disk := vfs.NewMem()
 	o := namesOn(t, disk)

@@ -13,8 +13,8 @@ import (
 	"klamm/cluster/meta"
 )
 
-// swap puts another device in the place of the tree's file, for writes and syncs: /dev/full finds no room,
-// /dev/null takes everything and cannot be synced. back puts the file back.
+// swap makes writes and syncs of the tree's file go to a device: /dev/full finds no room, /dev/null takes every
+// write and cannot be synced. back undoes that.
 func swap(t *testing.T, s *Store, device string) (back func()) {
 	t.Helper()
 	var tree, dev unix.Stat_t
@@ -59,8 +59,8 @@ func openWith(t *testing.T, o Options) (*Store, *Session) {
 	return s, ses
 }
 
-// TestFullDiskRefusesWritesAndGoesOn fills the disk: a write fails and changes nothing, reads go on, and
-// with room, or room that was kept, writes work again.
+// TestFullDiskRefusesWritesAndGoesOn fills the disk. A write fails and changes nothing, and reads go on. Writes
+// work again once there is room, or with room that was reserved.
 func TestFullDiskRefusesWritesAndGoesOn(t *testing.T) {
 	kept, lend := func(write func() error) error { return nil }, false
 	o := Options{Path: filepath.Join(t.TempDir(), FileName), Lend: func(write func() error) error {
@@ -92,8 +92,8 @@ func TestFullDiskRefusesWritesAndGoesOn(t *testing.T) {
 	}
 }
 
-// TestFailedSyncIsNotTriedAgain has a sync fail: nobody knows what is on the disk then, and no write may
-// succeed before the file is opened again.
+// TestFailedSyncIsNotTriedAgain has a sync fail. Nobody knows then what is on the disk, so no write may succeed
+// until the file is opened again.
 func TestFailedSyncIsNotTriedAgain(t *testing.T) {
 	o := Options{Path: filepath.Join(t.TempDir(), FileName)}
 	s, ses := openWith(t, o)

@@ -13,7 +13,7 @@ import (
 	"klamm/cluster/meta"
 )
 
-// failing does f on a thread on which a system call fails, and gives what f answers. The thread ends with it.
+// failing calls f on a thread on which a system call fails, and gives f's error. The thread ends with f.
 func failing(t *testing.T, call uint32, errno syscall.Errno, f func() error) error {
 	t.Helper()
 	filter := []unix.SockFilter{
@@ -44,8 +44,8 @@ func failing(t *testing.T, call uint32, errno syscall.Errno, f func() error) err
 	return err
 }
 
-// TestDiskThatRefusesWritesIsReadOn has the tree's disk fail, or become read-only: a write fails and changes nothing,
-// nothing is written any more, reads go on, and all is there when the file is opened again.
+// TestDiskThatRefusesWritesIsReadOn has the tree's disk fail or become read-only. A write fails and changes
+// nothing, later writes fail too, and reads go on. Everything is there when the file is opened again.
 func TestDiskThatRefusesWritesIsReadOn(t *testing.T) {
 	for _, c := range []struct {
 		call  uint32

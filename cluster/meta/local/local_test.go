@@ -66,7 +66,7 @@ func TestNotATree(t *testing.T) {
 	}
 }
 
-// What a process leaves behind that was killed: the file as it is on the disk while it is open.
+// TestReopenAfterKill opens what a killed process leaves behind: the file as it is on the disk while it is open.
 func TestReopenAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, filepath.Join(dir, FileName))
@@ -117,7 +117,7 @@ func TestReopenAfterKill(t *testing.T) {
 	}
 }
 
-// Whose tree it is can be read without changing a byte of it, also after a kill.
+// TestPeekChangesNothing checks that Peek does not change a byte of the file, also after a kill.
 func TestPeekChangesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tree")
 	if _, err := Peek(path, "/a"); !errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +160,7 @@ func TestPeekChangesNothing(t *testing.T) {
 	}
 }
 
-// A file that lost its end is refused with a sentence, and not read past its end.
+// TestCutShort checks that Open refuses a file that has lost its end, and does not read past that end.
 func TestCutShort(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	s := openStore(t, path)

@@ -9,8 +9,8 @@ import (
 	"klamm/cluster/meta/metatest"
 )
 
-// TestRandom walks at random, and takes the file now and then as a killed process would leave it: all that was
-// acknowledged and is not ephemeral is in it.
+// TestRandom does random work and now and then opens the file as a killed process would leave it. Everything that
+// was acknowledged and is not ephemeral must be in it.
 func TestRandom(t *testing.T) {
 	for seed := range uint64(4) {
 		path := filepath.Join(t.TempDir(), FileName)

@@ -11,8 +11,8 @@ import (
 	"klamm/cluster/meta"
 )
 
-// TestRottenChildCountSizesNoList has the number of a node's children rot in the file. Listing them made a list for as many:
-// the process ended over a negative number, and a large one took all memory.
+// TestRottenChildCountSizesNoList has the number of a node's children rot in the file. Children used to make a
+// list of that size: a negative number ended the process, and a large one took all memory.
 func TestRottenChildCountSizesNoList(t *testing.T) {
 	for _, count := range []int32{-1, math.MaxInt32} {
 		s, ses := openWith(t, Options{Path: filepath.Join(t.TempDir(), FileName)})
