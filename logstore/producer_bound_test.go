@@ -10,7 +10,7 @@ import (
 	"klamm/logstore/vfs"
 )
 
-// knows says which of the producers with ids from 0 on a log knows.
+// knows lists which of the producers with the ids from 0 on the log knows.
 func knows(l *Log, ids int) []bool {
 	known := make([]bool, ids)
 	for _, p := range l.ActiveProducers() {
@@ -24,8 +24,8 @@ func sendAs(t testing.TB, l *Log, id int64, seq int32, nowMs int64) Result {
 	return appendOne(t, l, build(t, spec{idem: true, pid: id, seq: seq, ts: nowMs}), 0, nowMs)
 }
 
-// TestProducersOfALogAreBounded: invented producer ids took memory until they expired, and a place in each snapshot.
-// The one that wrote last is kept, and one that was forgotten is taken as a new one.
+// TestProducersOfALogAreBounded: invented producer ids took memory until they expired, and an entry in each snapshot.
+// The log keeps the producer that wrote last, and treats a forgotten producer as a new one.
 func TestProducersOfALogAreBounded(t *testing.T) {
 	c := DefaultConfig()
 	c.ProducersMax = 50
@@ -56,7 +56,7 @@ func TestProducersOfALogAreBounded(t *testing.T) {
 	}
 }
 
-// TestProducersInASnapshotAreBounded opens a log that knew more producers than it may know now.
+// TestProducersInASnapshotAreBounded opens a log whose snapshot has more producers than the log may know now.
 func TestProducersInASnapshotAreBounded(t *testing.T) {
 	disk := newMemDisk(t)
 	o := testOptions(disk, DefaultConfig())
@@ -78,7 +78,7 @@ func TestProducersInASnapshotAreBounded(t *testing.T) {
 	}
 }
 
-// TestProducersOfABrokerAreBounded: the bound for all logs, of whichever the oldest producers are.
+// TestProducersOfABrokerAreBounded: the bound holds for all logs together, whichever log has the oldest producers.
 func TestProducersOfABrokerAreBounded(t *testing.T) {
 	nowMs := int64(testNow)
 	o := testStore(vfs.NewMem(), "/data")
@@ -109,7 +109,7 @@ func TestProducersOfABrokerAreBounded(t *testing.T) {
 	}
 }
 
-// eventuallyFew waits until the sweep is done.
+// eventuallyFew waits until the Store has forgotten producers.
 func eventuallyFew(t *testing.T, s *Store, most int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -123,7 +123,7 @@ func eventuallyFew(t *testing.T, s *Store, most int) {
 	}
 }
 
-// TestProducersAreBoundedWhileTheSweepIsBehind has nobody sweep: the logs that get new producers make room themselves.
+// TestProducersAreBoundedWhileTheSweepIsBehind keeps the Store from forgetting producers: the logs that get new producers make room themselves.
 func TestProducersAreBoundedWhileTheSweepIsBehind(t *testing.T) {
 	budget := NewProducerBudget(100, slog.New(slog.DiscardHandler))
 	var logs [2]*Log

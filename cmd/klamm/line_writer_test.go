@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// reader is what stands behind a lineWriter: it takes lines, fails, or stands still.
+// reader is the double of what reads a lineWriter's lines: it takes lines, fails, or stands still.
 type reader struct {
 	mu    sync.Mutex
 	got   bytes.Buffer
 	fails error
-	room  int           // bytes that it takes before it fails; -1 for any number
-	still chan struct{} // not nil while it stands still
-	began chan struct{} // told when a write finds it standing still
+	room  int           // how many bytes the reader takes before it fails; -1 for any number
+	still chan struct{} // not nil while the reader stands still
+	began chan struct{} // gets an element when a write finds the reader standing still
 }
 
 func (r *reader) Write(p []byte) (int, error) {
@@ -71,8 +71,8 @@ func TestLinesAreWritten(t *testing.T) {
 	}
 }
 
-// Nobody who writes waits for a reader that stands still, and the end of the process does not wait for ever. What is too
-// much is dropped, and told of when the reader goes on.
+// No writer of lines waits for a reader that stands still, and the end of the process does not wait for ever. The lineWriter
+// drops the lines that it has no room for, and reports their number when the reader goes on.
 func TestReaderThatStandsStill(t *testing.T) {
 	r := &reader{still: make(chan struct{}), began: make(chan struct{}, 1)}
 	w := newLineWriter(r, told)
@@ -91,8 +91,8 @@ func TestReaderThatStandsStill(t *testing.T) {
 	}
 }
 
-// Lines whose reader is gone, or that find no room on a disk, are counted, and the first one that can be written again comes
-// after the number of those that could not.
+// The lineWriter counts the lines that it cannot write because the reader is gone or the disk is full. Before the first line
+// that it can write again, it writes their number.
 func TestReaderThatFails(t *testing.T) {
 	r := &reader{}
 	w := newLineWriter(r, told)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestCollectorLeavesTheRoomThatIsMeant keeps much alive, then little. The rest of the
-// process has its memory kept small.
+// TestCollectorLeavesTheRoomThatIsMeant keeps much memory alive, then little, in a process
+// whose collector is paced.
 func TestCollectorLeavesTheRoomThatIsMeant(t *testing.T) {
 	t.Setenv("GOGC", "")
 	keepMemorySmall()
@@ -23,14 +23,14 @@ func TestCollectorLeavesTheRoomThatIsMeant(t *testing.T) {
 	awaitGOGC(t, "little lives", func(set uint64) bool { return set > 150 })
 }
 
-// awaitGOGC collects until the room is as it is meant to be.
+// awaitGOGC runs collections until GOGC has the value that pace is to set.
 func awaitGOGC(t *testing.T, when string, meant func(set uint64) bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !meant(heapNow().set); {
 		if time.Now().After(end) {
 			t.Fatalf("GOGC is %d (%s): %+v", heapNow().set, when, heapNow())
 		}
-		runtime.GC() // what follows from one is seen some time after it
+		runtime.GC() // the finalizer that calls pace runs some time after the collection
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -39,7 +39,7 @@ func TestGOGCByWhatLives(t *testing.T) {
 	for _, c := range []struct{ live, scanned, roots, want uint64 }{
 		{0, 0, 0, 400}, {1 << 20, 1 << 20, 0, 400}, {4 << 20, 4 << 20, 0, 200}, {16 << 20, 16 << 20, 0, 50},
 		{64 << 20, 0, 0, 12}, {64 << 20, 16 << 20, 0, 12}, {64 << 20, 32 << 20, 0, 25}, {1 << 30, 1 << 30, 0, 50}, {1 << 31, 0, 0, 2},
-		// The stacks of 10,000 connections: 40 MB of room, where 8 MB had all of them looked through for each 8 MB of garbage.
+		// The stacks of 10,000 connections get 40 MB of room. With 8 MB of room a collection scanned all of them for each 8 MB of garbage.
 		{40 << 20, 0, 80 << 20, 33}, {10 << 20, 0, 90 << 20, 45}, {20 << 20, 20 << 20, 80 << 20, 50},
 	} {
 		if got := (heap{live: c.live, scanned: c.scanned, roots: c.roots}).gogc(); got != c.want {
@@ -54,7 +54,7 @@ func TestGOGCByWhatLives(t *testing.T) {
 	}
 }
 
-// TestStacksCountAsRoots: the room is reckoned with stacks only if they are asked for. 64 goroutines keep 64 KB of stack each.
+// TestStacksCountAsRoots: the stacks count only if heapNow asks the runtime for them. 64 goroutines keep 64 KB of stack each.
 func TestStacksCountAsRoots(t *testing.T) {
 	const goroutines, stack = 64, 64 << 10
 	runtime.GC()
@@ -76,7 +76,7 @@ func TestStacksCountAsRoots(t *testing.T) {
 	}
 }
 
-// deep waits with so many bytes of stack in use.
+// deep waits while it uses so many bytes of stack.
 func deep(bytes int, ready chan<- struct{}, end <-chan struct{}) byte {
 	var frame [1024]byte
 	if bytes > len(frame) {

@@ -8,7 +8,7 @@ import (
 	"klamm/protocol"
 )
 
-// What comes when nothing is left waits, and is let go when its connection ends.
+// A request that comes when no byte is left waits, and stops waiting when its connection ends.
 func TestNothingLeftLetsNobodyIn(t *testing.T) {
 	b := newByteBudget(100)
 	never := make(chan struct{})

@@ -17,8 +17,8 @@ import (
 	"klamm/internal/await"
 )
 
-// looseConn is a connection without a broker behind it, for tests of what it
-// does with answers. far is the client's end.
+// looseConn is a connection without a broker, for tests of how a connection sends answers.
+// far is the client's end.
 func looseConn(t *testing.T) (c *Conn, far net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,7 @@ func looseConn(t *testing.T) (c *Conn, far net.Conn) {
 	return newConn(s, &Listener{Name: "TEST"}, near), far
 }
 
-// filled is an answer that says text.
+// filled makes an answer whose content is text.
 func filled(c *Conn, text string) *Answer {
 	a := new(Answer)
 	a.Fill(append(c.Buffer(len(text)), text...))
@@ -58,8 +58,8 @@ func wantBytes(t *testing.T, far net.Conn, want string) {
 	}
 }
 
-// Acknowledgements that come aside and in any order leave in the order of their
-// requests, each as soon as those before it are there.
+// Answers that other code completes in any order leave in the order of their requests,
+// each as soon as all before it are ready.
 func TestCompletionsAsideKeepTheOrder(t *testing.T) {
 	c, far := looseConn(t)
 	a, b, d, e := filled(c, "a"), filled(c, "b"), filled(c, "d"), filled(c, "e")
@@ -91,7 +91,7 @@ func (r fileRegion) OSFile() (*os.File, int64)               { return r.f, r.pos
 func (r fileRegion) ReadFailed(err error) error              { return err }
 func (r fileRegion) Release()                                { *r.released++ }
 
-// fileOf is a file of so many bytes, and what is in it.
+// fileOf makes a file of so many bytes, and gives its content too.
 func fileOf(t *testing.T, size int) (*os.File, []byte) {
 	t.Helper()
 	content := make([]byte, size)
@@ -110,11 +110,11 @@ func fileOf(t *testing.T, size int) (*os.File, []byte) {
 	return f, content
 }
 
-// plainConn hides that a connection is a socket: no sendfile.
+// plainConn hides that a connection is a socket, so that the sender cannot use sendfile.
 type plainConn struct{ net.Conn }
 
-// Regions of a file, larger than the socket's buffers, and small ones, to a client
-// that reads slowly: the bytes are the same by sendfile and by copies.
+// A client that reads slowly gets the right bytes of small regions of a file and of regions
+// larger than the socket's buffers, with sendfile and with copies.
 func TestRegionsAreSentAsTheyAre(t *testing.T) {
 	f, content := fileOf(t, 3<<20)
 	regions := []fileRegion{{f: f, size: 1 << 20}, {f: f, pos: 1<<20 + 17, size: 100}, {f: f, pos: 12345, size: smallRegion}, {f: f, pos: 2<<20 - 1, size: 1<<20 + 1}}
@@ -153,8 +153,8 @@ func TestRegionsAreSentAsTheyAre(t *testing.T) {
 	}
 }
 
-// Files are given back once, whenever the connection breaks: before an answer
-// is ready, while it waits for an earlier one, and while it is sent.
+// The connection releases files once, whenever it breaks: before an answer is ready, while
+// the answer waits for an earlier one, and while it is sent.
 func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
 	f, _ := fileOf(t, 300_000)
 	withRegion := func(released *int) *Answer {
@@ -213,8 +213,8 @@ func TestBrokenConnectionGivesFilesBackOnce(t *testing.T) {
 	}
 }
 
-// Answers that wait for an earlier one are bounded in bytes: the connection is
-// not read from while it holds more.
+// The bytes of answers that wait for an earlier one are bounded: a connection that holds more
+// does not read from its client.
 func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
 	c, far := looseConn(t)
 	first, large := filled(c, "first"), filled(c, string(make([]byte, maxHeld)))
@@ -229,7 +229,7 @@ func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
 		held <- c.held
 	}()
 	for range 1000 {
-		runtime.Gosched() // lets it go on, if it would
+		runtime.Gosched() // lets the connection go on, if it wrongly would
 	}
 	c.Complete(first, Aside)
 	wantBytes(t, far, "first"+string(make([]byte, maxHeld)))
@@ -238,7 +238,7 @@ func TestAnswersBehindASlowOneAreBounded(t *testing.T) {
 	}
 }
 
-// Who answers a fetch that waited is not held up by a client that does not read.
+// A client that does not read does not hold up the goroutine that answers its fetch.
 func TestAnswersAreLeftToOthersWhereTheSocketIsFull(t *testing.T) {
 	c, far := looseConn(t)
 	_ = c.nc.(*net.TCPConn).SetWriteBuffer(4096)
@@ -265,13 +265,13 @@ func TestAnswersAreLeftToOthersWhereTheSocketIsFull(t *testing.T) {
 	}
 }
 
-// neverWoken is a request that waits and takes no notice of being woken.
+// neverWoken is a waiting request that ignores Wake.
 type neverWoken struct{}
 
 func (neverWoken) Wake() {}
 
-// What a client sends behind the answer of a fetch that waited, before it leaves, is handled, also when
-// the fetch is just being ended.
+// A client gets its waiting fetch answered, sends a further request and leaves. The connection handles that
+// request, also when the client leaves while the fetch is just being answered.
 func TestRequestBehindAnAnsweredFetchIsRead(t *testing.T) {
 	c, far := looseConn(t)
 	c.br = bufio.NewReader(flushingReader{c})
@@ -294,7 +294,7 @@ func TestRequestBehindAnAnsweredFetchIsRead(t *testing.T) {
 		read <- string(b.B)
 	}()
 	for range 1000 {
-		runtime.Gosched() // it finds the end, and waits for the fetch
+		runtime.Gosched() // the connection finds that the client left, and waits for the fetch
 	}
 	c.AwaitsNothing()
 	if got := <-read; got != "next" {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A burst passes at once, and what comes after it waits as long as it takes for
-// the rate to be the limit again.
+// A burst passes at once. Each later connection waits until the rate is down to the limit
+// again.
 func TestCreationRate(t *testing.T) {
 	r := newCreationRate(11, time.Second)
 	now := int64(time.Hour)
@@ -30,13 +30,13 @@ func TestCreationRate(t *testing.T) {
 	}
 }
 
-// Over a long time no more pass than the limit allows, whatever they come like.
+// Over a long time no more connections pass than the limit allows, however they come.
 func TestCreationRateOverALongTime(t *testing.T) {
 	r := newCreationRate(11, time.Second)
 	const limit, seconds = 7, 600
 	now, passed := int64(0), 0
 	for now < seconds*int64(time.Second) {
-		now += int64(r.record(now, limit)) + int64(time.Millisecond) // one after the other, as fast as they may
+		now += int64(r.record(now, limit)) + int64(time.Millisecond) // one connection after the other, as fast as the rate allows
 		passed++
 	}
 	if most := limit * (seconds + 11); passed > most || passed < limit*seconds*9/10 {

@@ -14,8 +14,8 @@ import (
 	"klamm/protocol"
 )
 
-// startEcho runs a server whose requests ask for an answer of so many bytes: see ask. It
-// calls MayWait for those that are small.
+// startEcho runs a server that answers each request with as many bytes as the request asks
+// for: see ask. The server calls MayWait for small requests.
 func startEcho(t *testing.T, change func(*Options)) *SocketServer {
 	t.Helper()
 	o := Options{
@@ -49,7 +49,7 @@ func startEcho(t *testing.T, change func(*Options)) *SocketServer {
 	t.Cleanup(func() {
 		s.StopAccepting()
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // what a test left open is cut
+		cancel() // cuts the connections that the test left open
 		s.Settle(ctx)
 		_ = s.Close(ctx)
 	})
@@ -67,7 +67,7 @@ func (s *SocketServer) dial(t *testing.T) net.Conn {
 	return nc
 }
 
-// ask is the frame of a request of so many bytes that asks for an answer of so many.
+// ask makes the frame of a request of a given size, which asks for an answer of a given size, in bytes.
 func ask(bytes, answer int) []byte {
 	body := make([]byte, max(4, bytes))
 	binary.BigEndian.PutUint32(body, uint32(answer))

@@ -13,7 +13,7 @@ func atMost(connections int) ConnectionLimits {
 	return ConnectionLimits{Broker: connections, Rate: math.MaxInt32, PerIP: math.MaxInt32}
 }
 
-// served asks something, and waits until nobody writes any more: the client has its answer before the connection notes that.
+// served sends a request, and waits until the connection has noted that no goroutine writes: the client gets its answer before.
 func (s *SocketServer) served(t *testing.T, nc net.Conn) {
 	t.Helper()
 	if _, err := nc.Write(ask(4, 10)); err != nil {
@@ -40,7 +40,7 @@ func TestAcceptDoesNotLookAtEachConnection(t *testing.T) {
 	for range 2 {
 		s.served(t, s.dial(t))
 	}
-	s.mu.Lock() // who looks at connections waits
+	s.mu.Lock() // makes any code wait that looks at the connections
 	looked := make(chan struct{})
 	go func() {
 		s.closeExcess()

@@ -10,7 +10,7 @@ import (
 	"klamm/internal/await"
 )
 
-// waits is when so many wait outside.
+// waits returns when so many requests wait outside.
 func (g *gate) waits(t *testing.T, n int) {
 	t.Helper()
 	await.Until(t, "they wait", func() bool {
@@ -20,7 +20,7 @@ func (g *gate) waits(t *testing.T, n int) {
 	})
 }
 
-// No more are inside than may be, and all come in.
+// The gate lets no more requests in than it may, and all of them in the end.
 func TestGateBoundsWhoIsInside(t *testing.T) {
 	g := &gate{most: 3, patience: time.Hour}
 	never := make(chan struct{})
@@ -50,7 +50,7 @@ func TestGateBoundsWhoIsInside(t *testing.T) {
 	}
 }
 
-// In the order in which they came.
+// The gate lets requests in in the order in which they came.
 func TestGateKeepsTheOrder(t *testing.T) {
 	g := &gate{most: 1, patience: time.Hour}
 	never := make(chan struct{})
@@ -72,8 +72,8 @@ func TestGateKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// When those inside do not come out, as with a disk that hangs, they are not counted after a while,
-// and not when they do come out.
+// When no request leaves, as with a disk that hangs, the gate stops counting the requests inside after
+// a while, and does not count them when they leave later.
 func TestGateOpensWhenNobodyComesOut(t *testing.T) {
 	g := &gate{most: 2, patience: time.Millisecond}
 	never := make(chan struct{})
@@ -89,7 +89,7 @@ func TestGateOpensWhenNobodyComesOut(t *testing.T) {
 	}
 }
 
-// Who gives up does not take another's turn with it.
+// A request that gives up does not take away another request's turn.
 func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 	g := &gate{most: 1, patience: time.Hour}
 	never := make(chan struct{})
@@ -115,7 +115,7 @@ func TestGateIsLeftByWhoGivesUp(t *testing.T) {
 	}
 }
 
-// A client that does not read its answers is waited for outside: inside it would keep others out.
+// A connection waits outside the gate for a client that does not read its answers: inside, it would keep others out.
 func TestGateIsNotHeldByWhoDoesNotRead(t *testing.T) {
 	s := startEcho(t, nil)
 	s.large = &gate{most: 1, patience: time.Hour}

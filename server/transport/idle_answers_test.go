@@ -9,9 +9,8 @@ import (
 	"klamm/internal/await"
 )
 
-// A client that reads none of what it is owed is idle all the while that the sending of
-// it waits, also where further answers wait behind that: nothing is being worked on. One
-// whose answer is not made yet is not.
+// A client that does not read its answers counts as idle while the sending waits for it, also
+// when further answers wait behind. A client whose answer is not ready does not count as idle.
 func TestIdleConnectionWithUnreadAnswersIsClosed(t *testing.T) {
 	for _, unread := range []bool{true, false} {
 		c, far := looseConn(t)

@@ -10,9 +10,8 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// desk is an order of answers whose outlet is the test's: what is written is noted, what
-// would run on a goroutine of its own runs when the test says so, and something may
-// happen while a write is under way.
+// desk is an order of answers, and the test's double of its outlet. It records what is written,
+// runs a spawned function when the test says so, and can make an event happen during a write.
 type desk struct {
 	order
 	answers  map[string]*Answer
@@ -66,7 +65,7 @@ func (d *desk) expect(name string) bool {
 	return d.Expect(a)
 }
 
-// run runs what was spawned.
+// run runs the spawned functions.
 func (d *desk) run() {
 	for len(d.spawned) > 0 {
 		f := d.spawned[0]
@@ -116,7 +115,7 @@ func (d *desk) do(line string) error {
 	return nil
 }
 
-// state says what is so, as the table of order has it.
+// state gives the state of the order in the words of the table at order.
 func (d *desk) state() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -143,7 +142,7 @@ func (d *desk) state() string {
 	return strings.Join(out, ", ")
 }
 
-// TestOrder plays the scripts in testdata/order. To write what they give again, run
+// TestOrder plays the scripts in testdata/order. To write their results again, run
 //
 //	go test ./server/transport -run TestOrder -rewrite
 func TestOrder(t *testing.T) {
@@ -187,9 +186,9 @@ func merges(actors [][]string) (out [][]string) {
 	return out
 }
 
-// Whatever comes first: handlers that return, answers that are completed inside of them and
-// elsewhere, a client that leaves, a stop, a cut, and the goroutines that send: no answer
-// stays unsent, none overtakes another, and each is given back once.
+// This test plays all orders of these events: handlers return, answers are completed in a
+// handler and elsewhere, the client leaves, the server stops, the connection is cut, goroutines
+// send. No answer stays unsent, none overtakes another, and each is released once.
 func TestNoOrderOfEventsLeavesAnAnswerUnsent(t *testing.T) {
 	played := 0
 	for first := range completers {
@@ -215,7 +214,7 @@ func TestNoOrderOfEventsLeavesAnAnswerUnsent(t *testing.T) {
 	}
 }
 
-// possible says that no answer is completed before it is expected.
+// possible reports whether each answer is expected before it is completed.
 func possible(events []string) bool {
 	for _, name := range []string{"a", "b"} {
 		completed := slices.IndexFunc(events, func(e string) bool { return strings.HasPrefix(e, "complete "+name) })
@@ -238,7 +237,7 @@ func playAll(t *testing.T, events []string, nested int) {
 			t.Fatalf("%q: %v", events, err)
 		}
 		if inside {
-			if d.during == nil { // it has happened
+			if d.during == nil { // the event has happened
 				i++
 			}
 			d.during = nil

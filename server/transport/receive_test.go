@@ -10,8 +10,8 @@ import (
 	"klamm/protocol"
 )
 
-// A large request that comes in pieces is answered when it is there, also where the socket has no room
-// for what is waited for.
+// A large request that comes in pieces is answered when all of it has come, also when the socket has no room
+// for the bytes that the receiver waits for.
 func TestLargeRequestComesInPieces(t *testing.T) {
 	s := startEcho(t, nil)
 	for _, size := range []int{20_000, 100_000, 4 * maxAwaited} {
@@ -29,10 +29,10 @@ func TestLargeRequestComesInPieces(t *testing.T) {
 					if _, err := nc.Write(frame[i*len(frame)/pieces : (i+1)*len(frame)/pieces]); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(time.Millisecond) // so that it does come in pieces, mostly
+					time.Sleep(time.Millisecond) // so that the request comes in pieces, in most cases
 				}
 				wantAnswer(t, nc, 7)
-				if _, err := nc.Write(ask(10, 3)); err != nil { // a small one is not waited for longer
+				if _, err := nc.Write(ask(10, 3)); err != nil { // the receiver does not wait for more than a small request
 					t.Fatal(err)
 				}
 				wantAnswer(t, nc, 3)
@@ -72,8 +72,8 @@ func TestSilentConnectionsHaveNoBuffers(t *testing.T) {
 	echo(silent)
 }
 
-// An answer that its handler left to another goroutine is sent, also where that goroutine takes the handler
-// for one that has not returned: it stayed unsent until the client sent again.
+// A handler leaves its answer to another goroutine, which completes it as Own after the handler has returned. The
+// answer is sent: it stayed unsent until the client sent again.
 func TestAnswerCompletedAsItsHandlerReturnsIsSent(t *testing.T) {
 	s := startEcho(t, func(o *Options) {
 		o.Serve = func(c *Conn, _ protocol.RequestHeader, _ []byte) error {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// socketPair is both ends of a connection, "tcp" at 127.0.0.1:0 or "unix" at a path.
+// socketPair gives both ends of a connection, "tcp" at 127.0.0.1:0 or "unix" at a path.
 func socketPair(t *testing.T, network, addr string) (ours, theirs net.Conn) {
 	t.Helper()
 	l, err := net.Listen(network, addr)
@@ -47,7 +47,7 @@ func TestASmallReadIsWhatAReadIs(t *testing.T) {
 	}
 	_ = ours.SetReadDeadline(time.Time{})
 	go func() {
-		time.Sleep(10 * time.Millisecond) // it is waited for
+		time.Sleep(10 * time.Millisecond) // lets the reader wait first
 		_, _ = theirs.Write([]byte("bytes"))
 	}()
 	if n, err := r.Read(buf); err != nil || string(buf[:n]) != "bytes" {
@@ -77,11 +77,11 @@ func TestASmallReadOfAResetIsADisconnect(t *testing.T) {
 	}
 }
 
-// TestASmallWriteArrivesWhole: also where the socket takes a part of it at a time.
+// TestASmallWriteArrivesWhole: a small write arrives whole, also when the socket takes only a part of it at a time.
 func TestASmallWriteArrivesWhole(t *testing.T) {
-	// One of a Unix domain takes what its buffer holds, one of TCP mostly all or nothing.
+	// A Unix domain socket takes as much as its buffer holds; a TCP socket mostly takes all or nothing.
 	ours, theirs := socketPair(t, "unix", filepath.Join(t.TempDir(), "socket"))
-	_ = ours.(*net.UnixConn).SetWriteBuffer(1) // the kernel makes it as small as it has them: a third of what is written
+	_ = ours.(*net.UnixConn).SetWriteBuffer(1) // the kernel gives the smallest buffer that it allows: a third of what the test writes
 	const times = 4
 	want := make([]byte, 0, times*smallWrite)
 	var s sender
@@ -91,7 +91,7 @@ func TestASmallWriteArrivesWhole(t *testing.T) {
 	}
 	got := make(chan []byte)
 	go func() {
-		time.Sleep(10 * time.Millisecond) // until the socket takes no more
+		time.Sleep(10 * time.Millisecond) // waits until the socket takes no more
 		all, _ := io.ReadAll(theirs)
 		got <- all
 	}()
@@ -114,7 +114,7 @@ func TestASmallWriteToWhoLeftFails(t *testing.T) {
 	var s sender
 	s.open(ours, new(buffers), func() {})
 	var err error
-	for range 100 { // the first ones may leave before the reset comes
+	for range 100 { // the first writes may succeed before the reset comes
 		if err = s.send([]*Answer{{parts: []Part{{Bytes: []byte("answer")}}}}); err != nil {
 			break
 		}
