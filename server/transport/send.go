@@ -20,10 +20,9 @@ type sender struct {
 	nc       net.Conn
 	raw      syscall.RawConn // nil when nc has none: then there is no sendfile
 	buffers  *buffers
-	progress func()    // called after bytes went out
-	batch    []*Answer // reused
-	bufs     [][]byte  // the buffers to send; reused
-	small    []byte    // the bytes of the small regions in bufs
+	progress func()   // called after bytes went out
+	bufs     [][]byte // the buffers to send; reused
+	small    []byte   // the bytes of the small regions in bufs
 
 	// rest, one and file are what is left to send. Each function sends one of them as far as
 	// the socket takes bytes. The function values are made once: a closure for each region
