@@ -65,7 +65,7 @@ type SocketServer struct {
 
 	mu      sync.Mutex
 	conns   map[*Conn]struct{} // guarded by mu; the open connections; nil once Settle has begun
-	leaving map[*Conn]struct{} // the connections that Settle found open; only Settle and Close use it
+	leaving map[*Conn]struct{} // guarded by mu; the connections that Settle found open, nil before
 }
 
 // NewSocketServer makes a server. It accepts no connection before Serve.
@@ -187,20 +187,23 @@ func (s *SocketServer) StopAccepting() {
 
 // Settle stops the reading of requests, and waits until all requests that were read are served, or until
 // ctx ends. It does not wait until clients have read their answers, since a client may take any time for that.
+// A second call changes nothing and waits for the same requests.
 func (s *SocketServer) Settle(ctx context.Context) {
 	s.mu.Lock()
-	s.leaving = s.conns
-	s.conns = nil
+	if s.conns != nil {
+		s.leaving, s.conns = s.conns, nil
+	}
+	leaving := s.leaving // which nobody changes any more
 	s.mu.Unlock()
-	for c := range s.leaving {
+	for c := range leaving {
 		c.Stop()
 	}
 	defer context.AfterFunc(ctx, func() {
-		for c := range s.leaving {
+		for c := range leaving {
 			c.seal()
 		}
 	})()
-	for c := range s.leaving {
+	for c := range leaving {
 		c.settle()
 	}
 	waitFor(ctx, &s.own)
@@ -212,7 +215,10 @@ func (s *SocketServer) Close(ctx context.Context) error {
 	if waitFor(ctx, &s.wg) {
 		return nil
 	}
-	for c := range s.leaving {
+	s.mu.Lock()
+	leaving := s.leaving
+	s.mu.Unlock()
+	for c := range leaving {
 		c.Abort()
 	}
 	s.wg.Wait()
