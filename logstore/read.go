@@ -29,6 +29,14 @@ type Region struct {
 // Size gives the number of bytes.
 func (r *Region) Size() int { return r.Len }
 
+// Readers gives the number of readers that hold the region's file open, this region among them. It is for tests.
+func (r *Region) Readers() int {
+	b := r.cached.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return r.cached.refs
+}
+
 // ReadAt reads from the region; off counts from its beginning. As io.ReaderAt.
 func (r *Region) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > int64(r.Len) {

@@ -2,19 +2,12 @@ package data_test
 
 import (
 	"net"
-	"reflect"
 	"testing"
 
 	"klamm/broker/brokertest"
 	"klamm/internal/await"
-	"klamm/logstore"
 	"klamm/protocol"
 )
-
-// users is how many hold the file of a region open.
-func users(r logstore.Region) int64 {
-	return reflect.ValueOf(r).FieldByName("cached").Elem().FieldByName("refs").Int()
-}
 
 // Files that a fetch was answered from are given back: when the answer was sent, and when the client leaves without
 // having read it.
@@ -34,13 +27,13 @@ func TestFilesOfAnswersAreGivenBack(t *testing.T) {
 	}
 	defer kept.Release()
 	brokertest.Fetched(t, b.Dial().Ask(brokertest.Fetch("t", 0, 0, 0, 1)))
-	await.Until(t, "nobody else has the file", func() bool { return users(kept) == 1 })
+	await.Until(t, "nobody else has the file", func() bool { return kept.Readers() == 1 })
 	rude := b.Dial()
 	_ = rude.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
 	for range 5 {
 		rude.Send(brokertest.Fetch("t", 0, 0, 0, 1))
 	}
-	await.Until(t, "an answer has the file", func() bool { return users(kept) > 1 })
+	await.Until(t, "an answer has the file", func() bool { return kept.Readers() > 1 })
 	_ = rude.Conn.Close()
-	await.Until(t, "nobody else has the file", func() bool { return users(kept) == 1 })
+	await.Until(t, "nobody else has the file", func() bool { return kept.Readers() == 1 })
 }
