@@ -692,7 +692,7 @@ func TestFullDiskIsSaidNowAndThen(t *testing.T) {
 		}
 		pass(2 * time.Minute)
 		refused()
-		if n := strings.Count(said.String(), "records are refused"); n != 2 {
+		if n := strings.Count(said.String(), "lacks room for a write"); n != 2 {
 			t.Errorf("said %d times in two minutes:\n%s", n, said.String())
 		}
 	})
