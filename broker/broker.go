@@ -282,8 +282,9 @@ func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
 	}
 }
 
-// maxOpenFiles is how many files the logs may keep open: half of what the process may have, and the rest is for
-// connections. Go's runtime has raised the soft limit to the hard one by now.
+// maxOpenFiles is how many files the logs may keep open: two fifths of what the process may have. The rest is for connections
+// and for files that are open for a moment: a log can close a file and open it again, a client without a connection can do
+// nothing. Go's runtime has raised the soft limit to the hard one by now.
 func maxOpenFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -298,7 +299,7 @@ const (
 )
 
 // openFilesOf returns how many of the files that a limit allows the logs may keep open.
-func openFilesOf(limit uint64) int { return int(min(limit/2, openFilesMost)) }
+func openFilesOf(limit uint64) int { return int(min(limit/5*2, openFilesMost)) }
 
 // topicConfig returns a topic's configuration: its own properties, and the broker's for the
 // others.
