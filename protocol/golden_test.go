@@ -84,17 +84,28 @@ func TestGoldenFrames(t *testing.T) {
 	}
 }
 
+// requestOf makes a request of an API, of a type whose bytes are Apache Kafka's.
+func requestOf(key int16) kmsg.Request {
+	if key == KeyStopReplica {
+		return NewStopReplicaRequest()
+	}
+	return kmsg.RequestForKey(key)
+}
+
 func testGolden(t *testing.T, g golden) {
 	h, at, err := ParseRequestHeader(g.request)
-	if err != nil || h.CorrelationID != 4242 || h.ClientID == nil || *h.ClientID != "klamm-golden" {
+	if err != nil || h.CorrelationID != 4242 {
 		t.Fatalf("%+v, %v", h, err)
+	}
+	if anonymous := h.Key == KeyControlledShutdown && h.Version == 0; (h.ClientID == nil) != anonymous || !anonymous && *h.ClientID != "klamm-golden" {
+		t.Fatalf("%+v", h)
 	}
 	api, _ := Lookup(h.Key)
 	if name := fmt.Sprintf("%02d-%s-%02d.hex", h.Key, api.Name, h.Version); name != g.name {
 		t.Fatalf("the request is of %s", name)
 	}
 	body := g.request[at:]
-	request := kmsg.RequestForKey(h.Key)
+	request := requestOf(h.Key)
 	request.SetVersion(h.Version)
 	if err := request.ReadFrom(body); err != nil {
 		t.Fatal(err)

@@ -54,6 +54,10 @@ func (h *RequestHeader) Parse(frame []byte) (int, error) {
 	if r.failed() {
 		return 0, r.error()
 	}
+	if h.Key == KeyControlledShutdown && h.Version == 0 { // the only request whose header ends here
+		h.ClientID = nil
+		return r.at, nil
+	}
 	// The client id has the old encoding in header version 2 too, so that a
 	// broker can read it before it knows the version (KIP-482).
 	id, null := r.oldString()
@@ -94,8 +98,8 @@ func BeginResponse(dst []byte, api *API, version int16, correlationID int32) []b
 	return dst
 }
 
-// FinishResponse writes the length prefix of the response that BeginResponse
-// began at dst[start].
-func FinishResponse(dst []byte, start int) {
-	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+// FinishResponse writes the length prefix of the response that BeginResponse began at
+// dst[0], and of which more bytes are sent that dst does not have.
+func FinishResponse(dst []byte, more int) {
+	binary.BigEndian.PutUint32(dst, uint32(len(dst)+more-4))
 }

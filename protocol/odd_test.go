@@ -241,6 +241,9 @@ func TestTableIsTheBrokersTable(t *testing.T) {
 		if _, known := old[a.Key]; !known {
 			low = high
 		}
+		if _, known := newest[a.Key]; !known {
+			high = low
+		}
 		if low[0] != a.Min || high[1] != a.Max {
 			t.Errorf("%s: %d to %d in the table, 3.9.2 announces %v and 4.4.0 %v", a.Name, a.Min, a.Max, low, high)
 		}

@@ -6,10 +6,12 @@ import (
 )
 
 // A request that names more than this is refused: what its parts cost in memory
-// is many times what they cost on the wire, and no client sends it.
+// is many times what they cost on the wire, and no client sends it. Only a follower's
+// Fetch may name more partitions: all that the follower has from one leader.
 const (
-	maxTopics     = 100_000
-	maxPartitions = 50_000
+	maxTopics = 100_000
+	// MaxPartitions is how many partitions a client's Produce or Fetch may name.
+	MaxPartitions = 50_000
 )
 
 // reader reads a request in place. The first failure stays, and all later reads
@@ -20,7 +22,9 @@ type reader struct {
 	what   string
 	reason string
 	flex   bool // compact lengths and tagged fields
-	total  int  // partitions so far, see maxPartitions
+	most   int  // how many partitions are read at most
+	total  int  // partitions so far
+	scans  bool // lists keep one element, see ScanFetch
 }
 
 func (r *reader) failed() bool { return r.reason != "" }
@@ -167,7 +171,7 @@ func (r *reader) array(size, most int) int {
 
 // partitions reads the length of an array of partitions, which count together.
 func (r *reader) partitions(size int) int {
-	n := r.array(size, maxPartitions-r.total)
+	n := r.array(size, r.most-r.total)
 	r.total += n
 	return n
 }
@@ -200,6 +204,14 @@ func (r *reader) skipTags() {
 		_, size := r.tag()
 		r.skip(size)
 	}
+}
+
+// add is grow, but for a scan, of which s keeps the last element alone.
+func add[T any](r *reader, s []T) []T {
+	if r.scans {
+		s = s[:0]
+	}
+	return grow(s)
 }
 
 // grow adds an element to s. If there is room it is one that s had before, so that

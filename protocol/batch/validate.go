@@ -348,12 +348,15 @@ func outOfRange(timestamp int64, r *Rules) string {
 	return "timestamp " + strconv.FormatInt(timestamp, 10) + " is not within [" + itoa(from) + ", " + itoa(to) + "]"
 }
 
+// badTimestamps is the message of Apache's broker, which clients compare.
+const badTimestamps = "One or more records have been rejected due to invalid timestamp"
+
 func (f *recordFaults) err() error {
 	if f.count == 0 {
 		return nil
 	}
 	if f.timestamp {
-		return &TimestampError{Message: itoa(int64(f.count)) + " records have a timestamp that the topic refuses", Records: f.records}
+		return &TimestampError{Message: badTimestamps, Records: f.records}
 	}
 	return &InvalidError{Message: itoa(int64(f.count)) + " records break a rule of the topic", Records: f.records}
 }

@@ -1,7 +1,7 @@
 // Capture asks a running Apache Kafka one request of each API and version in the
 // table and keeps both sides' bytes as golden files. See ../README.
 //
-//	go run ./protocol/testdata/capture 127.0.0.1:9092 protocol/testdata/4.4.0
+//	go run ./protocol/testdata/capture 127.0.0.1:9092 protocol/testdata/3.9.2 127.0.0.1:2181
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,21 +32,24 @@ const (
 var formatter = kmsg.NewRequestFormatter(kmsg.FormatterClientID("klamm-golden"))
 
 func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: capture host:port directory")
+	if len(os.Args) != 3 && len(os.Args) != 4 {
+		log.Fatal("usage: capture host:port directory [zookeeper]")
 	}
 	c := &capture{addr: os.Args[1], dir: os.Args[2], ranges: map[int16][2]int16{}}
 	must(os.MkdirAll(c.dir, 0o755))
 	c.conn = c.dial()
 	c.learnRanges()
 	c.setUp()
-	for _, api := range protocol.APIs() {
+	if len(os.Args) == 4 {
+		c.readEpoch(os.Args[3])
+	}
+	for _, api := range ordered() {
 		served, ok := c.ranges[api.Key]
 		if !ok {
 			continue
 		}
 		for v := max(api.Min, served[0]); v <= min(api.Max, served[1]); v++ {
-			r := kmsg.RequestForKey(api.Key)
+			r := requestOf(api.Key)
 			r.SetVersion(v)
 			c.fill(r, v)
 			c.keep(api, v, r)
@@ -63,6 +67,27 @@ type capture struct {
 	conn      net.Conn
 	ranges    map[int16][2]int16
 	id        [16]byte
+	epoch     int64 // of the broker's registration
+}
+
+// ordered gives the table with what brokers say to each other at its end, since that changes what the broker knows of the cluster.
+func ordered() []protocol.API {
+	all := protocol.APIs()
+	slices.SortStableFunc(all, func(a, b protocol.API) int {
+		switch pa, pb := ofPeers(a.Key), ofPeers(b.Key); {
+		case pa == pb:
+			return 0
+		case pb:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+func ofPeers(key int16) bool {
+	api, known := protocol.Lookup(key)
+	return known && api.Sender == protocol.Brokers
 }
 
 func must(err error) {
@@ -163,11 +188,30 @@ func lines(mark string, b []byte) string {
 	return s.String()
 }
 
+// requestOf makes a request of an API, of a type whose bytes are Apache Kafka's.
+func requestOf(key int16) kmsg.Request {
+	if key == protocol.KeyStopReplica {
+		return protocol.NewStopReplicaRequest()
+	}
+	return kmsg.RequestForKey(key)
+}
+
+// frameOf gives the frame of a request, with its length prefix. kmsg makes an empty one of ControlledShutdown 0, whose header ends with
+// the correlation id.
+func frameOf(r kmsg.Request) []byte {
+	if r.Key() != protocol.KeyControlledShutdown || r.GetVersion() != 0 {
+		return formatter.AppendRequest(nil, r, 4242)
+	}
+	b := r.AppendTo([]byte{0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 4242 >> 8, 4242 & 0xff})
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	return b
+}
+
 // keep sends r and writes the file of its API and version. There is none where
 // the broker closes the connection: 4.4.0 announces Produce from 0 and reads it
 // from 3 on.
 func (c *capture) keep(api protocol.API, v int16, r kmsg.Request) {
-	frame := formatter.AppendRequest(nil, r, 4242)
+	frame := frameOf(r)
 	resp, err := exchange(c.conn, frame)
 	if errors.Is(err, io.EOF) {
 		c.conn = c.dial()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"log"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -97,6 +95,6 @@ func (c *capture) fillTransaction(r kmsg.Request) {
 	case *kmsg.ConsumerGroupDescribeRequest:
 		r.Groups = []string{"none"}
 	default:
-		log.Fatalf("nothing to ask with %T", r)
+		c.fillPeers(r)
 	}
 }
