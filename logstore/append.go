@@ -215,7 +215,7 @@ func (l *Log) takesRecordsLocked() error {
 	if l.full.Load() {
 		return l.dirError("append to", l.Dir(), errNoRoom)
 	}
-	return nil
+	return l.completeCutLocked()
 }
 
 // settleProducerLocked writes the staged batches if one of them comes from the producer with
@@ -244,16 +244,31 @@ func (l *Log) settleLocked() error {
 	return nil
 }
 
-// settleEpochLocked writes the leader epoch to the disk before the first batch of the epoch.
+// settleEpochLocked has the leader epoch begin at the log end offset if it is a new one. It writes the leader epochs to
+// the disk if the file may contradict the next batch.
 func (l *Log) settleEpochLocked(epoch int32) error {
-	if epoch == l.epochs.latest() && !l.epochs.urgent || epoch < 0 {
+	if epoch >= 0 && epoch != l.epochs.latest() {
+		l.commitLocked()
+		l.pub.Lock()
+		l.epochs.assign(epoch, l.view.end)
+		l.pub.Unlock()
+	}
+	if l.epochs.cut {
+		l.commitLocked()
+	}
+	return l.writeCutEpochsLocked()
+}
+
+// writeCutEpochsLocked writes the leader epochs to the disk if the file may contradict the next batch.
+func (l *Log) writeCutEpochsLocked() error {
+	if !l.epochs.cut {
 		return nil
 	}
-	l.commitLocked()
-	l.pub.Lock()
-	l.epochs.assign(epoch, l.view.end)
-	l.pub.Unlock()
-	return l.writeEpochsLocked()
+	if err := l.writeEpochs(); err != nil {
+		return err
+	}
+	l.epochs.cut = false
+	return nil
 }
 
 // commitLocked writes the staged batches and makes them visible. If the write fails, it
@@ -285,7 +300,7 @@ func (l *Log) commitLocked() {
 	st.appends, st.iov, st.bytes, st.end = st.appends[:0], st.iov[:0], 0, l.view.end
 }
 
-// writeLocked writes the staged batches behind the first size bytes of the active segment.
+// writeLocked writes staged.iov behind the first size bytes of the active segment.
 func (l *Log) writeLocked(active *segment, size int64) error {
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", active.path(indexSuffix), err)
@@ -324,11 +339,16 @@ func (l *Log) publishLocked(active *segment, size int64) {
 		l.producers.apply(&a.Header, a.Data)
 		l.producers.seen(a.Header.ProducerID, st.nowMs)
 	}
-	l.producers.mapEnd = st.end
-	l.bytesAppended.Add(st.bytes)
-	l.unflushed(st.nowMs)
+	l.extendLocked(st.end, size, st.bytes, st.nowMs)
+}
+
+// extendLocked lets readers see bytes that were written to the active segment at the position size. The log ends at end now.
+func (l *Log) extendLocked(end, size, bytes, nowMs int64) {
+	l.producers.mapEnd = end
+	l.bytesAppended.Add(bytes)
+	l.unflushed(nowMs)
 	l.pub.Lock()
-	l.view.end, l.view.last = st.end, pos
+	l.view.end, l.view.last = end, size+bytes
 	l.pub.Unlock()
 }
 

@@ -241,6 +241,7 @@ func TestCrashAmidCompactionTakesNoGapForALoss(t *testing.T) {
 	disk := vfs.NewMem()
 	s, l, _ := compactedStore(t, disk)
 	end := l.EndOffset()
+	l.tasks.Wait() // a sync of sealed segments beside the compaction
 	n := uint64(0)
 	disk.SetHook(func(op vfs.Op) {
 		if !op.Kind.Changes() {

@@ -226,6 +226,44 @@ func (s *Store) writeCheckpoint(d *logDir, name string) error {
 	return nil
 }
 
+// lowerCheckpoints is Options.OffsetsLowered: the log of a partition is being truncated. Mostly the records that are cut
+// off are newer than all checkpoints, and it writes none.
+func (s *Store) lowerCheckpoints(tp protocol.TopicPartition) error {
+	s.mu.Lock()
+	p := s.logs[tp] // as it is now: it may have moved
+	s.mu.Unlock()
+	if p == nil {
+		return ErrNoLog
+	}
+	for _, name := range checkpointKinds {
+		if !p.dir.outdated(name, tp, p.log) {
+			continue
+		}
+		if err := s.writeCheckpoint(p.dir, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outdated says whether a checkpoint on the disk says more of a log than is so.
+func (d *logDir) outdated(name string, tp protocol.TopicPartition, l *Log) bool {
+	d.cpMu.Lock()
+	defer d.cpMu.Unlock()
+	c := d.checkpoints[name]
+	entry, written := c.entries[tp]
+	now, ok := checkpointed(name, l)
+	switch {
+	case c.unsure:
+		return true
+	case name == startOffsetCheckpoint:
+		return written != ok || ok && entry != now
+	case name == recoveryPointCheckpoint: // unsynced indexes of a sealed segment lower it too, which nothing hangs on here
+		now = max(now, l.recoveryPoint.Load())
+	}
+	return written && (!ok || entry > now)
+}
+
 // forget removes a partition from the checkpoints of a directory before the Store makes a
 // new log of this name. The entries belong to a deleted log, and its recovery point or log
 // start offset would hide records of the new log. forget also removes the entries of all

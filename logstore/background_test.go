@@ -50,11 +50,11 @@ func TestCheckpointsAreWrittenByTheClock(t *testing.T) {
 			return got
 		}
 		pass(4 * time.Second)
-		if got := content(); got != [3]string{} {
+		if got := content(); got != [3]string{"", "0\n0\n", ""} {
 			t.Errorf("after 4 s: %q", got)
 		}
 		pass(2 * time.Second)
-		if got := content(); got != [3]string{"0\n1\nt 0 10\n"} {
+		if got := content(); got != [3]string{"0\n1\nt 0 10\n", "0\n0\n", ""} {
 			t.Errorf("after 6 s: %q", got)
 		}
 		pass(55 * time.Second)

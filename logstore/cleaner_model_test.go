@@ -260,21 +260,27 @@ func (m *compacted) truncate() {
 	if m.l.CleanedTo() > at {
 		m.t.Fatalf("cut to %d, still cleaned to %d", at, m.l.CleanedTo())
 	}
-	for id := range m.seq { // what is gone is not to be continued
-		delete(m.seq, id)
-	}
+	m.resume()
+}
+
+// resume has the producers go on from what the log knows of them: what is gone is not to be continued.
+func (m *compacted) resume() {
+	clear(m.seq)
 	for _, p := range m.l.ActiveProducers() {
 		m.seq[p.ProducerID] = p.LastSequence + 1
 	}
 }
 
 func (m *compacted) reopen() {
-	cleanedTo := m.l.CleanedTo()
+	cleanedTo, end := m.l.CleanedTo(), m.l.EndOffset()
 	must(m.t, m.l.Close())
 	m.o.StartOffset, m.o.CleanedTo, m.o.Compacted, m.o.Clean = m.start, cleanedTo, true, true
 	m.l = mustOpen(m.t, m.o)
 	if cleanedTo > m.l.EndOffset() {
 		cleanedTo = m.start // cut off where compaction had left nothing, and the end is the last batch's
+	}
+	if m.l.EndOffset() < end {
+		m.resume() // after a cut there: the snapshot of the end that was is not that of the last batch
 	}
 	if cleanedTo > m.start && m.l.CleanedTo() != cleanedTo {
 		m.t.Fatalf("cleaned to %d after opening, was %d", m.l.CleanedTo(), cleanedTo)

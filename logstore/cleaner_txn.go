@@ -19,7 +19,10 @@ type abortedTxn struct {
 	raw                     [abortedTxnSize]byte
 }
 
-const abortedTxnSize = 2 + 4*8
+const (
+	abortedTxnSize   = 2 + 4*8
+	abortedTxnLastAt = 2 + 2*8
+)
 
 // readTxnIndex reads the aborted transactions of a segment; no file, none.
 func readTxnIndex(disk vfs.FS, path string) ([]abortedTxn, error) {
@@ -33,7 +36,7 @@ func readTxnIndex(disk vfs.FS, path string) ([]abortedTxn, error) {
 		if len(data) < abortedTxnSize || be.Uint16(data) != 0 {
 			return nil, &uncleanableError{path, "the index of aborted transactions is not readable"}
 		}
-		t := abortedTxn{producerID: int64(be.Uint64(data[2:])), first: int64(be.Uint64(data[10:])), last: int64(be.Uint64(data[18:]))}
+		t := abortedTxn{producerID: int64(be.Uint64(data[2:])), first: int64(be.Uint64(data[10:])), last: int64(be.Uint64(data[abortedTxnLastAt:]))}
 		copy(t.raw[:], data)
 		list = append(list, t)
 		data = data[abortedTxnSize:]

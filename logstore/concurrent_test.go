@@ -156,6 +156,8 @@ func TestSharedSync(t *testing.T) {
 	disk := newMemDisk(t)
 	l := mustOpen(t, testOptions(disk, DefaultConfig()))
 	appendOne(t, l, build(t, spec{}), 0, testNow)
+	flushTo(t, l, 1) // with it the leader epoch, which has a file of its own
+	appendOne(t, l, build(t, spec{}), 0, testNow)
 	syncs := 0
 	parked, entered := make(chan struct{}), make(chan struct{})
 	disk.SetHook(func(op vfs.Op) {
@@ -167,15 +169,15 @@ func TestSharedSync(t *testing.T) {
 		}
 	})
 	var wg sync.WaitGroup
-	wg.Go(func() { flushTo(t, l, 1) })
+	wg.Go(func() { flushTo(t, l, 2) })
 	<-entered
 	for i := range 10 {
 		appendOne(t, l, build(t, spec{}), 0, testNow)
-		wg.Go(func() { flushTo(t, l, int64(i+2)) })
+		wg.Go(func() { flushTo(t, l, int64(i+3)) })
 	}
 	close(parked)
 	wg.Wait()
-	if syncs > 2 || l.RecoveryPoint() != 11 {
+	if syncs > 2 || l.RecoveryPoint() != 12 {
 		t.Errorf("%d syncs, recovery point %d", syncs, l.RecoveryPoint())
 	}
 }

@@ -74,11 +74,16 @@ func (r *crashRun) work(seed int) {
 	}
 }
 
+// settleIn is what the Store does before the first record of a log.
+func settleIn(disk *vfs.Mem) func() error {
+	return func() error { return disk.SyncDir(testDir) }
+}
+
 // verify opens what a crash left and checks invariant I7.
 func (r *crashRun) verify(disk *vfs.Mem, what string) {
 	r.t.Helper()
 	o := r.o
-	o.FS, o.Files, o.RecoveryPoint, o.StartOffset = disk, nil, r.recoveryPoint, r.start
+	o.FS, o.Files, o.RecoveryPoint, o.StartOffset, o.Settle = disk, nil, r.recoveryPoint, r.start, settleIn(disk)
 	l, err := OpenLog(o)
 	if err != nil {
 		r.t.Fatalf("%s: %v", what, err)
@@ -147,6 +152,7 @@ func TestCrashAtEachPoint(t *testing.T) {
 		c.ProducerExpirationMs = 1 << 50
 		c.Preallocate = seed%2 == 1
 		r := &crashRun{t: t, disk: disk, o: testOptions(disk, c)}
+		r.o.Settle = settleIn(disk)
 		n := 0
 		disk.SetHook(func(op vfs.Op) {
 			if !op.Kind.Changes() || r.l == nil {

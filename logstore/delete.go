@@ -34,14 +34,14 @@ func (s *Store) Delete(tp protocol.TopicPartition) error {
 	}
 	renamed, err := s.renameDeleted(p)
 	s.mu.Lock()
-	delete(s.logs, tp)
+	s.dropLocked(tp)
 	s.notices.highWatermarkMoved()
 	if err == nil && renamed != "" {
 		s.addRemovalLocked(p.dir, []string{renamed}, s.defaults.FileDeleteDelayMs)
 	}
 	if err != nil {
 		// The directory is still there under its name; whoever asks learns that it is out of reach.
-		s.logs[tp] = &partition{tp: tp, dir: p.dir, path: p.path, ready: p.ready, err: err, topicID: p.topicID}
+		s.putLocked(&partition{tp: tp, dir: p.dir, path: p.path, ready: p.ready, err: err, topicID: p.topicID})
 	}
 	close(p.gone)
 	s.mu.Unlock()

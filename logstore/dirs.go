@@ -23,6 +23,7 @@ type logDir struct {
 
 	lock    vfs.Lock // nil when it could not be taken
 	clean   bool     // was closed cleanly the last time
+	bare    bool     // has logs, but no readable recovery-point-offset-checkpoint: they were restored without it
 	meta    MetaProperties
 	found   bool          // meta was read from the file
 	drop    []*partition  // to be renamed as deleted, while the directory is taken
@@ -33,6 +34,8 @@ type logDir struct {
 	shortageSaid time.Time // when the log last said that there is no room; guarded by Store.mu
 	// cleaningSaid is when the log last said that a log in here could not be compacted; guarded by Store.mu.
 	cleaningSaid time.Time
+	// logs is how many logs are in here or on their way here; guarded by Store.mu. See Store.putLocked.
+	logs int
 	// err is why the directory is offline; guarded by Store.mu. What it answers is
 	// the first error, and it stays so until the broker starts again.
 	err error
@@ -192,6 +195,29 @@ func (s *Store) lockDir(d *logDir) error {
 	return nil
 }
 
+// LockDirs takes the locks of log directories, which a broker that runs holds, for a program that must not meet one. Each directory has to be there. The
+// error is a *LockedError if a broker runs on one of them. unlock gives the locks up.
+func LockDirs(disk vfs.FS, dirs []string) (unlock func(), err error) {
+	var held []vfs.Lock
+	unlock = func() {
+		for _, l := range held {
+			_ = l.Close() // they end with the process otherwise
+		}
+	}
+	for _, dir := range dirs {
+		l, err := disk.Lock(filepath.Join(dir, lockName))
+		if errors.Is(err, vfs.ErrLocked) {
+			err = &LockedError{dir}
+		}
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		held = append(held, l)
+	}
+	return unlock, nil
+}
+
 // listDir finds the partitions and what is left of deleted ones.
 func (s *Store) listDir(d *logDir) error {
 	if d.lock == nil {
@@ -223,7 +249,7 @@ func (s *Store) listDir(d *logDir) error {
 					return err
 				}
 			}
-			s.logs[tp] = p
+			s.putLocked(p) // nobody else knows the Store yet
 		}
 	}
 	return nil
@@ -304,6 +330,28 @@ func (s *Store) readCheckpoints(d *logDir) error {
 			return &DirError{Dir: d.path, Path: filepath.Join(d.path, name), Op: "read", Err: reason(err)}
 		}
 		d.checkpoints[name] = &checkpoint{path: filepath.Join(d.path, name), entries: entries, unsure: entries == nil}
+	}
+	return s.noteBare(d)
+}
+
+// noteBare notes whether the logs of a directory were restored without their checkpoints. A directory without logs gets the file at
+// once, as Apache's broker makes it, so that its absence tells.
+func (s *Store) noteBare(d *logDir) error {
+	c := d.checkpoints[recoveryPointCheckpoint]
+	_, err := s.fs.Stat(c.path)
+	switch {
+	case err == nil:
+		d.bare = c.unsure
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return &DirError{Dir: d.path, Path: c.path, Op: "read", Err: reason(err)}
+	}
+	for _, p := range s.logs {
+		d.bare = d.bare || p.dir == d
+	}
+	if !d.bare {
+		c.unsure = true
+		_ = c.write(d.fs, offsets{}) // without room it is written later; a start must not fail for it
 	}
 	return nil
 }

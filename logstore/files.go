@@ -78,7 +78,7 @@ func (c *cachedFile) acquire() (vfs.File, error) {
 	}
 	c.file, c.refs = f, 1
 	b.open++
-	victims := b.evictLocked()
+	victims := b.evictLocked(max(b.max, 1))
 	b.mu.Unlock()
 	closeAll(victims)
 	return f, nil
@@ -118,7 +118,7 @@ func (c *cachedFile) release() {
 	} else {
 		c.prev, c.next = &b.idle, b.idle.next
 		c.next.prev, b.idle.next = c, c
-		victims = b.evictLocked()
+		victims = b.evictLocked(max(b.max, 1))
 	}
 	b.mu.Unlock()
 	closeAll(victims)
@@ -156,8 +156,25 @@ func (c *cachedFile) unlinkLocked() {
 	c.prev, c.next = nil, nil
 }
 
-func (b *FileBudget) evictLocked() (victims []vfs.File) {
-	for b.open > max(b.max, 1) && b.idle.prev != &b.idle {
+// CloseIdle closes files that nobody uses, because the process has no descriptor left for something else: an eighth of the open
+// ones, and leastClosed at least. It gives how many it closed. leastKept stay with the logs: with none they could neither
+// write nor read, and a stop, which closes many logs at once, would leave no mark.
+func (b *FileBudget) CloseIdle() int {
+	b.mu.Lock()
+	victims := b.evictLocked(max(b.open-max(b.open/8, leastClosed), min(leastKept, b.max/4)))
+	b.mu.Unlock()
+	closeAll(victims)
+	return len(victims)
+}
+
+const (
+	leastClosed = 16  // so that CloseIdle is not called again for each descriptor
+	leastKept   = 128 // or a quarter of the bound, if that is less
+)
+
+// evictLocked takes out idle files, those first that were not used for longest, until no more than most are open. The caller closes them.
+func (b *FileBudget) evictLocked(most int) (victims []vfs.File) {
+	for b.open > most && b.idle.prev != &b.idle {
 		c := b.idle.prev
 		c.unlinkLocked()
 		victims = append(victims, c.file)
@@ -171,4 +188,70 @@ func closeAll(files []vfs.File) {
 	for _, f := range files {
 		_ = f.Close() // closing a file syncs nothing, so nothing is lost by it failing
 	}
+}
+
+// frugalFS is the disk of all logs: what finds no file descriptor gets those of files that no log uses, one after the other. A descriptor
+// that was freed may be gone at once to a connection.
+type frugalFS struct {
+	vfs.FS
+	files *FileBudget
+}
+
+// again calls op until it does not want for a descriptor, as long as there are idle files to close, and leastClosed times at most:
+// whoever takes each descriptor that is freed shall not have all.
+func (d frugalFS) again(op func() error) error {
+	err := op()
+	for n := 0; n < leastClosed && tooManyFiles(err) && d.files.closeOne(); n++ {
+		err = op()
+	}
+	return err
+}
+
+// closeOne closes the idle file that was not used for longest, and reports whether there was one.
+func (b *FileBudget) closeOne() bool {
+	b.mu.Lock()
+	victims := b.evictLocked(b.open - 1)
+	b.mu.Unlock()
+	closeAll(victims)
+	return len(victims) > 0
+}
+
+// Open implements vfs.FS.
+func (d frugalFS) Open(path string) (f vfs.File, err error) {
+	err = d.again(func() error { f, err = d.FS.Open(path); return err })
+	return f, err
+}
+
+// OpenRead implements vfs.FS.
+func (d frugalFS) OpenRead(path string) (f vfs.File, err error) {
+	err = d.again(func() error { f, err = d.FS.OpenRead(path); return err })
+	return f, err
+}
+
+// Create implements vfs.FS.
+func (d frugalFS) Create(path string) (f vfs.File, err error) {
+	err = d.again(func() error { f, err = d.FS.Create(path); return err })
+	return f, err
+}
+
+// ReadFile implements vfs.FS.
+func (d frugalFS) ReadFile(path string) (data []byte, err error) {
+	err = d.again(func() error { data, err = d.FS.ReadFile(path); return err })
+	return data, err
+}
+
+// ReadDir implements vfs.FS.
+func (d frugalFS) ReadDir(path string) (list []fs.DirEntry, err error) {
+	err = d.again(func() error { list, err = d.FS.ReadDir(path); return err })
+	return list, err
+}
+
+// RemoveAll implements vfs.FS.
+func (d frugalFS) RemoveAll(path string) error {
+	return d.again(func() error { return d.FS.RemoveAll(path) })
+}
+
+// SyncDir implements vfs.FS. Without a descriptor nothing was synced, so that it may be tried again.
+func (d frugalFS) SyncDir(path string) error {
+	return d.again(func() error { return d.FS.SyncDir(path) })
 }

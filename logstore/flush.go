@@ -120,6 +120,10 @@ func (l *Log) syncFiles(closing bool) error {
 			s.named.Store(true)
 		}
 	}
+	if err := l.writeEpochs(); err != nil { // see epochFile
+		l.unflushed(since)
+		return err
+	}
 	// A segment sealed meanwhile is not in v as sealed and keeps its mark.
 	if len(v.segments) > 1 && sealed >= 0 && sealed < v.active().base {
 		l.markSealedSynced(sealed, v.active())

@@ -134,13 +134,13 @@ func (s *frames) checkAtOnce() error {
 	if err != nil {
 		return err
 	}
-	return s.matchCRC(s.addCRC(0, b[s.crcFrom():]))
+	return s.matchCRC(frameCRC(&s.h, 0, b[crcFrom(&s.h):]))
 }
 
 // checkInSteps is check without a buffer for the whole batch.
 func (s *frames) checkInSteps() error {
 	var sum uint32
-	for pos, end := s.at+s.crcFrom(), s.at+int64(s.h.Size()); pos < end; {
+	for pos, end := s.at+crcFrom(&s.h), s.at+int64(s.h.Size()); pos < end; {
 		n := min(recoverChunk, end-pos)
 		if from := pos - s.bufAt; from >= 0 && from < int64(len(s.have)) {
 			n = min(int64(len(s.have))-from, end-pos) // what was read with the header
@@ -149,7 +149,7 @@ func (s *frames) checkInSteps() error {
 		if err != nil {
 			return err
 		}
-		sum = s.addCRC(sum, b)
+		sum = frameCRC(&s.h, sum, b)
 		pos += int64(len(b))
 	}
 	return s.matchCRC(sum)
@@ -161,27 +161,35 @@ const (
 	oldCRCFrom = 16
 )
 
-func (s *frames) crcFrom() int64 {
-	if s.h.Magic < batch.Magic {
+// crcFrom is where in a batch the bytes begin that its CRC covers.
+func crcFrom(h *batch.Header) int64 {
+	if h.Magic < batch.Magic {
 		return oldCRCFrom
 	}
 	return batch.CRCFrom
 }
 
-func (s *frames) addCRC(sum uint32, b []byte) uint32 {
-	if s.h.Magic < batch.Magic {
+// frameCRC adds bytes of a batch to its CRC.
+func frameCRC(h *batch.Header, sum uint32, b []byte) uint32 {
+	if h.Magic < batch.Magic {
 		return crc32.Update(sum, crc32.IEEETable, b)
 	}
 	return crc32.Update(sum, crc32c, b)
 }
 
-func (s *frames) matchCRC(sum uint32) (err error) {
-	if s.h.Magic == batch.Magic {
-		err = s.h.MatchCRC(sum)
-	} else if sum != s.h.CRC {
-		err = errors.New("CRC of an old message is wrong")
+// matchFrameCRC compares the CRC of a batch's bytes with the one in its header. The error is a *batch.CorruptError.
+func matchFrameCRC(h *batch.Header, sum uint32) error {
+	if h.Magic == batch.Magic {
+		return h.MatchCRC(sum)
 	}
-	if err != nil {
+	if sum != h.CRC {
+		return &batch.CorruptError{Reason: "CRC of an old message is wrong"}
+	}
+	return nil
+}
+
+func (s *frames) matchCRC(sum uint32) error {
+	if err := matchFrameCRC(&s.h, sum); err != nil {
 		return fmt.Errorf("%w at position %d: %v", errBadFrame, s.at, err)
 	}
 	return nil
@@ -238,7 +246,7 @@ func parseOldFrame(b []byte) (batch.Header, error) {
 	}
 	smallest := int32(14 + 8*int32(h.Magic))
 	if h.Magic < 0 || h.Length < smallest || len(b) < int(smallest)+batch.Overhead {
-		return h, errors.New("not a message of magic 0 or 1")
+		return h, &batch.CorruptError{Reason: "not a message of magic 0 or 1"}
 	}
 	if h.Magic == 1 {
 		h.MaxTimestamp = int64(be.Uint64(b[18:]))

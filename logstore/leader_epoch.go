@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"klamm/logstore/vfs"
 )
@@ -23,12 +24,23 @@ type epochEntry struct {
 //
 // It has no lock: Log.pub guards entries, Log.mu whoever changes them.
 type leaderEpochs struct {
-	entries []epochEntry
-	// dirty says that the file is behind entries; urgent that it must not be when
-	// the next batch is written: that is when an epoch began or was cut off at the
-	// end. What was cut off at the start may stay in the file, since opening cuts
-	// it again. Log.mu guards both.
-	dirty, urgent bool
+	entries []epochEntry // never changed in place
+	// cut says that the file may have entries that were removed since, with epochs that the next batches may
+	// have again. It must be written before the next batch is. Log.mu guards cut.
+	cut bool
+}
+
+// epochFile is leader-epoch-checkpoint on the disk.
+//
+// The file may lack epochs that began past the recovery point: a start after a crash reads the batches there, and finds
+// the epochs in them. So the file is written before the recovery point passes the beginning of an epoch, and a new epoch
+// costs no sync of its own. It must not have entries that contradict the batches past the recovery point (leaderEpochs.cut).
+// What was cut off at the start of the log may stay in the file, since a start cuts it off again.
+type epochFile struct {
+	mu sync.Mutex // taken before Log.pub
+	// Guarded by mu: the entries in the file, unless unsure.
+	written []epochEntry
+	unsure  bool
 }
 
 // latest gives the epoch written to last, -1 when there is none.
@@ -51,10 +63,10 @@ func (c *leaderEpochs) assign(epoch int32, startOffset int64) bool {
 	}
 	for n > 0 && (c.entries[n-1].epoch >= epoch || c.entries[n-1].startOffset >= startOffset) {
 		n--
+		c.cut = true
 	}
 	// A fresh slice: readers may hold the old one.
 	c.entries = append(slices.Clone(c.entries[:n]), epochEntry{epoch, startOffset})
-	c.dirty, c.urgent = true, true
 	return true
 }
 
@@ -66,7 +78,7 @@ func (c *leaderEpochs) truncateFromEnd(endOffset int64) {
 	}
 	if n < len(c.entries) {
 		c.entries = slices.Clone(c.entries[:n])
-		c.dirty, c.urgent = true, true
+		c.cut = true
 	}
 }
 
@@ -82,7 +94,6 @@ func (c *leaderEpochs) truncateFromStart(startOffset int64) {
 	}
 	c.entries = slices.Clone(c.entries[n-1:])
 	c.entries[0].startOffset = startOffset
-	c.dirty = true
 }
 
 // endOffsetFor gives the largest epoch not above the one asked for and where it

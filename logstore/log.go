@@ -25,11 +25,11 @@ import (
 //   - HighWatermark, which the owner of the Log sets: deletion of records and retention do
 //     not go past it. It does not bound Read, whose caller passes a bound.
 //
-// A goroutine takes the locks in this order: cleaning, mu (one writer), flush.mu, pub (what
-// readers see), a segment's mu (its indexes), FileBudget.mu. Waiting appends are in queue; no
+// A goroutine takes the locks in this order: cleaning, mu (one writer), flush.mu, epochFile.mu,
+// pub (what readers see), a segment's mu (its indexes), FileBudget.mu. Waiting appends are in queue; no
 // goroutine holds the lock of queue together with another lock. No goroutine writes or syncs a
-// file while it holds pub. A goroutine takes locks of the Store under mu only when the log moves:
-// see Store.
+// file while it holds pub. Under mu a goroutine takes locks of the Store, as when a truncation lowers
+// the checkpoints, or when the log moves: see Store for their place in the order.
 type Log struct {
 	fs         vfs.FS
 	dir        atomic.Pointer[string] // changed under mu, flush and pub together
@@ -42,8 +42,8 @@ type Log struct {
 	readFailed func(error)
 	notices    *notices     // never nil
 	full       *atomic.Bool // Options.Full, never nil; a move of the log changes it with mu and cleaning held
-	// cleanedToLowered is Options.CleanedToLowered.
-	cleanedToLowered func() error
+	// offsetsLowered is Options.OffsetsLowered.
+	offsetsLowered func() error
 	// settle is Options.Settle until it has succeeded, then nil; guarded by mu.
 	settle func() error
 
@@ -55,14 +55,18 @@ type Log struct {
 	producers producers
 	staged    staged
 	closed    bool
+	cutMs     int64 // the time of a truncation that completeCutLocked has not completed yet, in ms; -1 if there is none
 
 	pub sync.RWMutex
 	// Guarded by pub; changed with mu held as well.
 	view   view
 	epochs leaderEpochs
 
-	highWatermark  atomic.Int64
-	pendingStart   atomic.Int64 // the log start offset that DeleteExpired will make visible
+	epochFile epochFile
+
+	highWatermark  atomic.Int64           // changed with pub held, for reading or for writing
+	startMoved     atomic.Pointer[func()] // see NotifyStart; nil for nobody to tell
+	pendingStart   atomic.Int64           // the log start offset that DeleteExpired will make visible
 	recoveryPoint  atomic.Int64
 	bytesAppended  atomic.Int64
 	interval       atomic.Int32             // config.IndexIntervalBytes, readable without mu
@@ -139,6 +143,8 @@ type Options struct {
 	// Compacted says that the log was compacted once, whatever Config says now. Then gaps
 	// between its segments up to CleanedTo are no sign of a loss.
 	Compacted bool
+	// NoCheckpoints says that there is no recovery-point-offset-checkpoint, since the log was restored without it.
+	NoCheckpoints bool
 	// NowMs is the present time in ms, for the expiry of producers and the age of a new segment.
 	NowMs int64
 	// Files bounds the open files; with nil the log makes a budget of its own.
@@ -164,10 +170,11 @@ type Options struct {
 	// CleanedTo is the offset below which a Compacted log is compacted. It comes from
 	// cleaner-offset-checkpoint. An offset that the log does not contain counts as the log start offset.
 	CleanedTo int64
-	// CleanedToLowered is called before the log is truncated below CleanedTo. When it returns,
-	// the lower CleanedTo must be on the disk. It may call the log's methods that give
-	// offsets. nil means that there is nothing to do.
-	CleanedToLowered func() error
+	// OffsetsLowered is called while the log is truncated, after its offsets that checkpoints have were lowered: the recovery
+	// point, the high watermark, the log start offset and CleanedTo. When it returns, no checkpoint on the disk may have a
+	// higher one, or another log start offset. It is called with the log locked, and may call the log's methods that give
+	// offsets and no others. nil means that there is nothing to do.
+	OffsetsLowered func() error
 	// Logger gets rare events: recovery, cuts, rebuilt indexes; nil means no lines.
 	Logger *slog.Logger
 }
@@ -176,7 +183,7 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
-		cleanedToLowered: o.CleanedToLowered, full: o.Full, settle: o.Settle, notices: o.notices,
+		offsetsLowered: o.OffsetsLowered, full: o.Full, settle: o.Settle, notices: o.notices,
 	}
 	if l.readFailed = o.ReadFailed; l.readFailed == nil {
 		l.readFailed = func(error) {}
@@ -212,6 +219,7 @@ func newLog(o Options) *Log {
 	l.unflushedSince.Store(-1)
 	l.unsyncedSealed.Store(-1)
 	l.cleanedTo.Store(-1)
+	l.cutMs = -1
 	return l
 }
 
@@ -289,9 +297,11 @@ func (l *Log) HighWatermark() int64 { return l.highWatermark.Load() }
 // SetHighWatermark sets the high watermark to hw, or to the log start or end offset if hw
 // lies outside of the two. It gives the high watermark that it set.
 func (l *Log) SetHighWatermark(hw int64) int64 {
-	start, end := l.Offsets()
-	hw = max(start, min(hw, end))
-	if l.highWatermark.Swap(hw) != hw {
+	l.pub.RLock() // a truncation lowers both ends and the high watermark together
+	hw = max(l.view.start, min(hw, l.view.end))
+	moved := l.highWatermark.Swap(hw) != hw
+	l.pub.RUnlock() // not deferred: each append comes here
+	if moved {
 		l.notices.highWatermarkMoved()
 	}
 	return hw
@@ -341,9 +351,8 @@ func (l *Log) ExpireProducers(nowMs int64) {
 	l.producers.removeExpired(nowMs, l.config.ProducerExpirationMs)
 }
 
-// AssignLeaderEpoch records that this leader epoch begins at the log end offset. The log
-// writes the epoch to the disk before the first batch of the epoch, since nothing depends
-// on the epoch before that batch.
+// AssignLeaderEpoch records that this leader epoch begins at the log end offset. The epoch is on the disk as soon
+// as its first batch is: see epochFile. Nothing depends on it before.
 func (l *Log) AssignLeaderEpoch(epoch int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -377,16 +386,23 @@ func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64,
 	return l.epochs.endOffsetFor(epoch, l.view.end)
 }
 
-// writeEpochsLocked writes leader-epoch-checkpoint if it is out of date.
-func (l *Log) writeEpochsLocked() error {
-	if !l.epochs.dirty {
+// writeEpochs brings leader-epoch-checkpoint up to date. The caller holds mu, or is the one that syncs the log.
+func (l *Log) writeEpochs() error {
+	file := &l.epochFile
+	file.mu.Lock()
+	defer file.mu.Unlock()
+	l.pub.RLock()
+	entries := l.epochs.entries
+	l.pub.RUnlock()
+	if !file.unsure && slices.Equal(entries, file.written) {
 		return nil
 	}
+	file.unsure = true
 	path := filepath.Join(l.Dir(), leaderEpochFile)
-	if err := writeFileAtomically(l.fs, path, encodeLeaderEpochs(l.epochs.entries)); err != nil {
+	if err := writeFileAtomically(l.fs, path, encodeLeaderEpochs(entries)); err != nil {
 		return l.dirError("write", path, err)
 	}
-	l.epochs.dirty, l.epochs.urgent = false, false
+	file.written, file.unsure = entries, false
 	return nil
 }
 
@@ -471,6 +487,9 @@ func (l *Log) closeLocked() error {
 	if l.settle != nil { // the log never had a record, so there is nothing to lose
 		return l.dirError("truncate", active.path(logSuffix), active.trim())
 	}
+	if err := l.completeCutLocked(); err != nil {
+		return err
+	}
 	if err := active.load(l.config.IndexIntervalBytes); err != nil {
 		return l.dirError("read", active.path(indexSuffix), err)
 	}
@@ -480,7 +499,7 @@ func (l *Log) closeLocked() error {
 	if err := active.trim(); err != nil {
 		return l.dirError("truncate", active.path(logSuffix), err)
 	}
-	if err := l.writeEpochsLocked(); err != nil {
+	if err := l.writeEpochs(); err != nil {
 		return err
 	}
 	l.awaitSnapshotLocked()

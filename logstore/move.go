@@ -166,7 +166,7 @@ func (s *Store) beginMove(p *partition, to *logDir) error {
 		err = cmp.Or(p.dir.err, to.err)
 	}
 	if err == nil {
-		p.move = m
+		p.setMoveLocked(m)
 		p.log.moving.Store(true)
 		s.startMoveLocked(m)
 	}
@@ -284,7 +284,7 @@ func (s *Store) takeMove(m *move) bool {
 
 // dropMoveLocked notes that the partition no longer moves.
 func (p *partition) dropMoveLocked() {
-	p.move = nil
+	p.setMoveLocked(nil)
 	if p.isReady() && p.log != nil {
 		p.log.moving.Store(false)
 	}
@@ -366,7 +366,7 @@ func (s *Store) resumeMoves(d *logDir) error {
 			}
 			continue
 		}
-		p.move = newMove(p, d, f.path)
+		p.setMoveLocked(newMove(p, d, f.path)) // nobody else knows the Store yet
 		list, err := s.fs.ReadDir(f.path)
 		if err != nil {
 			return &DirError{Dir: f.path, Path: f.path, Op: "list", Err: reason(err)}

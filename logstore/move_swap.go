@@ -63,7 +63,7 @@ func (s *Store) swap(m *move) (done bool, err error) {
 	s.mu.Lock()
 	m.p.dropMoveLocked()
 	p := &partition{tp: m.p.tp, dir: m.to, path: live, ready: m.p.ready, log: l, topicID: m.p.topicID, wanted: m.p.wanted, gone: m.p.gone}
-	s.logs[p.tp] = p
+	s.putLocked(p)
 	s.notices.highWatermarkMoved()
 	if left == nil {
 		s.addRemovalLocked(m.p.dir, []string{gone}, l.config.FileDeleteDelayMs)
@@ -180,6 +180,9 @@ func (l *Log) leaveLocked(leaving bool) {
 // the name dir in a log directory. Log.mu is held and nobody syncs the log.
 func (l *Log) adoptLocked(c *futureLog, d *logDir, dir string) {
 	old := l.view.segments
+	l.epochFile.mu.Lock()
+	l.epochFile.written, l.epochFile.unsure = l.epochs.entries, false // see finishLocked
+	l.epochFile.mu.Unlock()
 	l.fs, l.full = d.fs, &d.reserve.spent
 	for i, s := range c.segments {
 		s.moveTo(d.fs, dir)
@@ -191,7 +194,7 @@ func (l *Log) adoptLocked(c *futureLog, d *logDir, dir string) {
 	l.pub.Lock()
 	l.dir.Store(&dir)
 	l.view.segments = segments
-	l.epochs.dirty, l.epochs.urgent = false, false
+	l.epochs.cut = false
 	l.pub.Unlock()
 	l.hints.clear()
 	l.recoveryPoint.Store(l.view.end)

@@ -202,6 +202,12 @@ func (s *producers) removeStray(disk vfs.FS, dir string, bases []int64) error {
 	return nil
 }
 
+// hasSnapshot reports whether there is a snapshot of the state at offset.
+func (s *producers) hasSnapshot(offset int64) bool {
+	_, found := slices.BinarySearch(s.snapshots, offset)
+	return found
+}
+
 func (s *producers) newest() int64 {
 	if len(s.snapshots) == 0 {
 		return -1

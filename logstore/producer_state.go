@@ -35,6 +35,10 @@ type batchMeta struct {
 	offsetDelta int32
 }
 
+func metaOf(h *batch.Header) batchMeta {
+	return batchMeta{lastSeq: h.LastSequence(), lastOffset: h.LastOffset(), offsetDelta: h.LastOffsetDelta, timestamp: h.MaxTimestamp}
+}
+
 func (m batchMeta) firstOffset() int64 { return m.lastOffset - int64(m.offsetDelta) }
 
 // firstSeq gives the batch's first sequence; sequences wrap from 2^31-1 to 0.
@@ -180,7 +184,7 @@ func (s *producers) apply(h *batch.Header, data []byte) {
 		}
 		return
 	}
-	p.add(batchMeta{lastSeq: h.LastSequence(), lastOffset: h.LastOffset(), offsetDelta: h.LastOffsetDelta, timestamp: h.MaxTimestamp})
+	p.add(metaOf(h))
 	if h.Transactional() && p.txnFirstOffset < 0 {
 		p.txnFirstOffset = h.BaseOffset
 	}

@@ -28,7 +28,7 @@ import (
 // One rule goes further than Apache's: where a crash lost the end of a segment
 // at a batch's boundary, so that the next one does not continue it, what follows
 // the gap is set aside, since the log has to be a prefix of what was written. (Not
-// where compaction may have made the gap: see gapsEnd.)
+// where compaction may have made the gap: see gapsEnd and wasCompacted.)
 func OpenLog(o Options) (*Log, error) {
 	l := newLog(o)
 	l.mu.Lock()
@@ -44,6 +44,12 @@ func OpenLog(o Options) (*Log, error) {
 		l.settle = nil
 	}
 	l.producers.joinBudget(o.Producers)
+	if r.gaps {
+		// From here on the checkpoints tell what was lost and what was compacted.
+		if err := l.flushAll(false); err != nil {
+			return nil, err
+		}
+	}
 	if l.unsyncedSealed.Load() >= 0 {
 		// Compaction waits for it, and nobody may ever write to the log again and have it roll.
 		l.syncSealed()
@@ -59,6 +65,8 @@ type recoverer struct {
 	segments []*segment
 	// end is the log end offset as far as it is known.
 	end int64
+	// gaps says that the log has gaps which only wasCompacted explains.
+	gaps bool
 }
 
 func (r *recoverer) open() error {
@@ -70,9 +78,9 @@ func (r *recoverer) open() error {
 		// Rebuilt as far as segments are scanned; unlike Apache's broker, which
 		// takes the directory offline.
 		r.logger.Warn("leader-epoch-checkpoint is unreadable and begun anew", "err", err)
-		r.epochs.dirty, r.epochs.urgent = true, true
+		r.epochFile.unsure, r.epochs.cut = true, true
 	}
-	r.epochs.entries = entries
+	r.epochs.entries, r.epochFile.written = entries, entries
 	if err := r.findSegments(); err != nil {
 		return err
 	}
@@ -84,14 +92,19 @@ func (r *recoverer) open() error {
 		if err := r.deleteFrom(0); err != nil {
 			return err
 		}
-		r.epochs.entries, r.epochs.dirty = nil, true
-		if err := r.writeEpochsLocked(); err != nil {
+		r.epochs.entries = nil
+		if err := r.writeEpochs(); err != nil {
 			return err
 		}
 	}
 	if len(r.segments) == 0 {
 		if err := r.begin(); err != nil {
 			return err
+		}
+		if r.end > 0 { // Options.Settle, which does this before the first record, is for logs that begin at 0
+			if err := r.fs.SyncDir(r.Dir()); err != nil {
+				return err
+			}
 		}
 	}
 	r.epochs.truncateFromEnd(r.end)
@@ -315,7 +328,13 @@ func (r *recoverer) recoverSegments() error {
 	}
 	for i := first; i < len(r.segments); i++ {
 		s := r.segments[i]
-		if i > first && s.base != r.end && s.base > gapsEnd {
+		gap := i > first && s.base != r.end && s.base > gapsEnd
+		if gap && !r.gaps {
+			if r.gaps, err = r.wasCompacted(); err != nil {
+				return err
+			}
+		}
+		if gap && !r.gaps {
 			return r.setAsideFrom(i, fmt.Sprintf("the segments before end at offset %d, and one between is missing", r.end))
 		}
 		cut, err := r.recoverSegment(s)
@@ -352,6 +371,48 @@ func (r *recoverer) gapsEnd() (int64, error) {
 		}
 	}
 	return last.base, nil
+}
+
+// wasCompacted says whether gaps between segments are believed to come from compaction, in a log that was restored without its
+// checkpoints: if compaction has left a gap within a segment or a batch, where no crash leaves any. Apache's broker serves such a
+// log, and all others with gaps. The log counts as compacted once then.
+func (r *recoverer) wasCompacted() (yes bool, err error) {
+	if !r.o.NoCheckpoints {
+		return false, nil
+	}
+	for _, s := range r.segments {
+		if yes, err = s.showsCompaction(); yes || err != nil {
+			break
+		}
+	}
+	if yes {
+		r.o.Compacted, r.o.CleanedTo = true, 0
+		r.logger.Info("log was restored without its checkpoints and has been compacted before: its gaps are no loss")
+	}
+	return yes, err
+}
+
+// showsCompaction says whether offsets are missing within the segment.
+func (s *segment) showsCompaction() (bool, error) {
+	f, err := s.log.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer s.log.release()
+	scan := openFrames(f, 0, s.size.Load(), &lookupBuffers)
+	defer scan.close()
+	end := s.base
+	for err = scan.next(); err == nil; err = scan.next() {
+		// Batches of magic 0 and 1 do not tell their first offset.
+		if h := &scan.h; h.Magic == batch.Magic && (h.BaseOffset > end || h.Count != h.LastOffsetDelta+1) {
+			return true, nil
+		}
+		end = scan.h.NextOffset()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, errBadFrame) {
+		err = nil
+	}
+	return false, err
 }
 
 // trustLastSegment finds the end of a log that was closed cleanly, by the last batches
@@ -425,7 +486,8 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 			break
 		}
 		h := &scan.h
-		if h.Magic == batch.Magic && h.PartitionLeaderEpoch > r.epochs.latest() {
+		// What is below the log start offset may be of another history than what follows: a follower cannot truncate it.
+		if h.Magic == batch.Magic && h.PartitionLeaderEpoch > r.epochs.latest() && h.LastOffset() >= r.o.StartOffset {
 			r.epochs.assign(h.PartitionLeaderEpoch, h.BaseOffset)
 		}
 		if err := s.indexLocked(h, scan.at, r.config.IndexIntervalBytes); err != nil {
@@ -446,6 +508,11 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 		}
 		s.size.Store(valid)
 		s.trusted.Store(valid)
+	}
+	if r.names[fileName(s.base, txnIndexSuffix)] {
+		if err := s.cutTxnIndex(r.end); err != nil {
+			return false, err
+		}
 	}
 	r.markUnsynced(s)
 	return valid < size, s.finishIndexesLocked()
@@ -521,9 +588,63 @@ func (r *recoverer) loadProducers() error {
 		return nil
 	}
 	if p.mapEnd == r.end {
-		return nil
+		return r.recall()
 	}
 	return r.replay()
+}
+
+// How far before the end of a log recall looks: at the least so many bytes, and so many times what follows the last entry of the index, which
+// is a large batch or many small ones.
+const (
+	recallBytes = 64 << 10
+	recallTimes = 4 * rememberedBatches
+)
+
+// recall adds to the producers' state what a snapshot does not have: the batches before each producer's last one. A client whose answers were
+// lost with the process may send any of them again. (Apache Kafka's broker takes such a batch for one out of order, and the client stores it
+// once more, in a new epoch of the producer.) It looks at the end of the last segment alone, and there at the heads of batches.
+func (r *recoverer) recall() error {
+	s := r.segments[len(r.segments)-1]
+	if len(r.producers.byID) == 0 || s.size.Load() == 0 {
+		return nil
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.log.release()
+	size := s.size.Load()
+	pos, err := s.position(math.MaxInt64)
+	if err == nil {
+		pos, err = s.boundary(max(0, size-max(recallBytes, recallTimes*(size-pos))))
+	}
+	recent := map[int64]*producer{}
+	if err == nil {
+		scan := openFrames(f, pos, size, &lookupBuffers)
+		defer scan.close()
+		for err = scan.next(); err == nil; err = scan.next() {
+			h := &scan.h
+			if !h.HasProducerID() || h.Control() {
+				continue
+			}
+			p := recent[h.ProducerID]
+			if p == nil {
+				p = newProducer()
+				recent[h.ProducerID] = p
+			}
+			p.setEpoch(h.ProducerEpoch)
+			p.add(metaOf(h))
+		}
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, errBadFrame) { // what is rotten is not recalled
+		return err
+	}
+	for id, found := range recent {
+		if p := r.producers.byID[id]; p != nil && p.epoch == found.epoch && p.count == 1 && p.last().lastOffset == found.last().lastOffset && p.last().lastSeq == found.last().lastSeq {
+			p.batches, p.count = found.batches, found.count
+		}
+	}
+	return nil
 }
 
 // replay reads the producers' state from the batches after the snapshot, and

@@ -10,6 +10,7 @@ import (
 // readers at once, their segments with the next Retain. An offset below the
 // start changes nothing. Gives the log start offset.
 func (l *Log) DeleteRecordsBefore(offset int64) (start int64, err error) {
+	defer l.notifyStart(l.StartOffset())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
@@ -20,6 +21,17 @@ func (l *Log) DeleteRecordsBefore(offset int64) (start int64, err error) {
 	}
 	l.startAtLocked(offset)
 	return l.view.start, nil
+}
+
+// NotifyStart has f called each time that deletions have moved the log start offset. f is called without locks of the log, perhaps more than once for
+// one move.
+func (l *Log) NotifyStart(f func()) { l.startMoved.Store(&f) }
+
+// notifyStart tells of a log start offset that is not what it was.
+func (l *Log) notifyStart(was int64) {
+	if f := l.startMoved.Load(); f != nil && l.StartOffset() != was {
+		(*f)()
+	}
 }
 
 func (l *Log) startAtLocked(offset int64) {
@@ -164,6 +176,7 @@ func (l *Log) PendingStartOffset() int64 { return max(l.StartOffset(), l.pending
 // segments that lie before it. Gives
 // the number of segments and of bytes deleted.
 func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
+	defer l.notifyStart(l.StartOffset())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
@@ -179,7 +192,7 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	}
 	// The segments to delete may hold the only records of a producer. From here on only the snapshot at the first segment that stays
 	// knows that producer.
-	if err := l.keepSnapshotLocked(l.view.segments[n].base); err != nil {
+	if err := l.keepSnapshotLocked(n); err != nil {
 		return 0, 0, err
 	}
 	// The next segment's name first, lest none be left; then the old ones' on the disk, since the start's
@@ -198,11 +211,21 @@ func (l *Log) DeleteExpired() (segments int, bytes int64, err error) {
 	return n, bytes, err
 }
 
-// keepSnapshotLocked makes the producers' snapshot at a segment's base offset durable, unless a flush has done so.
-func (l *Log) keepSnapshotLocked(base int64) error {
+// keepSnapshotLocked makes durable a snapshot from which a start after a crash learns of the producers in the first n segments. Such
+// a start reads the newest snapshot that is not past the segment with the recovery point.
+func (l *Log) keepSnapshotLocked(n int) error {
 	l.awaitSnapshotLocked()
-	if l.RecoveryPoint() >= base {
+	if len(l.producers.byID) == 0 {
 		return nil
+	}
+	base, point := l.view.segments[n].base, l.RecoveryPoint()
+	for _, s := range l.view.segments[n:] {
+		if s.base <= point && l.producers.hasSnapshot(s.base) {
+			return nil // a flush has synced it
+		}
+	}
+	if !l.producers.hasSnapshot(base) { // its write failed, or recovery did not write it
+		return l.rebuildSnapshotLocked(n)
 	}
 	err := l.syncSnapshot(base)
 	if _, failed := errors.AsType[*syncError](err); failed {

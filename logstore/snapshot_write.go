@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -55,8 +56,40 @@ func (l *Log) awaitSnapshotLocked() {
 		return
 	}
 	p := &l.producers
-	if i, found := slices.BinarySearch(p.snapshots, p.snapEnd); found {
-		p.snapshots = slices.Delete(p.snapshots, i, i+1)
-	}
+	_ = p.dropSnapshot(l.fs, l.Dir(), p.snapEnd) // recovery passes over an incomplete file that stays
 	p.snapEnd = p.newest()
+}
+
+// rebuildSnapshotLocked writes the missing snapshot at the base offset of segment n, durably, from the snapshot before it and the
+// batches between them. The appends wait for the reading; they do so only after a failed write or a crash.
+func (l *Log) rebuildSnapshotLocked(n int) error {
+	base := l.view.segments[n].base
+	p := producers{max: l.producers.max, snapshots: slices.Clone(l.producers.snapshots)}
+	// No producer expires here: the log decides below which ones it still knows.
+	err := p.load(l.fs, l.Dir(), base, l.view.segments[0].base, 0, math.MaxInt64)
+	l.producers.snapshots = p.snapshots // load removes those that are corrupt
+	if err != nil {
+		return l.dirError("read", l.Dir(), err)
+	}
+	for i := l.view.floor(p.mapEnd); i < n; i++ {
+		s := l.view.segments[i]
+		if err := s.replayProducers(&p, l.view.size(i), base, 0); err != nil {
+			return l.dirError("read", s.path(logSuffix), err)
+		}
+	}
+	for id, old := range p.byID {
+		if now := l.producers.byID[id]; now != nil {
+			old.seenMs = now.seenMs
+		} else {
+			delete(p.byID, id)
+		}
+	}
+	p.mapEnd = base
+	path, err := p.takeSnapshot(l.fs, l.Dir(), true)
+	if err != nil {
+		return l.dirError("write", l.Dir(), err)
+	}
+	l.producers.snapshots, l.producers.snapEnd = p.snapshots, max(l.producers.snapEnd, base)
+	l.logger.Info("missing snapshot of producers written", "path", path, "producers", len(p.byID))
+	return nil
 }

@@ -110,3 +110,70 @@ func TestLargeSnapshotThatFailsIsWrittenByTheNextOne(t *testing.T) {
 		t.Errorf("a batch that was sent again: %+v", r)
 	}
 }
+
+// TestRetentionForgotTheProducersOfAFailedSnapshot: the snapshot at the first segment that stays was not written, and the recovery
+// point had passed it. Retention deleted the producers' only records then, and a start after a crash took their batches again.
+func TestRetentionForgotTheProducersOfAFailedSnapshot(t *testing.T) {
+	for _, kind := range []vfs.OpKind{vfs.OpCreate, vfs.OpWrite} {
+		disk := newMemDisk(t)
+		l, o := manyProducers(t, disk)
+		stop := disk.Fail(vfs.Rule{Kind: kind, Path: "*" + snapshotSuffix, Err: syscall.EIO})
+		ok(t, l.Roll(testNow))
+		l.tasks.Wait()
+		stop()
+		retainFrom(t, l)
+		wantDuplicateAfterCrash(t, disk, o)
+	}
+}
+
+// retainFrom appends behind the log's end, flushes, and deletes what lies before.
+func retainFrom(t *testing.T, l *Log) {
+	t.Helper()
+	start := l.EndOffset()
+	ok(t, sendAs(t, l, 0, 1, testNow).Err)
+	ok(t, l.Flush(l.EndOffset()))
+	l.SetHighWatermark(start)
+	_, err := l.DeleteRecordsBefore(start)
+	ok(t, err)
+	if n, _, err := l.Retain(testNow); n != 1 || err != nil {
+		t.Fatalf("%d segments deleted, %v", n, err)
+	}
+}
+
+// wantDuplicateAfterCrash opens what a crash left, and sends a batch that the log had.
+func wantDuplicateAfterCrash(t *testing.T, disk *vfs.Mem, o Options) {
+	t.Helper()
+	o.FS = disk.CrashClone(1)
+	again := mustOpen(t, o)
+	if r := sendAs(t, again, 7, 0, testNow); !r.Duplicate {
+		t.Errorf("a batch that was sent again: %+v", r)
+	}
+}
+
+// TestRetentionForgotTheProducersWithoutASnapshot: recovery writes snapshots for the last two segments only. Where retention then kept an
+// earlier segment first, it deleted the producers' only records although nothing on the disk knew of them up to there.
+func TestRetentionForgotTheProducersWithoutASnapshot(t *testing.T) {
+	disk := newMemDisk(t)
+	o := testOptions(disk, smallSegments())
+	l := mustOpen(t, o)
+	ok(t, sendAs(t, l, 7, 0, testNow).Err)
+	for l.Segments() < 6 {
+		ok(t, sendAs(t, l, 1, int32(l.EndOffset())-1, testNow).Err)
+	}
+	ok(t, l.Flush(l.EndOffset()))
+	for _, offset := range l.producers.snapshots {
+		ok(t, disk.Remove(filepath.Join(testDir, fileName(offset, snapshotSuffix))))
+	}
+	ok(t, disk.SyncDir(testDir))
+	o.FS, o.RecoveryPoint, o.Background = disk.CrashClone(1), 0, func(func()) {}
+	l = mustOpen(t, o)
+	start := l.view.segments[2].base
+	l.SetHighWatermark(l.EndOffset())
+	_, err := l.DeleteRecordsBefore(start)
+	ok(t, err)
+	if n, _, err := l.Retain(testNow); n != 2 || err != nil {
+		t.Fatalf("%d segments deleted, %v", n, err)
+	}
+	o.StartOffset = start
+	wantDuplicateAfterCrash(t, o.FS.(*vfs.Mem), o)
+}

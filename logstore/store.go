@@ -172,7 +172,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	defaults Config                                 // guarded by mu
-	logs     map[protocol.TopicPartition]*partition // guarded by mu
+	logs     map[protocol.TopicPartition]*partition // guarded by mu; putLocked and dropLocked change it
 	removals []removal                              // guarded by mu; by the time at which each is due
 	closed   bool                                   // guarded by mu
 
@@ -202,7 +202,7 @@ type partition struct {
 
 	topicID protocol.UUID // guarded by Store.mu; zero when not known
 	wanted  bool          // guarded by Store.mu; a caller of Create or GetOrCreate has got the log
-	move    *move         // guarded by Store.mu; the move of the log to another directory, nil for none
+	move    *move         // guarded by Store.mu; the move of the log to another directory, nil for none. setMoveLocked changes it
 	// gone is not nil while the Store deletes the partition. It is closed when the name of
 	// the partition is free again. Guarded by Store.mu.
 	gone chan struct{}
@@ -220,9 +220,10 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	if err := o.Cleaner.check(); err != nil {
 		return nil, err
 	}
+	files := NewFileBudget(o.MaxOpenFiles)
 	s := &Store{
-		o: o, fs: o.FS, log: o.Logger, defaults: o.Defaults,
-		files:       NewFileBudget(o.MaxOpenFiles),
+		o: o, fs: frugalFS{o.FS, files}, log: o.Logger, defaults: o.Defaults,
+		files:       files,
 		producers:   NewProducerBudget(o.ProducersMax, o.RequestLogger),
 		logs:        map[protocol.TopicPartition]*partition{},
 		stop:        make(chan struct{}),
@@ -243,6 +244,37 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	}
 	s.startBackground()
 	return s, s.SetCleaner(o.Cleaner)
+}
+
+// putLocked makes p the entry of its partition, in place of the one that there was. This, dropLocked and setMoveLocked count the logs of each
+// directory. Whoever makes thousands of logs wants the directory with the fewest for each of them, and must not look at all logs for that.
+func (s *Store) putLocked(p *partition) {
+	s.dropLocked(p.tp)
+	s.logs[p.tp] = p
+	p.countLocked(1)
+}
+
+// dropLocked removes the entry of a partition, if there is one.
+func (s *Store) dropLocked(tp protocol.TopicPartition) {
+	if p := s.logs[tp]; p != nil {
+		delete(s.logs, tp)
+		p.countLocked(-1)
+	}
+}
+
+// setMoveLocked notes to where the log moves of a partition whose entry p is; nil for nowhere.
+func (p *partition) setMoveLocked(m *move) {
+	p.countLocked(-1)
+	p.move = m
+	p.countLocked(1)
+}
+
+// countLocked adds n to the logs of the directory that the partition's log is in, and of the one that it moves to.
+func (p *partition) countLocked(n int) {
+	p.dir.logs += n
+	if p.move != nil {
+		p.move.to.logs += n
+	}
 }
 
 // Get gives the partition's log. It fails with ErrNoLog, ErrLoading, ErrStoreClosed, with
@@ -326,6 +358,10 @@ func (s *Store) ClusterID() string { return s.o.ClusterID }
 // BrokerID gives the broker id that the directories belong to.
 func (s *Store) BrokerID() int32 { return s.o.BrokerID }
 
+// CloseIdleFiles closes some of the files that no log uses at the moment, and gives how many. It is for a process that has no file
+// descriptor left: a log opens its file again when it needs it.
+func (s *Store) CloseIdleFiles() int { return s.files.CloseIdle() }
+
 // SetDefaults changes the configuration from which the Store takes file.delete.delay.ms
 // for deleted partitions. It does not change the configuration of a log.
 func (s *Store) SetDefaults(c Config) {
@@ -336,8 +372,9 @@ func (s *Store) SetDefaults(c Config) {
 
 // Close ends the background work, flushes and closes every log, and writes the
 // checkpoints. At last it writes the mark of a clean stop into each directory where all of
-// that succeeded. It unlocks the directories in any case. If ctx ends first, Close leaves
-// the logs that are not closed yet to recovery, and returns ctx's error.
+// that succeeded, and unlocks the directories in any case. ctx bounds how long it waits for
+// the background work: when one disk hangs, the logs on the others are closed all the
+// same. Close itself returns when everything has ended.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if s.closed {
@@ -347,33 +384,47 @@ func (s *Store) Close(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.stop)
-	s.cleaner.close()
-	s.background.Wait()
-	s.loading.Wait() // not for long: after stop is closed, no further log is loaded
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.cleaner.close()
+		s.background.Wait()
+		s.loading.Wait() // not for long: after stop is closed, no further log is loaded
+	}()
+	calm := true
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		calm = false
+		s.log.Warn("background work on the log directories does not end, closing the logs beside it")
+	}
 
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.dirs))
 	for i, d := range s.dirs {
-		wg.Go(func() { errs[i] = s.closeDir(ctx, d) })
+		wg.Go(func() { errs[i] = s.closeDir(d, calm) })
 	}
 	wg.Wait()
+	<-ended
 	s.unlock()
-	return errors.Join(append(errs, ctx.Err())...)
+	return errors.Join(errs...)
 }
 
-// closeDir closes a directory's logs and marks it clean.
-func (s *Store) closeDir(ctx context.Context, d *logDir) error {
+// closeDir closes a directory's logs and marks it clean. Without calm, background work may go on meanwhile.
+func (s *Store) closeDir(d *logDir, calm bool) error {
 	s.mu.Lock()
 	var open []*partition
 	clean := true
 	for _, p := range s.logs {
-		if p.dir != d {
-			continue
+		if m := p.move; m != nil && m.to == d && !calm {
+			clean = false // the move may end at any moment, and bring a log here that nobody closes
 		}
-		if p.log != nil {
+		switch {
+		case p.dir != d:
+		case !p.isReady() || p.log == nil || p.gone != nil:
+			clean = false // it is being made or deleted, or could not be recovered: the next start has to look at it
+		default:
 			open = append(open, p)
-		} else {
-			clean = false // the log could not be recovered, so the next start has to try again
 		}
 	}
 	offline := d.err != nil
@@ -388,13 +439,7 @@ func (s *Store) closeDir(ctx context.Context, d *logDir) error {
 	var mu sync.Mutex
 	var failed []error
 	each(open, s.o.RecoveryThreads, func(p *partition) {
-		err := ctx.Err()
-		if err == nil {
-			err = p.log.Close()
-		} else {
-			p.log.Discard()
-		}
-		if err != nil {
+		if err := p.log.Close(); err != nil {
 			mu.Lock()
 			failed = append(failed, fmt.Errorf("%s: %w", p.tp, err))
 			mu.Unlock()

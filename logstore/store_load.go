@@ -118,7 +118,7 @@ func (s *Store) create(tp protocol.TopicPartition, topicID protocol.UUID, c Conf
 		p.log, p.err = s.createIn(p, c)
 		s.mu.Lock()
 		if p.err != nil {
-			delete(s.logs, tp)
+			s.dropLocked(tp)
 		} else {
 			delete(s.mover.preferred, tp)
 		}
@@ -160,7 +160,7 @@ func (s *Store) reserve(tp protocol.TopicPartition, topicID protocol.UUID, tried
 		return nil, false, err
 	}
 	p = &partition{tp: tp, dir: d, path: filepath.Join(d.path, DirName(tp)), topicID: topicID, wanted: true, ready: make(chan struct{})}
-	s.logs[tp] = p
+	s.putLocked(p)
 	s.loading.Add(1)
 	return p, true, nil
 }
@@ -184,17 +184,7 @@ func (s *Store) chooseDirLocked(tp protocol.TopicPartition, tried map[*logDir]bo
 		return nil, &DirError{Dir: s.dirs[0].path, Path: s.dirs[0].path, Op: "create log in",
 			Err: fmt.Errorf("none of %d log directories takes it", len(s.dirs))}
 	}
-	if len(fit) == 1 {
-		return fit[0], nil // without a look at each log, for each of thousands that are made
-	}
-	count := map[*logDir]int{}
-	for _, p := range s.logs {
-		count[p.dir]++
-		if p.move != nil {
-			count[p.move.to]++
-		}
-	}
-	return slices.MinFunc(fit, func(a, b *logDir) int { return cmp.Compare(count[a], count[b]) }), nil
+	return slices.MinFunc(fit, func(a, b *logDir) int { return cmp.Compare(a.logs, b.logs) }), nil
 }
 
 // want notes that the partition, whose log is ready, was asked for: its topic is known now.
@@ -303,7 +293,7 @@ func (s *Store) openAgain(p *partition, topicID protocol.UUID) (*Log, error) {
 		return nil, p.err
 	}
 	again := &partition{tp: p.tp, dir: p.dir, path: p.path, wanted: p.wanted, ready: make(chan struct{})}
-	s.logs[p.tp] = again
+	s.putLocked(again)
 	s.loading.Add(1)
 	s.mu.Unlock()
 	s.loadPartition(again)
@@ -325,17 +315,9 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 	d.cpMu.Unlock()
 	l, err := OpenLog(Options{
 		FS: d.fs, Full: &d.reserve.spent, Dir: p.path, Partition: p.tp, Config: c, Settle: func() error { return s.settle(p) },
-		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo,
-		CleanedToLowered: func() error {
-			s.mu.Lock()
-			now := s.logs[p.tp] // it may have moved
-			s.mu.Unlock()
-			if now == nil {
-				return ErrNoLog
-			}
-			return s.writeCheckpoint(now.dir, cleanerCheckpoint)
-		},
-		NowMs: s.o.Clock().UnixMilli(), Files: s.files, Producers: s.producers, notices: &s.notices, Logger: s.log,
+		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo, NoCheckpoints: d.bare,
+		OffsetsLowered: func() error { return s.lowerCheckpoints(p.tp) },
+		NowMs:          s.o.Clock().UnixMilli(), Files: s.files, Producers: s.producers, notices: &s.notices, Logger: s.log,
 		ReadFailed: func(err error) { s.logFailed(d, err) },
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()

@@ -58,6 +58,13 @@ func lockFile(f *os.File) (func(), error) {
 	return func() {}, err // closing the file releases it
 }
 
+// lockHeld says whether lockFile would find a lock.
+func lockHeld(f *os.File) (bool, error) {
+	wanted := unix.Flock_t{Type: unix.F_WRLCK}
+	err := control(f, "lock", func(fd int) error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &wanted) })
+	return wanted.Type != unix.F_UNLCK, err
+}
+
 func writevAt(f *os.File, bufs [][]byte, off int64) (int64, error) {
 	var total int64
 	for len(bufs) > 0 {

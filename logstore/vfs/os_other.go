@@ -41,6 +41,12 @@ func lockFile(f *os.File) (func(), error) {
 	}, nil
 }
 
+func lockHeld(f *os.File) (bool, error) {
+	wanted := syscall.Flock_t{Type: syscall.F_WRLCK}
+	err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &wanted)
+	return wanted.Type != syscall.F_UNLCK, err
+}
+
 func dropCache(*os.File) {}
 
 func allocate(*os.File, int64) error { return errors.ErrUnsupported }
