@@ -75,8 +75,12 @@ func (c *Coordinator) DescribeGroup(group string) (d GroupDescription, err error
 	if err != nil {
 		return d, err
 	}
+	unread := c.unread()
 	e := s.find(group, false)
-	if e == nil {
+	switch {
+	case e == nil && unread:
+		return d, ErrLoading
+	case e == nil:
 		return GroupDescription{State: Dead}, nil
 	}
 	e.mu.Lock()

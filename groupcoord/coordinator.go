@@ -1,7 +1,9 @@
 package groupcoord
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,11 +57,16 @@ func (c *Coordinator) event() effects {
 	return effects{nowMs: now.UnixMilli(), tickMs: now.Sub(c.begun).Milliseconds() + 1}
 }
 
-// PartitionOf gives the partition of __consumer_offsets that a group's records belong in: the absolute value of Java's
-// String.hashCode of its id, modulo the number of partitions. The one number that has no absolute value counts as 0.
+// PartitionOf gives the partition of __consumer_offsets that a group's records belong in.
 func (c *Coordinator) PartitionOf(group string) int32 {
+	return PartitionOf(group, c.o.Config.Partitions())
+}
+
+// PartitionOf gives the partition that the records of a group, or of a transactional id, belong in, in a topic with so many partitions: the
+// absolute value of Java's String.hashCode of its id, modulo the number. The one hash that has no absolute value counts as 0.
+func PartitionOf(id string, partitions int32) int32 {
 	var hash int32
-	for _, r := range group {
+	for _, r := range id {
 		if r1, r2 := utf16.EncodeRune(r); r > 0xffff {
 			hash = 31*(31*hash+r1) + r2
 		} else {
@@ -69,8 +76,11 @@ func (c *Coordinator) PartitionOf(group string) int32 {
 	if hash = max(hash, -hash); hash < 0 {
 		hash = 0
 	}
-	return hash % c.o.Config.Partitions()
+	return hash % partitions
 }
+
+// errUnread says that the records of the group's partition cannot be read.
+var errUnread = fmt.Errorf("%w: its records cannot be read", ErrNotAvailable)
 
 // shardOf finds the shard of a group. The error says why the group is not served here, or not yet.
 func (c *Coordinator) shardOf(group string) (*shard, error) {
@@ -87,9 +97,22 @@ func (c *Coordinator) shardOf(group string) (*shard, error) {
 	case loading:
 		return nil, ErrLoading
 	case unavailable:
-		return nil, ErrNotAvailable
+		return nil, errUnread
 	}
 	return s, nil
+}
+
+// unread reports whether a partition that this broker leads has not been read. It may have records of any group (place.go), so that
+// nobody may be told meanwhile that something of a group does not exist. Who asks calls it before looking: what is read later is missing.
+func (c *Coordinator) unread() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, s := range c.shards {
+		if state := s.state.Load(); state == loading || state == unavailable {
+			return true
+		}
+	}
+	return false
 }
 
 // full reports whether groups take as much memory as they may. It logs that once a minute.
@@ -235,19 +258,29 @@ func (c *Coordinator) Commit(r *CommitRequest) {
 }
 
 // FetchOffsets handles an OffsetFetch request. It gives the offsets asked for, -1 for one that does not exist; nil asks for all that do.
-// With stable it gives ErrUnstableOffset for one of which a commit is pending.
+// With stable it gives ErrUnstableOffset for one of which a commit is pending. A consumer that is told -1 begins at auto.offset.reset:
+// as long as a partition that may have the offset cannot be read, the error is ErrLoading.
 func (c *Coordinator) FetchOffsets(group string, asked []Partitions, stable bool) (list []CommittedOffset, err error) {
 	s, err := c.shardOf(group)
+	if err == errUnread {
+		// Consumers of Kafka before 3.9 ask again after this error, and fail for their users after COORDINATOR_NOT_AVAILABLE.
+		err = ErrLoading
+	}
 	if err != nil {
 		return nil, err
 	}
-	e := s.find(group, false)
-	if e == nil {
-		return newGroup(nil, group, 0).fetchOffsets(asked, stable), nil
+	unread := c.unread()
+	if e := s.find(group, false); e == nil {
+		list = newGroup(nil, group, 0).fetchOffsets(asked, stable)
+	} else {
+		e.mu.Lock()
+		list = e.fetchOffsets(asked, stable)
+		e.mu.Unlock()
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.fetchOffsets(asked, stable), nil
+	if unread && (asked == nil || slices.ContainsFunc(list, CommittedOffset.missing)) {
+		return nil, ErrLoading
+	}
+	return list, nil
 }
 
 // DeleteOffsets handles an OffsetDelete request: it gives an error for each partition in the order asked, or one about all of them.
@@ -258,6 +291,8 @@ func (c *Coordinator) DeleteOffsets(group string, asked []Partitions) (errs []er
 		return nil, ErrInvalidGroupID
 	case err != nil:
 		return nil, err
+	case c.unread(): // it would come back from there
+		return nil, ErrLoading
 	}
 	e := s.find(group, false)
 	if e == nil {
@@ -275,6 +310,9 @@ func (c *Coordinator) DeleteGroup(group string) (err error) {
 	s, err := c.shardOf(group)
 	if err != nil {
 		return err
+	}
+	if c.unread() { // it would come back from there
+		return ErrLoading
 	}
 	e := s.find(group, false)
 	if e == nil {

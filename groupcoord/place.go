@@ -17,6 +17,10 @@ import (
 //
 // So there is one home for commits, lists and deletion, and the next broker that reads the directories finds each group once.
 //
+// A partition that cannot be read for a while does not keep the groups of the others from being served. But nobody is told then that a group, or
+// an offset of it, does not exist, nor may it be deleted (Coordinator.unread): it may be in that partition. One whose directory failed is given
+// up: its records are lost to this broker for good, and new groups must not wait for that.
+//
 // Apache Kafka 3.9 (GroupMetadataManager.doLoadGroupsAndOffsets) serves such a group too, but leaves its records where they are. If a group
 // is in two partitions it takes the records that it reads first.
 

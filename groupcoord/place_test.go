@@ -335,8 +335,8 @@ func TestGroupWhoseHomeIsNotServed(t *testing.T) {
 	})
 }
 
-// TestGroupsWaitForOtherPartitions: as long as a partition is being read that may have records of a group, nobody is told that the group
-// has none. One that cannot be read does not keep the others for ever.
+// TestGroupsWaitForOtherPartitions: as long as a partition is being read, or cannot be read, that may have records of a group, nobody is told
+// that the group has none: its members would begin at auto.offset.reset. What is known is served.
 func TestGroupsWaitForOtherPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPartitioned(t, 11, 11)
@@ -358,19 +358,73 @@ func TestGroupsWaitForOtherPartitions(t *testing.T) {
 		p.logs[old].mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if list, err := p.c.FetchOffsets("group-0", nil, true); err != nil || len(list) != 0 {
-			t.Errorf("the group's offsets: %v, %v", list, err)
-		}
-		if _, err := p.c.ListGroups(nil); !errors.Is(err, ErrNotAvailable) {
-			t.Errorf("all groups: %v", err)
-		}
+		p.answersNothingUnread("group-0")
 		p.logs[old].mu.Lock()
 		p.logs[old].broken = nil
 		p.logs[old].mu.Unlock()
 		time.Sleep(time.Minute)
-		p.has(map[string]int64{"group-0": 1})
+		if list, err := p.c.FetchOffsets("group-0", []Partitions{{"t", []int32{0, 1}}}, true); err != nil || list[0].Offset != 1 || list[1].Offset != -1 {
+			t.Errorf("the group's offsets: %v, %v", list, err)
+		}
 		p.c.Close()
 	})
+}
+
+// TestConsumersFailedOfAPartitionThatCannotBeRead: OffsetFetch gave COORDINATOR_NOT_AVAILABLE while the group's own partition could not be read.
+// Java's consumer before 3.9 does not ask again after that, but throws. The other requests keep that error, after which it looks for the coordinator.
+func TestConsumersFailedOfAPartitionThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPartitioned(t, 11, 11)
+		_, home := p.homes("group-0")
+		p.write(home, 1, time.Now())
+		p.logs[home].broken = errors.New("too many open files")
+		p.restart(11)
+		time.Sleep(time.Minute)
+		if _, err := p.c.FetchOffsets("group-0", nil, true); !errors.Is(err, ErrLoading) {
+			t.Errorf("the group's offsets: %v", err)
+		}
+		if err := p.c.Heartbeat(&HeartbeatRequest{Group: "group-0"}); !errors.Is(err, ErrNotAvailable) {
+			t.Errorf("a heartbeat: %v", err)
+		}
+		p.c.Close()
+		if _, err := p.c.FetchOffsets("group-0", nil, true); !errors.Is(err, ErrNotAvailable) {
+			t.Errorf("the group's offsets after the stop: %v", err)
+		}
+	})
+}
+
+// answersNothingUnread asks for what may be in a partition that cannot be read, in every way, and for what is known.
+func (p *partitioned) answersNothingUnread(group string) {
+	p.t.Helper()
+	asked := []Partitions{{"t", []int32{0}}}
+	_, all := p.c.FetchOffsets(group, nil, true)
+	_, one := p.c.FetchOffsets(group, asked, false)
+	_, described := p.c.DescribeGroup(group)
+	_, deleted := p.c.DeleteOffsets(group, asked)
+	for what, err := range map[string]error{
+		"all offsets": all, "an offset": one, "a description": described, "the offsets' deletion": deleted, "the group's deletion": p.c.DeleteGroup(group),
+	} {
+		if !errors.Is(err, ErrLoading) {
+			p.t.Errorf("%s: %v, want %v", what, err, ErrLoading)
+		}
+	}
+	if _, err := p.c.ListGroups(nil); !errors.Is(err, ErrNotAvailable) {
+		p.t.Errorf("all groups: %v", err)
+	}
+	other := "other"
+	for i := 0; p.c.PartitionOf(other) != p.c.PartitionOf(group); i++ {
+		other = fmt.Sprint("other-", i)
+	}
+	p.commit(other, 5)
+	if list, err := p.c.FetchOffsets(other, asked, true); err != nil || len(list) != 1 || list[0].Offset != 5 {
+		p.t.Errorf("an offset that was committed meanwhile: %v, %v", list, err)
+	}
+	if _, err := p.c.FetchOffsets(other, []Partitions{{"t", []int32{0, 1}}}, true); !errors.Is(err, ErrLoading) {
+		p.t.Errorf("that offset and another one: %v", err)
+	}
+	if d, err := p.c.DescribeGroup(other); err != nil || d.State != Empty {
+		p.t.Errorf("the group of that offset is %v, %v", d.State, err)
+	}
 }
 
 // TestOffsetsOfATopicMadeAgainOutlastALoad has a topic deleted while a partition of __consumer_offsets cannot be read, and made again.

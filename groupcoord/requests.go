@@ -117,6 +117,9 @@ type CommittedOffset struct {
 	Err         error
 }
 
+// missing reports whether an answer says that there is no offset.
+func (o CommittedOffset) missing() bool { return o.Offset == -1 && o.Err == nil }
+
 // Partitions are some partitions of a topic.
 type Partitions struct {
 	Topic      string
