@@ -14,6 +14,12 @@ var (
 	ErrNoChildrenForEphemerals = errors.New("an ephemeral node cannot have children")
 	ErrSessionExpired          = errors.New("session has ended")
 	ErrInvalidPath             = errors.New("invalid path")
+	// ErrNoAuth says that the node's access control list does not let this session do it.
+	ErrNoAuth = errors.New("not authorized")
+	// ErrTooLarge says that a transaction has more than MaxTransactionBytes. Nothing was sent.
+	ErrTooLarge = errors.New("transaction is too large")
+	// ErrOutcomeUnknown says that the connection was lost while a write was in flight: it was done or not.
+	ErrOutcomeUnknown = errors.New("connection lost, the write was done or not")
 )
 
 // Error is any failure of a tree: the operation ("get", "create", ...), its path and the cause.

@@ -21,11 +21,38 @@ type Op struct {
 	Version int32
 }
 
-// Result is the result of one operation: for a create the path of the new node, for a create or set the node's
-// new stat.
+// Result is the result of one operation: for a create the path of the new node, for a set the node's new stat. All
+// operations of a Multi have one transaction number, so that the Mzxid of a set is also the Czxid of the nodes that the
+// Multi creates.
 type Result struct {
 	Path string
 	Stat Stat
+}
+
+// TxResult is the result of one transaction of a MultiAll: what Multi would have returned.
+type TxResult struct {
+	Results []Result
+	Err     error
+}
+
+// MaxTransactionBytes bounds the [TransactionBytes] of one transaction, and so of one node's data: ZooKeeper's
+// server takes at most 1 MB by default (jute.maxbuffer), and cuts the connection of whoever sends more.
+const MaxTransactionBytes = 512 << 10
+
+// opOverhead is more than an operation takes in a request besides its path and data: header, lengths, mode, version and
+// the access control list of a create.
+const opOverhead = 128
+
+// Bytes gives an upper bound of what the operation takes in a request.
+func (o *Op) Bytes() int { return opOverhead + len(o.Path) + len(o.Data) }
+
+// TransactionBytes gives an upper bound of what a transaction takes in a request. Who writes many nodes cuts them into
+// transactions of at most MaxTransactionBytes.
+func TransactionBytes(ops []Op) (n int) {
+	for i := range ops {
+		n += ops[i].Bytes()
+	}
+	return n
 }
 
 // CreateOp is Create as part of a Multi.
