@@ -3,10 +3,11 @@ package znode
 import (
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"klamm/cluster/order"
 )
 
 // Broker is the body of /brokers/ids/N. The broker's epoch is the node's Czxid.
@@ -20,20 +21,12 @@ type Broker struct {
 	TimestampMs int64
 	// Features are those that the broker supports (KIP-584). A broker of 3.9 has none.
 	Features map[string]map[string]int16
+	// Version is that of a body that was read. Encode writes 5, as a broker of 2.7 and later does.
+	Version int
 }
 
 // Endpoint is the advertised address of one of a broker's listeners.
-type Endpoint struct {
-	Listener         string
-	SecurityProtocol string
-	Host             string
-	Port             int32
-}
-
-// String gives LISTENER://host:port.
-func (e Endpoint) String() string {
-	return e.Listener + "://" + net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
-}
+type Endpoint = order.Endpoint
 
 // Encode writes version 5 of the body. It also writes host and port, for old clients that do not know listeners:
 // those of the first plaintext endpoint, or null and -1.
@@ -107,7 +100,7 @@ func DecodeBroker(id int32, data []byte) (*Broker, error) {
 	if body.Version < 1 {
 		return nil, broken(errors.New("unsupported version of a broker's registration"))
 	}
-	b := &Broker{Rack: body.Rack, JMXPort: body.JMXPort, Features: body.Features}
+	b := &Broker{Rack: body.Rack, JMXPort: body.JMXPort, Features: body.Features, Version: body.Version}
 	b.TimestampMs, _ = strconv.ParseInt(body.Timestamp, 10, 64)
 	if body.Version == 1 {
 		b.Endpoints = []Endpoint{{Listener: "PLAINTEXT", SecurityProtocol: "PLAINTEXT", Host: body.Host, Port: body.Port}}

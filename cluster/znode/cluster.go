@@ -27,6 +27,31 @@ func DecodeClusterID(data []byte) (string, error) {
 	return body.ID, nil
 }
 
+// claim is the body of Claim.
+type claim struct {
+	Version int    `json:"version"`
+	Cluster string `json:"cluster"`
+	Broker  *int32 `json:"broker"`
+}
+
+// EncodeClaim writes the body of Claim: whose tree is being copied.
+func EncodeClaim(clusterID string, broker int32) []byte { return encode(claim{1, clusterID, &broker}) }
+
+// DecodeClaim reads the body of Claim. The error is a *DecodeError.
+func DecodeClaim(data []byte) (clusterID string, broker int32, err error) {
+	var body claim
+	if err := decode(Claim, data, &body); err != nil {
+		return "", 0, err
+	}
+	if body.Cluster == "" || body.Broker == nil {
+		return "", 0, &DecodeError{Path: Claim, Data: data, Err: errors.New("cluster or broker is missing")}
+	}
+	return body.Cluster, *body.Broker, nil
+}
+
+// ProducerIDs is how many producer ids a block has (ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE).
+const ProducerIDs = 1000
+
 // ProducerIDBlock is the body of /latest_producer_id_block: the producer ids that a broker may
 // give out, both ends included.
 type ProducerIDBlock struct {

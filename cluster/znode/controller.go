@@ -30,6 +30,16 @@ func DecodeController(data []byte) (brokerID int32, err error) {
 	return *body.BrokerID, nil
 }
 
+// DecodeKRaftEpoch gives the epoch of the KRaft controller that has taken the office over, -1 for a controller on ZooKeeper
+// (ZkData.ControllerZNode). The error is a *DecodeError.
+func DecodeKRaftEpoch(data []byte) (int32, error) {
+	body := struct {
+		Epoch int32 `json:"kraftControllerEpoch"`
+	}{-1}
+	err := decode(Controller, data, &body)
+	return body.Epoch, err
+}
+
 // InitialControllerEpoch is the epoch with which a broker creates /controller_epoch. The first election adds one.
 const InitialControllerEpoch int32 = initialControllerEpoch
 
@@ -48,3 +58,18 @@ func DecodeControllerEpoch(data []byte) (int32, error) {
 // EncodeFeature writes the body of /feature as a controller of 3.9 does: version 2, status enabled, no finalized
 // features.
 func EncodeFeature() []byte { return []byte(`{"features":{},"version":2,"status":1}`) }
+
+// DecodeFeature reads whether the features are enabled, and how many are finalized. The error is a *DecodeError.
+func DecodeFeature(data []byte) (enabled bool, features int, err error) {
+	var body struct {
+		Status   *int           `json:"status"`
+		Features map[string]any `json:"features"`
+	}
+	if err := decode(Feature, data, &body); err != nil {
+		return false, 0, err
+	}
+	if body.Status == nil {
+		return false, 0, &DecodeError{Path: Feature, Data: data, Err: fmt.Errorf("status is missing")}
+	}
+	return *body.Status == 1, len(body.Features), nil
+}

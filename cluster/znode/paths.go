@@ -2,6 +2,7 @@ package znode
 
 import (
 	"strconv"
+	"strings"
 
 	"klamm/protocol"
 )
@@ -33,6 +34,7 @@ const (
 	LogDirNotification     = "/log_dir_event_notification"
 	LatestProducerIDBlock  = "/latest_producer_id_block"
 	Feature                = "/feature"
+	DelegationTokens       = "/delegation_token/tokens"
 	Migration              = "/migration"
 	ConfigChangePrefix     = ConfigChanges + "/config_change_"
 	ISRChangePrefix        = ISRChangeNotification + "/isr_change_"
@@ -44,7 +46,33 @@ const (
 	EntityUsers            = "users"
 	EntityIPs              = "ips"
 	initialControllerEpoch = 0
+
+	// Claim is the node that klamm makes first when it copies a tree to ZooKeeper, and deletes last. Apache Kafka has none of this name.
+	Claim = "/klamm_claim"
 )
+
+// Roots lists the nodes at the top of a Kafka cluster's tree.
+func Roots() []string {
+	return []string{
+		Consumers, Brokers, Cluster, Config, Admin, Controller, ControllerEpoch, ISRChangeNotification, LogDirNotification, LatestProducerIDBlock, Feature,
+		Migration, "/kafka-acl", "/kafka-acl-extended", aclChanges, extendedACLChanges, "/delegation_token",
+	}
+}
+
+const (
+	aclChanges         = "/kafka-acl-changes"
+	extendedACLChanges = "/kafka-acl-extended-changes"
+	tokenChanges       = "/delegation_token/token_changes"
+)
+
+// HasNotifications says whether the children of a node tell brokers that run of a change.
+func HasNotifications(path string) bool {
+	switch path {
+	case ConfigChanges, ISRChangeNotification, LogDirNotification, aclChanges, extendedACLChanges, tokenChanges:
+		return true
+	}
+	return false
+}
 
 // PersistentPaths lists the nodes that a starting broker creates if they are missing, parents first
 // (ZkData.PersistentZkPaths). Their data is null.
@@ -82,3 +110,18 @@ func ConfigPath(entityType, name string) string { return Config + "/" + entityTy
 
 // DeleteTopicPath is the path of the node that marks a topic for deletion. Its data is null.
 func DeleteTopicPath(topic string) string { return DeleteTopics + "/" + topic }
+
+// IsSensitive says whether a node holds passwords or other secrets, which only brokers may read
+// (ZkData.sensitivePath).
+func IsSensitive(path string) bool {
+	for _, root := range []string{ConfigUsers, ConfigBrokers, DelegationTokens} {
+		if strings.HasPrefix(path, root) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsOpen says whether everybody may change a node whatever zookeeper.set.acl says: consumers before 0.9 keep their
+// own nodes below this one (ZkData.defaultAcls).
+func IsOpen(path string) bool { return path == Consumers }

@@ -2,8 +2,10 @@ package znode
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -146,7 +148,8 @@ func TestReferenceBodies(t *testing.T) {
 	replicas := []Replicas{{Replicas: []int32{1, 2, 3}, Adding: []int32{3}, Removing: []int32{1}}}
 	topic := Topic{ID: id, Partitions: replicas}
 	broker := Broker{JMXPort: -1, TimestampMs: 1795410914673, Endpoints: []Endpoint{
-		{"INTERNAL", "SASL_SSL", "h1", 1}, {"EXTERNAL", "PLAINTEXT", "::1", 2},
+		{Listener: "INTERNAL", SecurityProtocol: "SASL_SSL", Host: "h1", Port: 1},
+		{Listener: "EXTERNAL", SecurityProtocol: "PLAINTEXT", Host: "::1", Port: 2},
 	}}
 	state := PartitionState{ControllerEpoch: 4, Leader: 1, LeaderEpoch: 7, ISR: []int32{1, 2}, Recovering: true}
 	for name, got := range map[string][]byte{
@@ -211,6 +214,12 @@ func TestOlderBodies(t *testing.T) {
 	if id, err := DecodeController([]byte(`{"version":1,"brokerid":3,"timestamp":"1"}`)); err != nil || id != 3 {
 		t.Errorf("controller of version 1: %d (%v)", id, err)
 	}
+	for body, want := range map[string]int32{`{"version":1,"brokerid":3,"timestamp":"1"}`: -1, `{"version":2,"brokerid":3000,"timestamp":"1","kraftControllerEpoch":7}`: 7,
+		string(EncodeController(1, 2)): -1} {
+		if epoch, err := DecodeKRaftEpoch([]byte(body)); err != nil || epoch != want {
+			t.Errorf("%s: KRaft epoch %d (%v), want %d", body, epoch, err, want)
+		}
+	}
 	block, err := DecodeProducerIDBlock([]byte(`{"version":1,"broker":1,"block_start":"0","block_end":"999"}`))
 	if err != nil || block != (ProducerIDBlock{1, 0, 999}) {
 		t.Errorf("block %v (%v)", block, err)
@@ -235,6 +244,59 @@ func TestBrokenBodies(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "/") {
 				t.Errorf("%s %q: %v, want an error with the path", name, body, err)
 			}
+		}
+	}
+}
+
+// TestStatesAreScannedAsJSONReadsThem changes bytes of bodies at random: whatever is scanned has to be what a JSON decoder reads.
+func TestStatesAreScannedAsJSONReadsThem(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	tp := protocol.TopicPartition{Topic: "t"}
+	number := func() int32 { return int32(r.Uint32()) >> r.IntN(32) }
+	scanned := 0
+	for range 20_000 {
+		s := PartitionState{ControllerEpoch: number(), Leader: number(), LeaderEpoch: number(), ISR: []int32{}, Recovering: r.IntN(2) == 0}
+		for range r.IntN(4) {
+			s.ISR = append(s.ISR, number())
+		}
+		body := s.Encode()
+		if got, ok := scanState(body); !ok || !reflect.DeepEqual(got, s) {
+			t.Fatalf("seed %d: %s is not scanned: %+v", seed, body, got)
+		}
+		for range 1 + r.IntN(3) {
+			at := r.IntN(len(body))
+			switch other := body[r.IntN(len(body))]; r.IntN(3) {
+			case 0:
+				body[at] = other
+			case 1:
+				body = slices.Delete(body, at, at+1)
+			default:
+				body = slices.Insert(body, at, other)
+			}
+		}
+		got, ok := scanState(body)
+		if !ok {
+			continue
+		}
+		scanned++
+		if want, err := decodeState(tp, body); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d: %s is scanned as %+v; JSON says %+v, %v", seed, body, got, want, err)
+		}
+	}
+	if scanned == 0 {
+		t.Error("no changed body was scanned")
+	}
+}
+
+// BenchmarkDecodePartitionState reads one state.
+func BenchmarkDecodePartitionState(b *testing.B) {
+	s := PartitionState{ControllerEpoch: 12, Leader: 3, LeaderEpoch: 47, ISR: []int32{1, 2, 3}}
+	body := s.Encode()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := DecodePartitionState(protocol.TopicPartition{Topic: "t"}, body); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
