@@ -32,7 +32,7 @@ func NewLimitLog(logger *slog.Logger, now func() time.Time) *LimitLog {
 
 // Hit counts that a limit held a client back, and logs msg and args unless it logged a
 // line about this limit less than limitLogEvery ago. limit is the name of the limit's
-// property. A client's text must go through Printable before it is put into args.
+// property, or of the process's resource. A client's text must go through Printable before it is put into args.
 func (l *LimitLog) Hit(limit, msg string, args ...any) {
 	now := l.now()
 	l.mu.Lock()

@@ -7,12 +7,13 @@ import "maps"
 type Broker struct {
 	given            map[string]string // by property: its value, the variables of config providers replaced
 	sources          map[string]Source
-	written          map[string]string     // by property in which variables were replaced: its value before that
-	replaced         map[string][]replaced // by property: the variables that were replaced in its value
+	written          map[string]string // by property in which variables were replaced: its value before that
 	values           *Values
 	listeners        []Listener
 	advertised       []Listener
 	interBroker      string
+	controlPlane     string
+	zookeeper        *ZooKeeper // nil for a broker alone
 	listenerWarnings []Warning
 }
 
@@ -56,6 +57,10 @@ func (b *Broker) Advertised() []Listener { return b.advertised }
 
 // InterBrokerListener gives the name of the listener that brokers use among themselves.
 func (b *Broker) InterBrokerListener() string { return b.interBroker }
+
+// ControlPlaneListener gives the name of the listener that the controller and the brokers use for what they ask of each other:
+// control.plane.listener.name, or the one that brokers use for everything.
+func (b *Broker) ControlPlaneListener() string { return b.controlPlane }
 
 // originals gives a copy of all settings that were given, also of those with unknown names.
 func (b *Broker) originals() map[string]string { return maps.Clone(b.given) }

@@ -1,11 +1,10 @@
 package config
 
-// OwnPrefix begins the names of klamm's own properties, which Apache Kafka does not have. They bound what Kafka
-// leaves unbounded. They are internal (see Property), so that DescribeConfigs answers as Apache Kafka's broker
-// does.
+// OwnPrefix begins the names of the properties that Apache Kafka never had.
 const OwnPrefix = "klamm."
 
-// brokerOwn has klamm's own properties.
+// brokerOwn has the properties that Apache Kafka 3.9 does not have: those that begin with OwnPrefix, and one that Apache Kafka has
+// given up. They are internal (see Property), so that DescribeConfigs answers as Apache Kafka's broker does.
 var brokerOwn = []Property{
 	{Name: "klamm.producer.ids.max", Type: Int, Default: def("1000000"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many idempotent producers all partitions together remember; 0 for no bound. Each takes some 200 bytes of memory. Beyond that, " +
@@ -13,4 +12,13 @@ var brokerOwn = []Property{
 			"with any sequence, and a batch that it sends again is stored again."},
 	{Name: "klamm.producer.ids.max.per.partition", Type: Int, Default: def("100000"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many idempotent producers one partition remembers; 0 for no bound. They are written to the disk with each new segment."},
+	{Name: "klamm.zookeeper.digest", Type: Password, Importance: Low, Internal: true,
+		Doc: "The user and password, as user:password, that klamm gives to ZooKeeper's scheme digest. With zookeeper.set.acl the nodes belong to " +
+			"that user. Apache's broker has no such property: it authenticates itself by SASL, which klamm does not speak, or by its certificate."},
+	{Name: "klamm.fast.failover.enable", Type: Boolean, Default: def("true"), Importance: Medium, Internal: true,
+		Doc: "Whether a broker whose process is dead, since its port refuses connections, is replaced as a leader and as the controller at once. " +
+			"Without it that waits for the end of its session, as in Apache Kafka (zookeeper.session.timeout.ms)."},
+	{Name: "replica.lag.max.messages", Type: Long, Default: def("0"), Valid: AtLeast("0"), Importance: Low, Internal: true,
+		Doc: "How many messages a follower may be behind its leader before it leaves the ISR, as Apache Kafka had it before 0.9; 0 for no bound, " +
+			"so that replica.lag.time.max.ms alone decides."},
 }

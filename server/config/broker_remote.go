@@ -3,7 +3,7 @@ package config
 // brokerRemote has the properties of tiered storage.
 var brokerRemote = []Property{
 	{Name: "remote.log.storage.system.enable", Type: Boolean, Default: def("false"), Importance: Medium,
-		Doc: "Whether old segments are kept in remote storage."},
+		Doc: "Whether old segments are kept in remote storage. klamm has none, and refuses to start with true."},
 	{Name: "remote.log.storage.manager.class.name", Type: String, Valid: nonEmpty, Importance: Medium,
 		Doc: "Java class that stores segments remotely."},
 	{Name: "remote.log.storage.manager.class.path", Type: String, Importance: Medium,

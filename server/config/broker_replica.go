@@ -23,7 +23,7 @@ var brokerReplica = []Property{
 	{Name: "replica.high.watermark.checkpoint.interval.ms", Type: Long, Default: def("5000"), Importance: High,
 		Doc: "How often high watermarks are written to their checkpoint file."},
 	{Name: "replica.selector.class", Type: String, Importance: Medium,
-		Doc: "Java class that chooses the replica that a consumer should read from."},
+		Doc: "Class that chooses the replica that a consumer reads from. org.apache.kafka.common.replica.RackAwareReplicaSelector chooses one in sync in the consumer's rack (client.rack, broker.rack). Null: the leader."},
 	{Name: "num.replica.fetchers", Type: Int, Default: def("1"), Importance: High, Mode: ClusterWide,
 		Doc: "How many connections a follower fetches over from each leader's broker."},
 	{Name: "num.replica.alter.log.dirs.threads", Type: Int, Importance: High,

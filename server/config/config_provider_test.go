@@ -138,6 +138,50 @@ func TestWhatAProviderGivesIsNotShown(t *testing.T) {
 	}
 }
 
+// TestPartsOfWhatAProviderGaveWereShown: only a value as a whole was looked for in an error, and only that of the property that the error
+// is about. Errors and warnings quote single listeners and names too, and values of other properties.
+func TestPartsOfWhatAProviderGaveWereShown(t *testing.T) {
+	const m = "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,HUNTER2:PLAINTEXT,HUNTER3:SSL"
+	for _, c := range []struct {
+		secret string
+		sets   []string
+	}{
+		{"PLAINTEXT://:9092,hunter2", []string{"listeners=${env:SECRET}"}},
+		{`hunter2"`, []string{"listeners=${env:SECRET}"}},
+		{"PLAINTEXT://:hunter2", []string{"listeners=${env:SECRET}"}},
+		{"Hunter2", []string{"listeners=${env:SECRET}://:1,${env:SECRET}://:2", m}},
+		{"HUNTER2://:1", []string{"listeners=${env:SECRET}", m}}, // security.inter.broker.protocol names none of the listeners
+		{"HUNTER2://:1", []string{"listeners=PLAINTEXT://:1,${env:SECRET}", m}},
+		{"HUNTER2://:1", []string{"listeners=PLAINTEXT://:2,${env:SECRET}", m, "controller.listener.names=HUNTER2"}},
+		{"HUNTER2://:3", []string{"advertised.listeners=PLAINTEXT://x:1,${env:SECRET}", m}},
+		{"HUNTER3://:1", []string{"listeners=PLAINTEXT://:2,${env:SECRET}", m}},
+		{"hunter2://x:99999,hunter2://x", []string{"advertised.listeners=${env:SECRET}", m}},
+		{"PLAINTEXT:hunter2,hunter2", []string{"listener.security.protocol.map=${env:SECRET}"}},
+		{"a:1,hunter2:x", []string{"max.connections.per.ip.overrides=${env:SECRET}"}},
+		{"hunter2", []string{"inter.broker.protocol.version=${env:SHORT}${env:SECRET}"}},
+		{"hunter2", []string{"inter.broker.listener.name=x${env:SECRET}y", m}},
+	} {
+		_, ws, err := Load(Options{Env: []string{"SECRET=" + c.secret, "SHORT=hunter"},
+			Sets: append(c.sets, "config.providers=env", "config.providers.env.class="+envProviderClass)})
+		shown := 0
+		for _, w := range ws {
+			if strings.Contains(strings.ToLower(w.Text), "hunter") {
+				t.Errorf("%s: a warning shows it: %s", c.secret, w)
+			}
+			shown += strings.Count(w.Text, "${env:SECRET}")
+		}
+		if err != nil {
+			if strings.Contains(strings.ToLower(err.Error()), "hunter") {
+				t.Errorf("%s: an error shows it: %s", c.secret, err)
+			}
+			shown += strings.Count(err.Error(), "${env:SECRET}")
+		}
+		if shown == 0 {
+			t.Errorf("%s: nothing quotes the value as it was written: %v, %v", c.secret, ws, err)
+		}
+	}
+}
+
 func TestUnknownConfigProviderStopsTheStart(t *testing.T) {
 	_, _, err := Load(Options{File: write(t, "server.properties", "config.providers=vault,env\nconfig.providers.vault.class=com.example.Vault\n"+
 		"config.providers.env.class="+envProviderClass+"\nconfig.providers.env.param.allowlist.pattern=(\nlog.dirs=${env:A:B}\n")})

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -15,20 +16,40 @@ var (
 
 // crossError is a setting that does not fit another one, or whose parts are wrong.
 type crossError struct {
-	name, text string
-	with       []string // the other properties that the check looks at
+	name   string
+	format string   // with args as for Sprintf; the text as it is if there are none
+	args   []any    // what a setting has is quoted
+	with   []string // the other properties that the check looks at
+}
+
+// quoted is a part of a property's value in the text of an error or warning.
+type quoted struct{ property, part string }
+
+// text gives the text, with what show gives in place of each quoted part.
+func (e *crossError) text(show func(quoted) string) string {
+	if len(e.args) == 0 {
+		return e.format
+	}
+	args := slices.Clone(e.args)
+	for i, arg := range args {
+		if q, ok := arg.(quoted); ok {
+			args[i] = show(q)
+		}
+	}
+	return fmt.Sprintf(e.format, args...)
 }
 
 // Error gives the text, with the property before it unless the text names it.
 func (e *crossError) Error() string {
-	if strings.Contains(e.text, e.name) {
-		return e.text
+	text := e.text(func(q quoted) string { return q.part })
+	if strings.Contains(text, e.name) {
+		return text
 	}
-	return e.name + ": " + e.text
+	return e.name + ": " + text
 }
 
 func crossf(name, format string, args ...any) *crossError {
-	return &crossError{name: name, text: fmt.Sprintf(format, args...)}
+	return &crossError{name: name, format: format, args: args}
 }
 
 // requirement is one rule that several settings must meet together. Its text is that of Apache Kafka
@@ -39,6 +60,9 @@ type requirement struct {
 	text string
 	ok   func(v *Values) bool
 }
+
+// rackAwareSelector is the only class of Apache Kafka 3.9 that chooses replicas for consumers (KIP-392).
+const rackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 var requirements = []requirement{
 	{"broker.id", []string{"broker.id.generation.enable", "reserved.broker.max.id"}, "broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id", func(v *Values) bool {
@@ -65,6 +89,9 @@ var requirements = []requirement{
 	{"replica.fetch.wait.max.ms", []string{"replica.lag.time.max.ms"}, "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR", func(v *Values) bool {
 		return v.Long("replica.fetch.wait.max.ms") <= v.Long("replica.lag.time.max.ms")
 	}},
+	{"replica.selector.class", nil, "replica.selector.class may be " + rackAwareSelector + ", or not be set: klamm runs no other class", func(v *Values) bool {
+		return v.Null("replica.selector.class") || v.String("replica.selector.class") == rackAwareSelector
+	}},
 	{"queued.max.request.bytes", []string{"socket.request.max.bytes"}, "queued.max.request.bytes must be larger or equal to socket.request.max.bytes", func(v *Values) bool {
 		n := v.Long("queued.max.request.bytes")
 		return n <= 0 || n >= v.Long("socket.request.max.bytes")
@@ -90,11 +117,11 @@ func checkBroker(v *Values) error {
 // checkEach checks the same as checkBroker, and gives the errors of all checks.
 func checkEach(v *Values) (errs []*crossError) {
 	if v.Int("broker.id") != v.Int("node.id") {
-		errs = append(errs, &crossError{"node.id", "You must set `node.id` to the same value as `broker.id`.", []string{"broker.id"}})
+		errs = append(errs, &crossError{name: "node.id", format: "You must set `node.id` to the same value as `broker.id`.", with: []string{"broker.id"}})
 	}
 	for _, r := range requirements {
 		if !r.ok(v) {
-			errs = append(errs, &crossError{r.name, r.text, r.with})
+			errs = append(errs, &crossError{name: r.name, format: r.text, with: r.with})
 		}
 	}
 	_, bad := connectionOverrides(v)
@@ -121,7 +148,7 @@ func connectionOverrides(v *Values) (map[string]int, []*crossError) {
 		count := strings.TrimSpace(pair[at+1:])
 		n, err := (&Property{Name: property, Type: Int}).parse(&count)
 		if at < 0 || err != nil {
-			errs = append(errs, crossf(property, "%q is not of the form host:count", pair))
+			errs = append(errs, crossf(property, "%q is not of the form host:count", quoted{property, pair}))
 			continue
 		}
 		out[strings.Trim(strings.TrimSpace(pair[:at]), "[]")] = int(n.(int64))

@@ -105,6 +105,9 @@ func (d *Dynamic) update(props map[string]string, perBroker bool) []error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	valid, errs := withoutInvalid(props, perBroker)
+	if perBroker {
+		errs = append(errs, d.reportFixed(valid)...)
+	}
 	old := d.state.Load()
 	next := &dynamicState{broker: old.broker, all: old.all}
 	if perBroker {
@@ -185,6 +188,23 @@ func withoutInvalid(props map[string]string, perBroker bool) (map[string]string,
 		out[name] = props[name]
 	}
 	return out, errs
+}
+
+// FixedAtStart says whether klamm takes a property from its configuration alone, which Apache Kafka, also when it starts, takes over that from what the
+// tree holds for the broker: its listeners.
+func FixedAtStart(name string) bool {
+	p := brokerByName[name]
+	return p != nil && p.Served() && p.Mode == PerBroker
+}
+
+// reportFixed reports the entries that are fixed at start and have another value there. They stay with the others: Apache's broker takes them when it comes back.
+func (d *Dynamic) reportFixed(props map[string]string) (errs []error) {
+	for _, name := range slices.Sorted(maps.Keys(props)) {
+		if FixedAtStart(name) && props[name] != d.static.values.String(name) {
+			errs = append(errs, fmt.Errorf("dynamic configuration %s does not count: klamm takes it from its configuration file, environment and command line only", name))
+		}
+	}
+	return errs
 }
 
 // checkDynamic checks that these entries may be set while a broker runs, for one broker or for all,

@@ -68,6 +68,23 @@ func TestDynamicFromTheTreeIsChecked(t *testing.T) {
 	}
 }
 
+// TestListenersInTheTreeAreReported: klamm opened the listeners of its file, and nothing said that the tree had others, which Apache's broker takes.
+func TestListenersInTheTreeAreReported(t *testing.T) {
+	b, _ := mustLoad(t, Options{Sets: []string{"listeners=PLAINTEXT://h1:9092"}})
+	d := NewDynamic(b, 1)
+	inTree := map[string]string{"listeners": "PLAINTEXT://h1:9092", "advertised.listeners": "PLAINTEXT://h9:9092", "log.cleaner.threads": "2"}
+	errs := d.SetBroker(inTree)
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "dynamic configuration advertised.listeners does not count") || d.Current().Int("log.cleaner.threads") != 2 {
+		t.Errorf("errors = %v, log.cleaner.threads = %d", errs, d.Current().Int("log.cleaner.threads"))
+	}
+	// They stay in the tree when something else is changed.
+	threads := "3"
+	next, err := d.AlterBroker("1", inTree, []Op{{Name: "log.cleaner.threads", Kind: Set, Value: &threads}})
+	if err != nil || next["log.cleaner.threads"] != threads || next["advertised.listeners"] != inTree["advertised.listeners"] {
+		t.Errorf("the tree has %v then, %v", next, err)
+	}
+}
+
 func TestTopicValues(t *testing.T) {
 	b, _ := mustLoad(t, Options{Sets: []string{"log.retention.minutes=2", "log.roll.hours=3", "log.retention.hours=9", "log.flush.scheduler.interval.ms=77",
 		"log.message.timestamp.difference.max.ms=1000", "log.message.timestamp.after.max.ms=60000", "min.insync.replicas=2"}})
@@ -92,6 +109,19 @@ func TestTopicValues(t *testing.T) {
 	b, _ = mustLoad(t, Options{Sets: []string{"log.retention.ms=-5"}})
 	if topic, errs := NewDynamic(b, 1).Topic(nil); topic.RetentionMs != -1 || len(errs) != 0 {
 		t.Errorf("retention %d, %v: every negative number is for ever", topic.RetentionMs, errs)
+	}
+}
+
+// TestOverridesWereDroppedWithABadBrokerSetting: a broker may start with some settings that no topic may have. A topic without an
+// override of such a setting lost its other overrides, retention and cleanup.policy too, and the broker's good settings.
+func TestOverridesWereDroppedWithABadBrokerSetting(t *testing.T) {
+	b, _ := mustLoad(t, Options{Sets: []string{"log.flush.interval.ms=-1", "log.retention.ms=5"}})
+	topic, errs := NewDynamic(b, 1).Topic(map[string]string{"retention.bytes": "7", "cleanup.policy": "compact"})
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "flush.ms") {
+		t.Errorf("errors = %v, want one about flush.ms", errs)
+	}
+	if topic.RetentionBytes != 7 || !topic.Compact || topic.Delete || topic.RetentionMs != 5 || topic.FlushMs != math.MaxInt64 {
+		t.Errorf("topic = %+v", topic)
 	}
 }
 

@@ -33,8 +33,7 @@ func readEnv(env []string, others ...[]setting) ([]setting, []Warning) {
 		source := Source{Origin: FromEnv, Where: name}
 		property, ok := names.property(folded)
 		if !ok {
-			warnings = append(warnings, Warning{UnknownName, source, name,
-				"stands for no property of Apache Kafka 3.9; it has no effect"})
+			warnings = append(warnings, Warning{Kind: UnknownName, Source: source, Name: name, Text: "stands for no property of Apache Kafka 3.9; it has no effect"})
 			continue
 		}
 		out = append(out, setting{property, value, source})

@@ -47,7 +47,7 @@ func readProperties(source Source, data []byte) (out []setting, warnings []Warni
 	for _, p := range found {
 		source.Line = p.line
 		if before, ok := lines[p.name]; ok {
-			warnings = append(warnings, Warning{Advice, source, p.name, fmt.Sprintf("given before in line %d; this one counts", before)})
+			warnings = append(warnings, Warning{Kind: Advice, Source: source, Name: p.name, Text: fmt.Sprintf("given before in line %d; this one counts", before)})
 		}
 		lines[p.name] = p.line
 		out = append(out, setting{p.name, p.value, source})

@@ -46,11 +46,11 @@ func parseListeners(property, value string, protocols map[string]string) (out []
 		}
 		var ok bool
 		if l.Protocol, ok = protocols[l.Name]; !ok && protocols != nil {
-			errs = append(errs, crossf(property, "the listener %s has no security protocol; listener.security.protocol.map must name one, as in %s:PLAINTEXT", l.Name, l.Name))
+			errs = append(errs, crossf(property, "the listener %s has no security protocol; listener.security.protocol.map must name one, as in %s:PLAINTEXT", quoted{property, l.Name}, quoted{property, l.Name}))
 			continue
 		}
 		if slices.ContainsFunc(out, func(other Listener) bool { return other.Name == l.Name }) {
-			errs = append(errs, crossf(property, "each listener must have a different name; %s comes twice", l.Name))
+			errs = append(errs, crossf(property, "each listener must have a different name; %s comes twice", quoted{property, l.Name}))
 			continue
 		}
 		out = append(out, l)
@@ -62,11 +62,11 @@ func parseListeners(property, value string, protocols map[string]string) (out []
 func parseListener(property, entry string) (l Listener, _ *crossError) {
 	m := listenerForm.FindStringSubmatch(entry)
 	if m == nil {
-		return l, crossf(property, "%q is not of the form NAME://host:port", entry)
+		return l, crossf(property, "%q is not of the form NAME://host:port", quoted{property, entry})
 	}
 	port, err := strconv.Atoi(m[3])
 	if err != nil || port < 0 || port > 65535 {
-		return l, crossf(property, "%s is not a port", m[3])
+		return l, crossf(property, "%s is not a port", quoted{property, m[3]})
 	}
 	return Listener{Name: strings.ToUpper(m[1]), Host: m[2], Port: port}, nil
 }
@@ -78,7 +78,7 @@ func protocolMap(value string) (m map[string]string, errs []*crossError) {
 	for _, pair := range splitCSV(value) {
 		at := strings.LastIndex(pair, ":")
 		if at < 0 {
-			errs = append(errs, crossf(property, "%q is not of the form NAME:PROTOCOL", pair))
+			errs = append(errs, crossf(property, "%q is not of the form NAME:PROTOCOL", quoted{property, pair}))
 			continue
 		}
 		protocol := strings.ToUpper(strings.TrimSpace(pair[at+1:]))
@@ -86,7 +86,7 @@ func protocolMap(value string) (m map[string]string, errs []*crossError) {
 		case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
 			m[strings.ToUpper(strings.TrimSpace(pair[:at]))] = protocol
 		default:
-			errs = append(errs, crossf(property, "%s is no security protocol; there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL", protocol))
+			errs = append(errs, crossf(property, "%s is no security protocol; there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL", quoted{property, protocol}))
 		}
 	}
 	return m, errs
@@ -102,7 +102,7 @@ func distinctPorts(ls []Listener) (errs []*crossError) {
 			x, errX := netip.ParseAddr(a.Host)
 			y, errY := netip.ParseAddr(b.Host)
 			if errX != nil || errY != nil || x.Is4() == y.Is4() {
-				errs = append(errs, crossf("listeners", "%s and %s have the same port; that is possible only for an IPv4 and an IPv6 address", b, a))
+				errs = append(errs, crossf("listeners", "%s and %s have the same port; that is possible only for an IPv4 and an IPv6 address", quoted{"listeners", b.String()}, quoted{"listeners", a.String()}))
 			}
 		}
 	}
@@ -121,8 +121,7 @@ func (b *Broker) settleListeners() []*crossError {
 	var closed []Listener
 	b.listeners, closed = b.withoutControllers(all)
 	for _, l := range closed {
-		b.listenerWarnings = append(b.listenerWarnings, Warning{Advice, b.sources["listeners"], "listeners",
-			l.String() + " is a KRaft controller's; klamm does not open it"})
+		b.listenerWarnings = append(b.listenerWarnings, Warning{Kind: Advice, Source: b.sources["listeners"], Name: "listeners", Text: b.show(quoted{"listeners", l.String()}) + " is a KRaft controller's; klamm does not open it"})
 	}
 	if len(b.listeners) == 0 && len(bad) == 0 {
 		errs = append(errs, crossf("listeners", "there must be at least one, as in PLAINTEXT://:9092"))
@@ -130,17 +129,19 @@ func (b *Broker) settleListeners() []*crossError {
 	errs = append(errs, distinctPorts(b.listeners)...)
 	for _, l := range b.listeners {
 		if l.Protocol != "PLAINTEXT" && l.Protocol != "" {
-			errs = append(errs, crossf("listeners", "%s speaks %s, which klamm does not serve yet; only PLAINTEXT works", l, l.Protocol))
+			errs = append(errs, crossf("listeners", "%s speaks %s, which klamm does not serve yet; only PLAINTEXT works", quoted{"listeners", l.String()}, l.Protocol))
 		}
 	}
 	errs = append(errs, b.settleAdvertised(protocols, len(bad) == 0)...)
 	if len(errs) > 0 { // settleInterBroker could then fail only because a listener was left out
 		return errs
 	}
-	if err := b.settleInterBroker(protocols); err != nil {
-		return []*crossError{err}
+	for _, settle := range []func(map[string]string) *crossError{b.settleInterBroker, b.settleControlPlane} {
+		if err := settle(protocols); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return nil
+	return errs
 }
 
 // withoutControllers splits the listeners into the broker's and those that controller.listener.names lists.
@@ -177,9 +178,9 @@ func (b *Broker) settleAdvertised(protocols map[string]string, allKnown bool) (e
 		listens := slices.ContainsFunc(b.listeners, func(other Listener) bool { return other.Name == l.Name })
 		switch {
 		case !listens && allKnown:
-			errs = append(errs, crossf(property, "%s is not among listeners", l.Name))
+			errs = append(errs, crossf(property, "%s is not among listeners", quoted{property, l.Name}))
 		case l.Host != "" && everywhere(l.Host):
-			errs = append(errs, crossf(property, "clients cannot connect to %s; name an address or host that they reach", l.Host))
+			errs = append(errs, crossf(property, "clients cannot connect to %s; name an address or host that they reach", quoted{property, l.Host}))
 		default:
 			b.advertised = append(b.advertised, l)
 		}
@@ -188,6 +189,26 @@ func (b *Broker) settleAdvertised(protocols map[string]string, allKnown bool) (e
 		errs = append(errs, crossf(property, "there must be at least one"))
 	}
 	return errs
+}
+
+// settleControlPlane finds the listener for what the controller and brokers ask of each other (KIP-291).
+func (b *Broker) settleControlPlane(protocols map[string]string) *crossError {
+	const property = "control.plane.listener.name"
+	b.controlPlane = b.interBroker
+	if b.values.Null(property) {
+		return nil
+	}
+	b.controlPlane = strings.ToUpper(b.values.String(property))
+	name := quoted{property, b.controlPlane}
+	switch _, known := protocols[b.controlPlane]; {
+	case !known:
+		return crossf(property, "%s is not in listener.security.protocol.map", name)
+	case b.controlPlane == b.interBroker:
+		return crossf(property, "%s is the listener that brokers use among themselves; leave the property out, or name another", name)
+	case !slices.ContainsFunc(b.advertised, func(l Listener) bool { return l.Name == b.controlPlane }):
+		return crossf(property, "%s is not among the advertised listeners", name)
+	}
+	return nil
 }
 
 // settleInterBroker finds the listener that brokers use among themselves.
@@ -201,7 +222,7 @@ func (b *Broker) settleInterBroker(protocols map[string]string) *crossError {
 		}
 		property, b.interBroker = byName, strings.ToUpper(b.values.String(byName))
 		if _, ok := protocols[b.interBroker]; !ok {
-			return crossf(byName, "%s is not in listener.security.protocol.map", b.interBroker)
+			return crossf(byName, "%s is not in listener.security.protocol.map", quoted{byName, b.interBroker})
 		}
 	}
 	names := make([]string, 0, len(b.advertised))
@@ -211,6 +232,10 @@ func (b *Broker) settleInterBroker(protocols map[string]string) *crossError {
 		}
 		names = append(names, l.Name)
 	}
+	from := "advertised.listeners"
+	if b.values.Null(from) {
+		from = "listeners"
+	}
 	return crossf(property, "brokers would speak over %s, which is not among the advertised listeners (%s); set %s to one of them",
-		b.interBroker, strings.Join(names, ", "), byName)
+		quoted{property, b.interBroker}, quoted{from, strings.Join(names, ", ")}, byName)
 }

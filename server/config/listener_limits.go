@@ -40,7 +40,7 @@ func (b *Broker) listenerWarning(name string) (w Warning, ok bool) {
 		case servedListener[base]:
 			return w, false
 		case typeOf(name) != Unknown:
-			return Warning{Kind: NotServed, Text: notServedText}, true
+			return unserved(name, b.given[name])
 		default:
 			return Warning{Kind: UnknownName, Text: base + " is no property of Apache Kafka 3.9; it has no effect"}, true
 		}

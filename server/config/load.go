@@ -44,6 +44,16 @@ var klammDefaults = []setting{
 // not allowed, settings contradict each other, a config provider fails. Load gives the warnings with an error
 // too.
 func Load(o Options) (*Broker, []Warning, error) {
+	b, warnings, errs := Read(o)
+	if len(errs) > 0 {
+		return nil, warnings, errs
+	}
+	return b, warnings, nil
+}
+
+// Read does the same as Load for who looks at a configuration and starts nothing: it gives what it could read with the errors as well. A
+// setting with an error has its default.
+func Read(o Options) (*Broker, []Warning, LoadErrors) {
 	file := klammDefaults
 	var warnings []Warning
 	var errs, fileErrs LoadErrors
@@ -55,7 +65,7 @@ func Load(o Options) (*Broker, []Warning, error) {
 	warnings = append(warnings, ws...)
 	errs = append(fileErrs, setErrs...)
 
-	b := &Broker{given: map[string]string{}, sources: map[string]Source{}, written: map[string]string{}, replaced: map[string][]replaced{}}
+	b := &Broker{given: map[string]string{}, sources: map[string]Source{}, written: map[string]string{}}
 	for _, layer := range [][]setting{file, fromEnv, sets} {
 		b.overlay(layer)
 	}
@@ -65,10 +75,7 @@ func Load(o Options) (*Broker, []Warning, error) {
 	errs = append(errs, b.settle(errs.names(), len(fileErrs) == 0)...)
 	warnings = append(append(warnings, b.warnings()...), b.listenerWarnings...)
 	sortWarnings(warnings)
-	if len(errs) > 0 {
-		return nil, warnings, errs.sorted()
-	}
-	return b, warnings, nil
+	return b, warnings, errs.sorted()
 }
 
 // names gives the properties that the errors name.
@@ -137,18 +144,60 @@ func (b *Broker) warnings() []Warning {
 
 // warning says why a property that was given has no effect. ok is false if it has one.
 func (b *Broker) warning(name string) (w Warning, ok bool) {
-	p, known := brokerByName[name]
 	switch {
-	case known && p.Served(), isProviderProperty(name):
-		return w, false
-	case consequences[name] != "" && b.given[name] != "":
-		return Warning{Kind: NotServed, Text: notServedText + ": " + consequences[name]}, true
-	case known:
-		return Warning{Kind: NotServed, Text: notServedText}, true
+	case name == "zookeeper.connect" && b.given["process.roles"] != "":
+		return Warning{Kind: Advice, Text: "has no effect beside process.roles: this broker stands alone"}, true
+	case name == protocolVersion && b.zookeeper == nil && !b.speaksOwnVersion():
+		return Warning{Kind: Advice, Text: "has no effect: this broker stands alone"}, true
+	case name == protocolVersion && !b.speaksOwnVersion() && !b.speaksTooOld(): // which is refused
+		return Warning{Kind: Advice, Text: "klamm speaks " + ownVersion + " with the other brokers all the same: all of them have to run 3.9"}, true
 	case strings.HasPrefix(name, "listener.name."):
 		return b.listenerWarning(name)
+	}
+	return unserved(name, b.given[name])
+}
+
+// Unserved judges a setting that was made for a broker in the metadata tree. ok is false if klamm acts on it.
+func Unserved(name, value string) (w Warning, ok bool) {
+	w, ok = unserved(name, value)
+	w.Name = name
+	return w, ok
+}
+
+// UnservedTopic judges a setting of a topic. ok is false if klamm acts on it.
+func UnservedTopic(name, value string) (w Warning, ok bool) {
+	p, known := topicByName[name]
+	switch {
+	case known && p.Served():
+		return w, false
+	case name == "remote.storage.enable" && value == "true":
+		return Warning{Kind: NotServed, Name: name, Text: notServedText + ": " + noRemoteTopic}, true
+	case known:
+		return Warning{Kind: NotServed, Name: name, Text: notServedText, Idle: cmp.Or(p.Without(), p.defaultReason(value))}, true
+	}
+	return Warning{Kind: UnknownName, Name: name, Text: "is no property of a topic in Apache Kafka 3.9; it has no effect"}, true
+}
+
+// unserved says why a property has no effect. ok is false if it has one.
+func unserved(name, value string) (w Warning, ok bool) {
+	base := name
+	if b, ok := listenerBase(name); ok {
+		base = b
+	}
+	p, known := dynamicKey(name)
+	switch {
+	case known && (p.Served() || quotaByName[name] != nil), isProviderProperty(name), isServedListener(name):
+		return w, false
+	case consequences[name] != "" && value != "":
+		return Warning{Kind: NotServed, Text: notServedText + ": " + consequences[name]}, true
+	case known:
+		return Warning{Kind: NotServed, Text: notServedText, Idle: cmp.Or(p.idle(), p.defaultReason(value))}, true
 	case typeOf(name) != Unknown:
-		return Warning{Kind: NotServed, Text: notServedText}, true
+		w = Warning{Kind: NotServed, Text: notServedText}
+		if p := brokerByName[base]; p != nil {
+			w.Idle = p.idle()
+		}
+		return w, true
 	case name == "super.users", name == "allow.everyone.if.no.acl.found", strings.HasPrefix(name, "authorizer."):
 		return Warning{Kind: Advice, Text: "is for the class in authorizer.class.name, and klamm has no authorizer yet; it has no effect"}, true
 	case name == "":
@@ -164,12 +213,16 @@ func (b *Broker) warning(name string) (w Warning, ok bool) {
 // consequences says for some properties what follows because klamm does not serve them. They are those that
 // decide what the broker is or who may do what.
 var consequences = map[string]string{
-	"zookeeper.connect":              "this broker stands alone and keeps its metadata in its first log directory",
 	"process.roles":                  "klamm has no KRaft quorum; this broker stands alone and keeps its metadata itself",
-	"authorizer.class.name":          "klamm has no authorizer; every client may do everything",
 	"create.topic.policy.class.name": "klamm runs no Java class; every topic that is valid may be created",
 	"alter.config.policy.class.name": "klamm runs no Java class; every configuration that is valid may be set",
+	"client.quota.callback.class":    "klamm runs no Java class; no client has a quota",
+	"metric.reporters":               "klamm runs no Java class; nothing is reported to these",
+	"kafka.metrics.reporters":        "klamm runs no Java class; nothing is reported to these",
 }
+
+// noRemoteTopic says what follows for a topic in remote storage.
+const noRemoteTopic = "klamm has no tiered storage; it does not find the records that are in remote storage alone"
 
 // sortWarnings puts warnings in the order of their sources, lines and names.
 func sortWarnings(ws []Warning) {
@@ -179,8 +232,8 @@ func sortWarnings(ws []Warning) {
 }
 
 // settle resolves what is given and checks it as a whole. bad are the properties that have an error already: they
-// get their defaults. whole says that Load read all of the file; if not, settle does not check settings against
-// each other.
+// get their defaults. whole says that Load read all of the file; if not, settle does not say which settings
+// contradict each other.
 func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 	b.tieIDs()
 	given := maps.Clone(b.given)
@@ -194,10 +247,11 @@ func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 			errs = append(errs, b.invalidValue(e))
 		}
 	}
+	crossed := slices.Concat(b.settleListeners(), b.settleZooKeeper(), checkEach(values), b.refusals())
 	if !whole {
 		return errs
 	}
-	for _, e := range append(b.settleListeners(), checkEach(values)...) {
+	for _, e := range crossed {
 		// A default stands in for a bad value. What contradicts the default may fit the value that the user meant.
 		if !bad[e.name] && !slices.ContainsFunc(e.with, func(name string) bool { return bad[name] }) {
 			errs = append(errs, b.crossed(e))
@@ -221,15 +275,22 @@ func (b *Broker) tieIDs() {
 // invalidValue says where a value was given, what is wrong with it and what is allowed. It shows a value in which
 // variables were replaced as it was written, since what a provider gave may be a secret.
 func (b *Broker) invalidValue(e *InvalidValueError) *LoadError {
-	value := e.Value
-	if written, ok := b.written[e.Name]; ok {
-		value = written
-	}
-	reason := "Invalid value " + value + ": " + b.hide(e.Name, e.Reason)
+	value := b.show(quoted{e.Name, e.Value})
+	why := strings.ReplaceAll(e.Reason+" ", " "+e.Value+" ", " "+value+" ") // some reasons quote the value as a word
+	reason := "Invalid value " + value + ": " + strings.TrimSuffix(why, " ")
 	if p, ok := brokerByName[e.Name]; ok {
 		reason += fmt.Sprintf(" (allowed: %s)", p.allowed())
 	}
 	return &LoadError{Source: b.sources[e.Name], Name: e.Name, Reason: reason}
+}
+
+// show gives a part of a property's value for a text that people read: the part, or the whole value as it was written
+// if a provider gave any of it.
+func (b *Broker) show(q quoted) string {
+	if written, ok := b.written[q.property]; ok {
+		return written
+	}
+	return q.part
 }
 
 // crossed adds to an error the place where its property was given. If nobody gave that property, crossed takes
@@ -238,11 +299,11 @@ func (b *Broker) crossed(e *crossError) *LoadError {
 	for _, name := range append([]string{e.name}, e.with...) {
 		for _, same := range append([]string{name}, synonymsOf(name)...) {
 			if source, ok := b.sources[same]; ok {
-				return &LoadError{Source: source, Name: e.name, Reason: b.hide(same, e.text)}
+				return &LoadError{Source: source, Name: e.name, Reason: e.text(b.show)}
 			}
 		}
 	}
-	return &LoadError{Name: e.name, Reason: e.text}
+	return &LoadError{Name: e.name, Reason: e.text(b.show)}
 }
 
 // synonymsOf lists the properties that mean the same thing as this one, itself included. It gives nil if none do.
@@ -253,17 +314,6 @@ func synonymsOf(name string) []string {
 		}
 	}
 	return nil
-}
-
-// hide puts the variables back into a text that may quote a property's value.
-func (b *Broker) hide(name, text string) string {
-	for _, r := range b.replaced[name] {
-		// A shorter value is no secret, and it would match in the middle of words.
-		if secret := javaTrim(r.value); len(secret) >= 4 {
-			text = strings.NewReplacer(secret, r.variable, strings.ToUpper(secret), r.variable).Replace(text)
-		}
-	}
-	return text
 }
 
 // allowed says in a few words what a value may be.

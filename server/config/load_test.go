@@ -160,6 +160,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"two of a port", Options{Sets: []string{"listeners=PLAINTEXT://:1,B://:1", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT"}}, []string{"same port"}},
 		{"advertised everywhere", Options{Sets: []string{"advertised.listeners=PLAINTEXT://0.0.0.0:9092"}}, []string{"advertised.listeners", "0.0.0.0"}},
 		{"advertised nowhere", Options{Sets: []string{"advertised.listeners=B://x:9092", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT"}}, []string{"B is not among listeners"}},
+		{"a control plane that is no listener", Options{Sets: []string{"control.plane.listener.name=C"}}, []string{"control.plane.listener.name", "listener.security.protocol.map"}},
+		{"a control plane for all", Options{Sets: []string{"control.plane.listener.name=plaintext"}}, []string{"control.plane.listener.name", "among themselves"}},
+		{"a control plane that nobody is told", Options{Sets: []string{"listeners=A://:1,B://:2", "advertised.listeners=A://:1", "inter.broker.listener.name=A",
+			"listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT", "control.plane.listener.name=b"}}, []string{"control.plane.listener.name", "advertised"}},
 		{"no way between brokers", Options{Sets: []string{"listeners=B://:1", "listener.security.protocol.map=B:PLAINTEXT"}}, []string{"inter.broker.listener.name"}},
 		{"overrides", Options{Sets: []string{"max.connections.per.ip.overrides=localhost"}}, []string{"host:count"}},
 		{"a broken escape", Options{File: write(t, "x.properties", "a=1\nbroker.rack=\\u00z\n")}, []string{"x.properties:2: malformed"}},
@@ -185,14 +189,14 @@ func TestLoadRefuses(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	file := write(t, "server.properties", "zookeeper.connect=localhost:2181\nnum.partitons=3\ncontrolled.shutdown.max.retries=2\n"+
+	file := write(t, "server.properties", "process.roles=broker\nnum.partitons=3\nbackground.threads=2\n"+
 		"group.coordinator.threads=1\nlistener.name.plaintext.num.network.threads=5\nlistener.name.plaintext.max.connections=5\nnum.partitions=1\n")
 	_, ws := mustLoad(t, Options{File: file, Env: []string{"KLAMM_NONSENSE=1"}})
 	all := strings.Join(Lines(ws), "\n")
 	for _, want := range []string{
-		":1: zookeeper.connect: known, not served yet: this broker stands alone",
+		":1: process.roles: known, not served yet: klamm has no KRaft quorum",
 		":2: num.partitons: is no property of Apache Kafka 3.9; it has no effect (did you mean num.partitions?)",
-		"server.properties: known, not served yet: controlled.shutdown.max.retries, group.coordinator.threads, listener.name.plaintext.num.network.threads",
+		"server.properties: known, not served yet: background.threads, group.coordinator.threads, listener.name.plaintext.num.network.threads",
 		"environment variable KLAMM_NONSENSE",
 	} {
 		if !strings.Contains(all, want) {

@@ -49,6 +49,10 @@ func (t Topic) Compression() batch.Compression {
 	return c
 }
 
+// RackAware says whether consumers are told which replica is in their rack, so that they read from followers too: whether a
+// replica.selector.class is set, of which there is one.
+func RackAware(v *Values) bool { return !v.Null("replica.selector.class") }
+
 // MoveBytesPerSecond gives the bytes per second that all logs that move between directories may copy
 // together, 0 for no limit. A limit of 0 in the configuration counts as 1 byte per second.
 func MoveBytesPerSecond(v *Values) float64 {

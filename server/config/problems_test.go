@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ import (
 func TestAllThatIsWrongIsReportedAtOnce(t *testing.T) {
 	file := write(t, "server.properties", strings.Join([]string{
 		"num.partitions=many", "broker.rack=\\u00", "log.cleanup.policy=keep", "num.partitons=3", "listener.name.plaintext.max.connections=x",
-		"zookeeper.connect=localhost:2181"}, "\n"))
+		"process.roles=broker"}, "\n"))
 	_, ws, err := Load(Options{File: file, Env: []string{"KLAMM_DELETE_TOPIC_ENABLE=yes", "KLAMM_NONSENSE=1"}, Sets: []string{"log.segment.bytes=1", "oops", "broker.id=x"}})
 	var all LoadErrors
 	if !errors.As(err, &all) || len(all) != 8 {
@@ -28,7 +29,7 @@ func TestAllThatIsWrongIsReportedAtOnce(t *testing.T) {
 		}
 	}
 	warnings := strings.Join(Lines(ws), "\n")
-	for _, want := range []string{"num.partitons", "zookeeper.connect", "KLAMM_NONSENSE"} {
+	for _, want := range []string{"num.partitons", "process.roles", "KLAMM_NONSENSE"} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning about %s in\n%s", want, warnings)
 		}
@@ -53,13 +54,29 @@ func TestContradictionsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// TestUnknownReplicaSelectorStopsTheStart checks that a class that klamm does not have is refused. It had no effect before.
+func TestUnknownReplicaSelectorStopsTheStart(t *testing.T) {
+	for value, ok := range map[string]bool{rackAwareSelector: true, "com.example.Nearest": false, "": false} {
+		_, _, err := Load(Options{Sets: []string{"replica.selector.class=" + value}})
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", value, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "--set replica.selector.class: may be "+rackAwareSelector) {
+			t.Errorf("%q: the error does not name the property and the class: %v", value, err)
+		}
+	}
+	if _, _, err := Load(Options{}); err != nil {
+		t.Errorf("none: %v", err)
+	}
+}
+
 // TestNoNameStandsTwiceInALine checks that no error names a property twice, as "--set listeners: listeners: ..."
 // did.
 func TestNoNameStandsTwiceInALine(t *testing.T) {
 	values := map[string]string{"num.partitions": "many", "listeners": "X", "advertised.listeners": "B://x:1", "listener.security.protocol.map": "A", "log.retention.ms": "0",
 		"inter.broker.listener.name": "X", "security.inter.broker.protocol": "SSL", "max.connections.per.ip.overrides": "a", "max.connections.per.ip": "0", "broker.id": "5000",
-		"compression.type": "x", "inter.broker.protocol.version": "x", "log.dirs": "", "queued.max.request.bytes": "1", "zookeeper.connect": "x", "process.roles": "broker",
-		"foo.bar": "1", "listener.name.x.max.connections": "1", "controlled.shutdown.max.retries": "1", "config.providers": "a", "replica.socket.timeout.ms": "1"}
+		"compression.type": "x", "inter.broker.protocol.version": "x", "log.dirs": "", "queued.max.request.bytes": "1", "process.roles": "broker",
+		"foo.bar": "1", "listener.name.x.max.connections": "1", "background.threads": "1", "config.providers": "a", "replica.socket.timeout.ms": "1"}
 	for name, value := range values {
 		for _, o := range []Options{
 			{Sets: []string{name + "=" + value}},
@@ -105,15 +122,106 @@ func TestListenersOwnProperties(t *testing.T) {
 	}
 }
 
-// TestWhatIsOpenIsSaid checks that a line of its own says that every client may do everything. klamm used to name
+// TestWhatIsOpenIsSaid checks that a line of its own says that a policy keeps nobody from anything. klamm used to name
 // the property in a line with many others.
 func TestWhatIsOpenIsSaid(t *testing.T) {
-	_, ws := mustLoad(t, Options{Sets: []string{"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "super.users=User:a", "create.topic.policy.class.name=x.Y"}})
+	_, ws := mustLoad(t, Options{Sets: []string{"super.users=User:a", "create.topic.policy.class.name=x.Y"}})
 	all := strings.Join(Lines(ws), "\n")
-	for _, want := range []string{"--set authorizer.class.name: known, not served yet: klamm has no authorizer; every client may do everything",
-		"--set super.users: is for the class in authorizer.class.name", "--set create.topic.policy.class.name: known, not served yet: klamm runs no Java class"} {
+	for _, want := range []string{"--set super.users: is for the class in authorizer.class.name", "--set create.topic.policy.class.name: known, not served yet: klamm runs no Java class"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in\n%s", want, all)
 		}
+	}
+}
+
+// TestSettingsThatNobodyWouldMissAreRefused checks that klamm does not start with a setting that it cannot do what it asks for. It started with an
+// authorizer and let everybody do everything, with tiered storage and had none, and spoke 3.9 to brokers that speak something older.
+func TestSettingsThatNobodyWouldMissAreRefused(t *testing.T) {
+	all := []string{"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "remote.log.storage.system.enable=true",
+		"zookeeper.metadata.migration.enable=true", "inter.broker.protocol.version=2.7-IV1", "zookeeper.connect=z:2181"}
+	_, _, err := Load(Options{Sets: all})
+	var errs LoadErrors
+	if !errors.As(err, &errs) || len(errs) != 4 {
+		t.Fatalf("%d errors, want all 4 at once: %v", len(errs), err)
+	}
+	for _, e := range errs {
+		if !strings.Contains(err.Error(), "--set "+e.Name+": klamm ") {
+			t.Errorf("%s is not named in\n%v", e.Name, err)
+		}
+	}
+	for _, version := range []string{"2.6", "2.7-IV1", "0.10.0"} {
+		_, ws, err := Load(Options{Sets: []string{"inter.broker.protocol.version=" + version, "zookeeper.connect=z:2181"}})
+		if err == nil || !strings.Contains(err.Error(), "speaks 3.9-IV0 with the other brokers, and brokers with "+version) {
+			t.Errorf("%s: %v", version, err)
+		}
+		if len(ws) > 0 { // that klamm starts all the same
+			t.Errorf("%s is refused, and warned about: %v", version, ws)
+		}
+	}
+	_, ws := mustLoad(t, Options{Sets: []string{"authorizer.class.name=", "remote.log.storage.system.enable=false", "zookeeper.metadata.migration.enable=false",
+		"inter.broker.protocol.version=3.9", "zookeeper.connect=z:2181"}})
+	if len(ws) > 0 {
+		t.Errorf("warnings about what klamm does: %v", ws)
+	}
+	for _, version := range []string{"2.7", "3.8", "4.0-IV1"} {
+		_, ws = mustLoad(t, Options{Sets: []string{"inter.broker.protocol.version=" + version, "zookeeper.connect=z:2181"}})
+		if all := strings.Join(Lines(ws), "\n"); !strings.Contains(all, "inter.broker.protocol.version: klamm speaks 3.9-IV0 with the other brokers all the same") {
+			t.Errorf("%s: %s", version, all)
+		}
+	}
+	_, ws = mustLoad(t, Options{Sets: []string{"inter.broker.protocol.version=2.8"}})
+	if all := strings.Join(Lines(ws), "\n"); !strings.Contains(all, "inter.broker.protocol.version: has no effect: this broker stands alone") {
+		t.Errorf("a broker alone: %s", all)
+	}
+}
+
+// TestIdleAreasAreParts checks that each reason for a whole part of the table has the title of a part. One whose title was changed gave no property a
+// reason.
+func TestIdleAreasAreParts(t *testing.T) {
+	for title := range idleAreas {
+		if !slices.Contains(areaTitles[:], title) {
+			t.Errorf("no part is called %q", title)
+		}
+	}
+}
+
+// TestReadGivesWhatItCan checks that Read gives the settings that are right beside those that are not.
+func TestReadGivesWhatItCan(t *testing.T) {
+	b, _, errs := Read(Options{Sets: []string{"listeners=SASL_SSL://:9093", "log.dirs=/a,/b", "zookeeper.connect=z:2181/k", "broker.id=7"}})
+	if len(errs) == 0 || b == nil || !slices.Equal(b.LogDirs(), []string{"/a", "/b"}) || b.ZooKeeper() == nil || b.ZooKeeper().Chroot != "/k" || b.ID() != 7 {
+		t.Errorf("%v: %+v", errs, b)
+	}
+	b, _, errs = Read(Options{File: write(t, "x.yaml", "zookeeper.connect: z:2181/k\nbroker.rack: 2020-01-01\n")})
+	if len(errs) != 1 || b.ZooKeeper() == nil || len(b.Listeners()) != 1 {
+		t.Errorf("with a setting that cannot be read: %v: %+v", errs, b)
+	}
+}
+
+// TestSettingsWithoutEffectAreTold checks which settings that klamm does not serve change nothing.
+func TestSettingsWithoutEffectAreTold(t *testing.T) {
+	for setting, idle := range map[string]bool{
+		"num.io.threads=64": true, "request.timeout.ms=30000": true, "request.timeout.ms=5": false, "metric.reporters=x.Y": false, "metric.reporters=": true,
+		"ssl.keystore.location=/k": true, "transaction.state.log.min.isr=1": true, "group.consumer.max.size=5": true, "process.roles=broker": false,
+		"listener.name.plaintext.num.network.threads=5": true, "client.quota.callback.class=x.Y": false, "controller.quota.window.num=3": false, "alter.log.dirs.replication.quota.window.num=3": true,
+	} {
+		name, value, _ := strings.Cut(setting, "=")
+		w, ok := Unserved(name, value)
+		if !ok || w.Kind != NotServed || (w.Idle != "") != idle {
+			t.Errorf("%s: %+v, %t", setting, w, ok)
+		}
+	}
+	for setting, idle := range map[string]bool{"remote.storage.enable=true": false, "remote.storage.enable=false": true, "local.retention.ms=5": true} {
+		name, value, _ := strings.Cut(setting, "=")
+		if w, ok := UnservedTopic(name, value); !ok || (w.Idle != "") != idle {
+			t.Errorf("a topic's %s: %+v, %t", setting, w, ok)
+		}
+	}
+	for _, name := range []string{"log.retention.ms", "leader.replication.throttled.rate", "listener.name.x.max.connections"} {
+		if w, ok := Unserved(name, "1"); ok {
+			t.Errorf("%s is served: %+v", name, w)
+		}
+	}
+	if w, ok := UnservedTopic("retention.ms", "1"); ok {
+		t.Errorf("a topic's retention.ms is served: %+v", w)
 	}
 }

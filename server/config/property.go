@@ -107,8 +107,10 @@ type Fallback struct {
 // Sensitive reports whether DescribeConfigs and errors hide the value.
 func (p *Property) Sensitive() bool { return p.Type == Password }
 
-// Own reports whether the property is klamm's own, which Apache Kafka does not have.
-func (p *Property) Own() bool { return strings.HasPrefix(p.Name, OwnPrefix) }
+// Own reports whether the property is klamm's own, which Apache Kafka 3.9 does not have.
+func (p *Property) Own() bool {
+	return slices.ContainsFunc(brokerOwn, func(own Property) bool { return own.Name == p.Name })
+}
 
 // Served reports whether klamm acts on the property today. klamm accepts, checks and describes the other
 // properties, and Load warns about them.

@@ -114,6 +114,9 @@ type Warning struct {
 	Source Source
 	Name   string
 	Text   string
+	// Idle says, of a property of Apache Kafka that klamm does not serve, why that changes nothing. It is "" where Apache Kafka does
+	// something with this setting that klamm does not do.
+	Idle string
 }
 
 // String gives the warning as one line.

@@ -18,7 +18,6 @@ type Topic struct {
 	LogAppendTime                                                 bool
 	TimestampBeforeMaxMs, TimestampAfterMaxMs                     int64
 	MinInSyncReplicas                                             int
-	UncleanLeaderElection                                         bool
 	CompressionType                                               string // producer, uncompressed, gzip, snappy, lz4, zstd
 	GzipLevel, LZ4Level, ZstdLevel                                int
 	DeleteRetentionMs, MinCompactionLagMs, MaxCompactionLagMs     int64
@@ -32,8 +31,7 @@ type Topic struct {
 // is unknown, does not parse or is not allowed is ignored and reported: somebody else than this broker wrote
 // it into the tree.
 func (d *Dynamic) Topic(overrides map[string]string) (Topic, []error) {
-	base := topicDefaults(d.Current())
-	given := maps.Clone(base)
+	given := topicDefaults(d.Current())
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		p, ok := topicByName[name]
@@ -48,14 +46,10 @@ func (d *Dynamic) Topic(overrides map[string]string) (Topic, []error) {
 		}
 		given[name] = value
 	}
-	v, err := resolveAll(topicOrder, given)
-	if err != nil {
-		// The broker's settings give a topic property a value that no topic may have. The topic then has
-		// Kafka's default for every property.
-		errs = append(errs, err)
-		v, _ = resolveAll(topicOrder, nil)
-	}
-	return newTopic(v), errs
+	// The broker's settings may give a topic property a value that no topic may have. The topic then has Kafka's
+	// default for that property, and keeps all others.
+	v, bad := resolveEach(topicOrder, given)
+	return newTopic(v), append(errs, bad...)
 }
 
 var topicOrder = pointers(topicTable)
@@ -72,14 +66,13 @@ func newTopic(v *Values) Topic {
 		RetentionMs: v.Long("retention.ms"), RetentionBytes: v.Long("retention.bytes"),
 		FileDeleteDelayMs: v.Long("file.delete.delay.ms"),
 		Delete:            slices.Contains(policy, "delete"), Compact: slices.Contains(policy, "compact"),
-		Preallocate:           v.Bool("preallocate"),
-		LogAppendTime:         v.String("message.timestamp.type") == "LogAppendTime",
-		TimestampBeforeMaxMs:  timestampBound(v, "message.timestamp.before.max.ms", older),
-		TimestampAfterMaxMs:   timestampBound(v, "message.timestamp.after.max.ms", older),
-		MinInSyncReplicas:     v.Int("min.insync.replicas"),
-		UncleanLeaderElection: v.Bool("unclean.leader.election.enable"),
-		CompressionType:       v.String("compression.type"),
-		GzipLevel:             v.Int("compression.gzip.level"), LZ4Level: v.Int("compression.lz4.level"), ZstdLevel: v.Int("compression.zstd.level"),
+		Preallocate:          v.Bool("preallocate"),
+		LogAppendTime:        v.String("message.timestamp.type") == "LogAppendTime",
+		TimestampBeforeMaxMs: timestampBound(v, "message.timestamp.before.max.ms", older),
+		TimestampAfterMaxMs:  timestampBound(v, "message.timestamp.after.max.ms", older),
+		MinInSyncReplicas:    v.Int("min.insync.replicas"),
+		CompressionType:      v.String("compression.type"),
+		GzipLevel:            v.Int("compression.gzip.level"), LZ4Level: v.Int("compression.lz4.level"), ZstdLevel: v.Int("compression.zstd.level"),
 		DeleteRetentionMs: v.Long("delete.retention.ms"), MinCompactionLagMs: v.Long("min.compaction.lag.ms"),
 		MaxCompactionLagMs:     v.Long("max.compaction.lag.ms"),
 		MinCleanableDirtyRatio: v.Double("min.cleanable.dirty.ratio"),

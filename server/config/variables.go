@@ -33,9 +33,6 @@ func replaceVariables(value string, lookup func(v variable, text string) (replac
 	return out.String()
 }
 
-// replaced is one variable that was replaced: its text, and the value that took its place.
-type replaced struct{ variable, value string }
-
 // resolver replaces the variables of a whole configuration.
 type resolver struct {
 	b         *Broker
@@ -73,7 +70,7 @@ func (r *resolver) fail(name, format string, args ...any) {
 }
 
 func (r *resolver) warn(name, format string, args ...any) {
-	r.warnings = append(r.warnings, Warning{Advice, r.b.sources[name], name, fmt.Sprintf(format, args...)})
+	r.warnings = append(r.warnings, Warning{Kind: Advice, Source: r.b.sources[name], Name: name, Text: fmt.Sprintf(format, args...)})
 }
 
 // createProviders makes the providers that config.providers names.
@@ -155,7 +152,7 @@ func (r *resolver) lookup(v variable) answer {
 // replace replaces the variables in the value of one property.
 func (r *resolver) replace(name string) {
 	was := r.b.given[name]
-	var pieces []replaced
+	replaced := false
 	value := replaceVariables(was, func(v variable, text string) (string, bool) {
 		if r.providers[v.provider] == nil {
 			if !isProviderProperty(name) && !r.configured(v.provider) {
@@ -177,12 +174,11 @@ func (r *resolver) replace(name string) {
 			r.warn(name, "%s stays as it is: %s", text, note)
 			return "", false
 		}
-		pieces = append(pieces, replaced{text, replacement})
+		replaced = true
 		return replacement, true
 	})
-	if len(pieces) > 0 {
+	if replaced {
 		r.b.given[name] = value
-		r.b.replaced[name] = pieces
 		r.b.written[name] = was
 	}
 }

@@ -75,7 +75,7 @@ func row(page *bytes.Buffer, p *config.Property, topic bool) {
 		doc += " Without effect: " + why + "."
 	}
 	if p.Internal {
-		doc += " Internal: not shown by DescribeConfigs."
+		doc += " Internal: DescribeConfigs shows it only if it is set."
 	}
 	fmt.Fprintf(page, "| %s | `%s` | %s | %s | %s | %s | %s |\n",
 		mark, p.Name, strings.ToLower(p.Type.String()), defaultOf(p), allowed(p), changes, escape(doc))
