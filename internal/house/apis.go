@@ -9,7 +9,7 @@ import (
 )
 
 // apiRooms are the rooms that hold the files of APIs, those of a family in one room.
-var apiRooms = []string{"server", "server/data", "server/groups", "server/txn", "server/admin"}
+var apiRooms = []string{"server", "server/data", "server/groups", "server/txn", "server/admin", "server/peer"}
 
 // fileOf is the name of an API's file in its room: OffsetForLeaderEpoch is in
 // offset_for_leader_epoch.go.

@@ -53,6 +53,13 @@ func TestEachRuleFindsABadSnippet(t *testing.T) {
 		{"panics", panics, "server/a_test.go", `package server; func f() { panic("no") }`, false},
 
 		{"times", times, "cluster/controller/a.go", `package controller; import "time"; func f() { time.Now() }`, true},
+		{"times", times, "cluster/replica/fetch_state.go", `package replica; import "time"; func f() { time.Now() }`, true},
+		{"times", times, "cluster/replica/fetcher.go", `package replica; import "time"; func f() { time.Now() }`, false},
+		{"asides", asides, "cluster/replica/fetch_state.go", `package replica; func f() { go f() }`, true},
+		{"asides", asides, "cluster/order/a.go", `package order; import "net"; var dial = net.Dial`, true},
+		{"asides", asides, "cluster/metadata/a.go", `package metadata; import "os"; func f() { os.Getenv("x") }`, true},
+		{"asides", asides, "cluster/order/a.go", `package order; import "net"; var join = net.JoinHostPort`, false},
+		{"asides", asides, "cluster/replica/fetcher.go", `package replica; func f() { go f() }`, false},
 		{"times", times, "protocol/batch/a.go", `package batch; import clock "time"; var now = clock.Now`, true},
 		{"times", times, "groupcoord/a.go", `package groupcoord; import "time"; func f() { <-time.After(1) }`, true},
 		{"times", times, "logstore/a.go", `package logstore; import "time"; func f() { time.Now() }`, true},
