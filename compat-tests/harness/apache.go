@@ -1,14 +1,12 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -52,8 +50,8 @@ func cheap(version string) []string {
 
 // kafkas are the JVM options of Kafka's kafka-server-start.sh and kafka-run-class.sh,
 // with the log of its garbage collector in dir.
-func kafkas(dir string) []string {
-	return []string{"-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+func kafkas(dir, heap string) []string {
+	return []string{"-Xms" + heap, "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
 		"-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15",
 		"-Xlog:gc*:file=" + filepath.Join(dir, "kafkaServer-gc.log") + ":time,tags:filecount=10,filesize=100M",
 		"-Dcom.sun.management.jmxremote=true", "-Dcom.sun.management.jmxremote.authenticate=false", "-Dcom.sun.management.jmxremote.ssl=false"}
@@ -82,9 +80,13 @@ func (b *Broker) jvm(conf string) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	heap, options := "768m", cheap(b.release())
-	if b.opts.Measured {
-		heap, options = "1g", kafkas(b.dir)
+	heap, options := b.opts.Heap, cheap(b.release())
+	switch {
+	case b.opts.Measured:
+		heap = cmp.Or(heap, "1g")
+		options = kafkas(b.dir, heap)
+	default:
+		heap = cmp.Or(heap, "768m")
 	}
 	args, err := jvmArgs(b.release(), heap, "INFO", options)
 	if err != nil {
@@ -99,69 +101,6 @@ func (b *Broker) release() string {
 		return Kafka39
 	}
 	return b.opts.Release
-}
-
-// zookeeper is the one-node ZooKeeper behind a reference broker.
-type zookeeper struct {
-	addr string
-	proc *process
-}
-
-func startZooKeeper(dir string) (*zookeeper, error) {
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	conf := filepath.Join(dir, "zoo.cfg")
-	text := fmt.Sprintf("dataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\ntickTime=500\nmaxClientCnxns=0\n"+
-		"admin.enableServer=false\n4lw.commands.whitelist=ruok,dump\n", dir, port)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return nil, err
-	}
-	java, err := javaPath()
-	if err != nil {
-		return nil, err
-	}
-	args, err := jvmArgs(Kafka39, "256m", "WARN", cheap(Kafka39))
-	if err != nil {
-		return nil, err
-	}
-	out := filepath.Join(dir, "zookeeper.out")
-	p, err := spawn(spawnOptions{name: java, dir: dir, out: out,
-		args: append(args, "org.apache.zookeeper.server.quorum.QuorumPeerMain", conf)})
-	if err != nil {
-		return nil, err
-	}
-	z := &zookeeper{addr: fmt.Sprintf("127.0.0.1:%d", port), proc: p}
-	for deadline := time.Now().Add(readyWithin); ; {
-		if answer, err := z.ask("ruok"); err == nil && answer == "imok" {
-			return z, nil
-		}
-		if p.ended() || time.Now().After(deadline) {
-			p.kill()
-			text, _ := os.ReadFile(out)
-			return nil, fmt.Errorf("harness: ZooKeeper did not come up:\n%s", text)
-		}
-		pause()
-	}
-}
-
-// ask sends one of ZooKeeper's four-letter words.
-func (z *zookeeper) ask(word string) (string, error) {
-	c, err := net.DialTimeout("tcp", z.addr, time.Second)
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.WriteString(c, word); err != nil {
-		return "", err
-	}
-	answer, err := io.ReadAll(c)
-	return string(answer), err
 }
 
 // Znodes creates nodes in the ZooKeeper of a reference broker that is not
@@ -183,7 +122,7 @@ func (b *Broker) Znodes(nodes ...string) error {
 	}
 	var out strings.Builder
 	stderr, code, err := runTool(&out, strings.NewReader(script.String()), java,
-		append(args, "org.apache.zookeeper.ZooKeeperMain", "-server", b.zookeeper.addr)...)
+		append(args, "org.apache.zookeeper.ZooKeeperMain", "-server", b.zookeeper.Connect())...)
 	if err != nil {
 		return err
 	}
@@ -191,27 +130,6 @@ func (b *Broker) Znodes(nodes ...string) error {
 		return fmt.Errorf("harness: ZooKeeper's shell made %d of %d nodes, exit code %d:\n%s%s", made, len(nodes)/2, code, out.String(), stderr)
 	}
 	return nil
-}
-
-// awaitNoBroker waits until no broker is registered.
-func (z *zookeeper) awaitNoBroker(within time.Duration) error {
-	for deadline := time.Now().Add(within); ; {
-		answer, err := z.ask("dump")
-		if err == nil && !strings.Contains(answer, "/brokers/ids/") {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("harness: ZooKeeper still has a broker after %s (%v)", within, err)
-		}
-		pause()
-	}
-}
-
-func (z *zookeeper) stop() {
-	z.proc.signal(syscall.SIGTERM)
-	if _, err := z.proc.wait(5 * time.Second); err != nil {
-		z.proc.kill()
-	}
 }
 
 // pause is the interval between two questions to another process, which has

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,14 +39,23 @@ type Options struct {
 	// Measured runs the reference broker with the JVM options of its own scripts (1 GB of heap, G1, the whole
 	// compiler). Otherwise it runs with options that make it start fast and use little memory and CPU.
 	Measured bool
+	// Heap bounds the heap of the reference broker, as "256m". "" means 768m, and 1g when it is measured.
+	Heap string
+	// Between is how long all brokers of a cluster run between two of the restarts of KLAMM_ROLLING, 0 for a second.
+	Between time.Duration
+
+	// cluster is the cluster that the broker belongs to. Its ZooKeeper outlives the broker.
+	cluster *Cluster
 }
 
 // Broker is a broker that runs or is stopped. Its methods may be called from one goroutine at a time. Addr may be
-// read at any time.
+// read at any time. With [Brokers] a Broker may stand for a cluster: Kill kills one broker of it, each time the next one, Stop
+// stops all, and Run starts those that do not run.
 type Broker struct {
-	// Addr is the plaintext listener, host:port. It stays over restarts.
+	// Addr is the plaintext listener, host:port, or the listeners of a cluster's brokers with commas between them. It stays over
+	// restarts.
 	Addr string
-	// LogDir is the one directory of log.dirs, unless Properties set another.
+	// LogDir is the one directory of log.dirs, unless Properties set another; of a cluster, that of its first broker.
 	LogDir string
 
 	opts      Options
@@ -53,8 +63,10 @@ type Broker struct {
 	dir       string // everything of this broker: properties, logs, data
 	logPath   string
 	proc      *process
-	zookeeper *zookeeper // of Kafka39
+	paused    bool
+	zookeeper *ZooKeeper // of Kafka39, and of every broker of a cluster
 	quorum    string     // of KafkaNewest: where its controller listens
+	several   *several   // the brokers that this one stands for; nil for one that is a process
 }
 
 // Reference says whether the tests run against Apache Kafka instead of klamm.
@@ -120,6 +132,9 @@ func Prepare(o Options) (*Broker, error) { return prepare("", o) }
 func PrepareAt(addr string, o Options) (*Broker, error) { return prepare(addr, o) }
 
 func newAt(addr string, o Options) (*Broker, error) {
+	if Brokers() > 1 && addr == "" && o.Broker == "" && o.Release == "" && o.DataDir == "" {
+		return startSeveral(o)
+	}
 	b, err := prepare(addr, o)
 	if err != nil {
 		return nil, err
@@ -127,9 +142,7 @@ func newAt(addr string, o Options) (*Broker, error) {
 	if err := b.Run(); err != nil {
 		err = fmt.Errorf("%w; its log is kept: %s", err, b.KeepLog())
 		b.Kill()
-		if b.zookeeper != nil {
-			b.zookeeper.stop()
-		}
+		_ = b.Close()
 		b.Remove()
 		return nil, err
 	}
@@ -137,7 +150,11 @@ func newAt(addr string, o Options) (*Broker, error) {
 }
 
 func prepare(addr string, o Options) (*Broker, error) {
-	dir, err := os.MkdirTemp("", "klamm-compat-")
+	pattern := "klamm-compat-"
+	if o.cluster != nil {
+		pattern += "broker-" + o.Properties["broker.id"] + "-"
+	}
+	dir, err := os.MkdirTemp("", pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -152,13 +169,15 @@ func prepare(addr string, o Options) (*Broker, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+		b.Addr = fmt.Sprintf("%s:%d", b.host(), port)
 	}
 	switch {
+	case o.cluster != nil:
+		b.zookeeper = o.cluster.ZooKeeper
 	case b.apache && o.Release == KafkaNewest:
 		err = b.format()
 	case b.apache:
-		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"))
+		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"), loopback, 1, nil)
 	}
 	if err != nil {
 		b.Remove()
@@ -167,9 +186,21 @@ func prepare(addr string, o Options) (*Broker, error) {
 	return b, nil
 }
 
+// host is the address that the broker listens on.
+func (b *Broker) host() string {
+	if c := b.opts.cluster; c != nil && c.Network != nil {
+		id, _ := strconv.Atoi(b.opts.Properties["broker.id"])
+		return Party(id).addr().String()
+	}
+	return loopback
+}
+
 // Run starts the broker's process again after Stop or Kill, on the same
 // address and data, and waits until it answers.
 func (b *Broker) Run() error {
+	if b.several != nil {
+		return b.several.run()
+	}
 	if err := b.Launch(); err != nil {
 		return err
 	}
@@ -177,7 +208,7 @@ func (b *Broker) Run() error {
 }
 
 // RunAs is Run with other software, "klamm" or "apache", on the same address, broker.id
-// and directories. Apache's broker must have run first; its ZooKeeper stays up.
+// and directories. Outside a cluster Apache's broker must have run first; its ZooKeeper stays up.
 func (b *Broker) RunAs(software string) error {
 	b.apache = software == "apache"
 	if b.apache && b.zookeeper == nil {
@@ -191,7 +222,7 @@ func (b *Broker) Launch() error {
 	if b.proc != nil {
 		return errors.New("harness: the broker runs already")
 	}
-	conf := filepath.Join(b.dir, "server.properties")
+	conf := b.ConfigFile()
 	if err := os.WriteFile(conf, []byte(b.properties()), 0o644); err != nil {
 		return err
 	}
@@ -211,12 +242,16 @@ func (b *Broker) Launch() error {
 	if err != nil {
 		return err
 	}
-	b.proc, err = spawn(spawnOptions{name: name, args: args, env: env, dir: b.dir, out: b.logPath})
+	o := spawnOptions{name: name, args: args, env: env, dir: b.dir, out: b.logPath}
+	if c := b.opts.cluster; c != nil && c.Network != nil {
+		o.host = c.Network.host(b.ID())
+	}
+	b.proc, err = spawn(o)
 	return err
 }
 
-// Settle waits until a broker that was killed may start again: the znode of an Apache
-// broker stays until its session ends, and the next broker does not start before that.
+// Settle waits until a broker that was killed may start again: the znode of a broker
+// stays until its session ends, and Apache's broker does not start before that.
 // For klamm, Settle builds the binary. Launch calls Settle; a caller that measures times
 // calls it before.
 func (b *Broker) Settle() error {
@@ -227,25 +262,42 @@ func (b *Broker) Settle() error {
 	if b.zookeeper == nil {
 		return nil
 	}
-	return b.zookeeper.awaitNoBroker(stopWithin)
+	return b.AwaitSessionEnd()
+}
+
+// AwaitSessionEnd waits until ZooKeeper has dropped a broker that was killed.
+func (b *Broker) AwaitSessionEnd() error {
+	chroot := ""
+	if b.opts.cluster != nil {
+		chroot = b.opts.cluster.chroot
+	}
+	return b.zookeeper.awaitGone(chroot+"/brokers/ids/"+b.settings()["broker.id"], stopWithin)
 }
 
 // AwaitReady waits until the broker answers Metadata with itself in it.
 func (b *Broker) AwaitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
 	defer cancel()
-	return awaitMetadata(ctx, b.Addr, b.proc)
+	listed := ""
+	if b.opts.cluster != nil {
+		listed = b.Addr
+	}
+	return awaitMetadata(ctx, b.Addr, listed, b.proc)
 }
 
 // Stop sends SIGTERM and waits for a clean exit. An exit code other than 0
 // (143 for a JVM, which reports the signal) is an error.
 func (b *Broker) Stop() error {
+	if b.several != nil {
+		return b.several.stopAll()
+	}
 	if b.proc == nil {
 		return nil
 	}
 	p := b.proc
-	b.proc = nil
+	b.proc, b.paused = nil, false
 	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT) // it may be paused
 	within := stopWithin
 	if b.opts.Measured {
 		within = measuredStopWithin
@@ -263,11 +315,39 @@ func (b *Broker) Stop() error {
 
 // Kill sends SIGKILL and waits until the process is gone.
 func (b *Broker) Kill() {
+	if b.several != nil {
+		b.several.kill()
+		return
+	}
 	if b.proc != nil {
 		b.proc.kill()
-		b.proc = nil
+		b.proc, b.paused = nil, false
 	}
 }
+
+// Pause stops the process as it is (SIGSTOP), until Resume: its connections stay open and nobody answers on them.
+func (b *Broker) Pause() {
+	b.paused = true
+	b.proc.signal(syscall.SIGSTOP)
+}
+
+// Resume has a paused process go on (SIGCONT).
+func (b *Broker) Resume() {
+	b.paused = false
+	b.proc.signal(syscall.SIGCONT)
+}
+
+// Runs says whether the process runs and is not paused.
+func (b *Broker) Runs() bool { return b.proc != nil && !b.paused }
+
+// ID is the broker's id, broker.id.
+func (b *Broker) ID() int32 {
+	id, _ := strconv.Atoi(b.settings()["broker.id"])
+	return int32(id)
+}
+
+// Apache says whether the broker is Apache Kafka and not klamm.
+func (b *Broker) Apache() bool { return b.apache }
 
 // PID is the process id of the running broker, 0 when it does not run.
 func (b *Broker) PID() int {
@@ -288,14 +368,23 @@ func (b *Broker) SetProperty(name, value string) {
 	b.opts.Properties = props
 }
 
+// ConfigFile is the path of server.properties, as the last Run wrote it.
+func (b *Broker) ConfigFile() string { return filepath.Join(b.dir, "server.properties") }
+
+// Property gives a property as server.properties has it, "" where it has none.
+func (b *Broker) Property(name string) string { return b.settings()[name] }
+
 // Close stops the broker and its ZooKeeper. It may be called twice. It returns an error if the race detector met
 // a race, also in a process that was killed.
 func (b *Broker) Close() error {
+	if b.several != nil {
+		return b.several.close()
+	}
 	err := b.Stop()
 	if strings.Contains(b.Log(), "WARNING: DATA RACE") {
 		err = errors.Join(err, fmt.Errorf("harness: the race detector found something in the broker; see %s", b.KeepLog()))
 	}
-	if b.zookeeper != nil {
+	if b.zookeeper != nil && b.opts.cluster == nil {
 		b.zookeeper.stop()
 	}
 	return err
@@ -303,16 +392,36 @@ func (b *Broker) Close() error {
 
 // Remove deletes what the harness made for the broker, but not a DataDir that the test
 // gave.
-func (b *Broker) Remove() { os.RemoveAll(b.dir) }
+func (b *Broker) Remove() {
+	if b.several != nil {
+		b.several.cluster.Remove()
+		return
+	}
+	os.RemoveAll(b.dir)
+}
 
 // Log gives what the broker's processes have written so far.
 func (b *Broker) Log() string {
+	if b.several != nil {
+		return b.several.log()
+	}
 	text, _ := os.ReadFile(b.logPath)
 	return string(text)
 }
 
+// AwaitLog waits until the broker's log has all of the texts: a broker may write a line some time after the answer to which it belongs.
+func (b *Broker) AwaitLog(t testing.TB, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		Await(t, fmt.Sprintf("the broker's log says %q", text), func() bool { return strings.Contains(b.Log(), text) })
+	}
+}
+
 // KeepLog copies the broker's log to build/logs and gives the copy's path.
 func (b *Broker) KeepLog() string {
+	if b.several != nil {
+		return strings.Join(b.several.cluster.KeepLogs(), " ")
+	}
 	dir := filepath.Join(Root(), "build", "logs")
 	to := filepath.Join(dir, filepath.Base(b.dir)+".log")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -324,9 +433,24 @@ func (b *Broker) KeepLog() string {
 	return to
 }
 
-// properties is the broker's server.properties: what every test wants, what
-// the reference broker needs, and the test's own on top.
+// properties is the broker's server.properties.
 func (b *Broker) properties() string {
+	props := b.settings()
+	names := make([]string, 0, len(props))
+	for k := range props {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	var s strings.Builder
+	for _, k := range names {
+		fmt.Fprintf(&s, "%s=%s\n", k, props[k])
+	}
+	return s.String()
+}
+
+// settings are the broker's properties: what every test wants, what the reference broker
+// needs, and the test's own on top.
+func (b *Broker) settings() map[string]string {
 	props := map[string]string{
 		"broker.id":                        "0",
 		"listeners":                        "PLAINTEXT://" + b.Addr,
@@ -343,20 +467,11 @@ func (b *Broker) properties() string {
 	case b.quorum != "":
 		b.kraft(props)
 	case b.apache:
-		props["zookeeper.connect"] = b.zookeeper.addr
+		props["zookeeper.connect"] = b.zookeeper.Connect()
 		props["zookeeper.session.timeout.ms"] = "6000"
 	}
 	for k, v := range b.opts.Properties {
 		props[k] = v
 	}
-	names := make([]string, 0, len(props))
-	for k := range props {
-		names = append(names, k)
-	}
-	sort.Strings(names)
-	var s strings.Builder
-	for _, k := range names {
-		fmt.Fprintf(&s, "%s=%s\n", k, props[k])
-	}
-	return s.String()
+	return props
 }

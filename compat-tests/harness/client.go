@@ -2,14 +2,19 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // testWithin bounds how long a test waits for a broker in total.
@@ -23,11 +28,15 @@ func Context(t testing.TB) context.Context {
 	return ctx
 }
 
+// Seeds are the addresses in a [Broker]'s Addr.
+func Seeds(addr string) kgo.Opt { return kgo.SeedBrokers(strings.Split(addr, ",")...) }
+
 // Client gives a franz-go client of the broker. The client closes when the test ends.
 func Client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(addr),
+		Seeds(addr),
+		kgo.AlwaysRetryEOF(), // Apache's broker that stops ends a connection before it has answered anything, where klamm resets it
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
 	}, opts...)...)
@@ -36,6 +45,21 @@ func Client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	}
 	t.Cleanup(cl.Close)
 	return cl
+}
+
+// FlushWithin bounds how long [Flush] waits.
+const FlushWithin = 2 * time.Minute
+
+// Flush waits until all that a client has sent is acknowledged or given up, or until ctx ends or FlushWithin is over: clients of tests
+// may try again for ever.
+func Flush(ctx context.Context, cl *kgo.Client) error {
+	within, cancel := context.WithTimeout(ctx, FlushWithin)
+	defer cancel()
+	err := cl.Flush(within)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%d records are neither acknowledged nor given up %s after the last one: %w", cl.BufferedProduceRecords(), FlushWithin, err)
+	}
+	return err
 }
 
 // Admin gives a kadm client of the broker. The client closes when the test ends.
@@ -69,41 +93,90 @@ func Topic(t testing.TB, addr string, partitions int32, configs ...string) strin
 	for i := 0; i+1 < len(configs); i += 2 {
 		set[configs[i]] = kadm.StringPtr(configs[i+1])
 	}
-	if _, err := adm.CreateTopic(ctx, partitions, 1, set, name); err != nil {
+	err := OnAllBrokers(func() error {
+		_, err := adm.CreateTopic(ctx, partitions, -1, set, name)
+		return err
+	})
+	if err != nil {
 		t.Fatalf("creating %s: %v", name, err)
 	}
 	AwaitTopic(t, addr, name, int(partitions))
 	return name
 }
 
-// AwaitTopic waits until Metadata has the topic with that many partitions,
-// each with a leader: brokers answer CreateTopics a moment before that.
-func AwaitTopic(t testing.TB, addr, name string, partitions int) {
-	t.Helper()
-	ctx := Context(t)
-	adm := Admin(t, addr)
-	for {
-		m, err := adm.Metadata(ctx, name)
-		if err == nil && ready(m.Topics[name], partitions) {
-			return
+// OnAllBrokers creates a topic of a new name, or partitions, and again for as long as that is refused because a broker of the cluster is not there at
+// the moment, so that a partition would have too few replicas. Where brokers are restarted, a topic that exists already is one whose
+// controller went away before it answered: the client asked the next one.
+func OnAllBrokers(create func() error) error {
+	for late := time.Now().Add(testWithin); ; pause() {
+		err := create()
+		if Rolling() && errors.Is(err, kerr.TopicAlreadyExists) {
+			return nil
 		}
-		if ctx.Err() != nil {
-			t.Fatalf("%s does not get %d partitions with leaders: %v %+v", name, partitions, err, m.Topics[name])
+		if Brokers() == 1 || !errors.Is(err, kerr.InvalidReplicationFactor) || time.Now().After(late) {
+			return err
+		}
+	}
+}
+
+// Ask asks brokers, and again while these are restarted and one of them was away or no coordinator or leader any more: kadm asks each
+// broker that has a part of the answer, and gives up where one refuses the connection.
+func Ask(ctx context.Context, ask func() error) error {
+	for {
+		err := ask()
+		if !Restarts(err) || ctx.Err() != nil {
+			return err
 		}
 		pause()
 	}
 }
 
-func ready(d kadm.TopicDetail, partitions int) bool {
-	if d.Err != nil || len(d.Partitions) != partitions {
+// Restarts says whether an error comes from brokers that are restarted: one of them was away, or no coordinator or leader any more.
+func Restarts(err error) bool {
+	return Rolling() && (kgo.IsRetryableBrokerErr(err) || slices.ContainsFunc([]error{syscall.ECONNREFUSED, syscall.ECONNRESET,
+		kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable,
+	}, func(e error) bool { return errors.Is(err, e) }))
+}
+
+// AwaitTopic waits until Metadata has the topic with that many partitions,
+// each with a leader: brokers answer CreateTopics a moment before that. In a cluster each broker that is there has to know.
+func AwaitTopic(t testing.TB, addr, name string, partitions int) {
+	t.Helper()
+	for _, one := range strings.Split(addr, ",") {
+		awaitTopicAt(t, one, name, partitions)
+	}
+}
+
+// awaitTopicAt waits for one broker, or until it is away.
+func awaitTopicAt(t testing.TB, addr, name string, partitions int) {
+	t.Helper()
+	ctx := Context(t)
+	cl := Client(t, addr)
+	defer cl.Close()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &name
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, topic)
+	for {
+		resp, err := cl.SeedBrokers()[0].Request(ctx, req) // this broker, and no other
+		if err == nil && ready(resp.(*kmsg.MetadataResponse), partitions) || err != nil && Rolling() {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s does not get %d partitions with leaders: %v %+v", name, partitions, err, resp)
+		}
+		pause()
+	}
+}
+
+// ready says whether the one topic of an answer has so many partitions, all with leaders.
+func ready(m *kmsg.MetadataResponse, partitions int) bool {
+	if len(m.Topics) == 0 || m.Topics[0].ErrorCode != 0 || len(m.Topics[0].Partitions) != partitions {
 		return false
 	}
-	for _, p := range d.Partitions {
-		if p.Err != nil || p.Leader < 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(m.Topics[0].Partitions, func(p kmsg.MetadataResponseTopicPartition) bool {
+		return p.ErrorCode != 0 || p.Leader < 0
+	})
 }
 
 // ReadPartition reads the records of a partition from offset from up to offset to,
@@ -132,16 +205,19 @@ func ReadPartition(t testing.TB, addr, topic string, partition int32, from, to i
 	return got
 }
 
-// EndOffset gives the latest offset of a partition, as ListOffsets answers it.
+// EndOffset gives the latest offset of a partition, as ListOffsets answers it. kadm does not ask again when the leader is away.
 func EndOffset(t testing.TB, addr, topic string, partition int32) int64 {
 	t.Helper()
-	listed, err := Admin(t, addr).ListEndOffsets(Context(t), topic)
-	if err != nil {
-		t.Fatal(err)
+	ctx, adm := Context(t), Admin(t, addr)
+	for {
+		listed, err := adm.ListEndOffsets(ctx, topic)
+		o, ok := listed.Lookup(topic, partition)
+		if err == nil && ok && o.Err == nil {
+			return o.Offset
+		}
+		if Brokers() == 1 || ctx.Err() != nil {
+			t.Fatalf("end offset of %s/%d: %v %+v", topic, partition, err, listed)
+		}
+		pause()
 	}
-	o, ok := listed.Lookup(topic, partition)
-	if !ok || o.Err != nil {
-		t.Fatalf("end offset of %s/%d: listed %t, %v", topic, partition, ok, o.Err)
-	}
-	return o.Offset
 }

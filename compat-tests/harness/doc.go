@@ -8,11 +8,17 @@
 // of Kafka 4.3). A caller that names its broker may have Kafka 4.4.0 as well, a single
 // KRaft node: Options.Release.
 //
-// Everything listens on 127.0.0.1, on ports that were free a moment before, and
+// Everything listens on 127.0.0.1, or on the hosts of a [Network], on ports that were free a moment before, and
 // keeps its data in a temporary directory. Processes die with the test process,
 // however that ends. When a test package fails, the brokers' logs are kept
 // under build/logs and their names are printed.
 //
+// [StartCluster] starts several brokers on one ZooKeeper, klamm and Apache Kafka 3.9.2 side by
+// side where a test says so, and [Cluster.Tree] shows what they keep there.
+//
+// With KLAMM_BROKERS=3 a test gets three such brokers in the place of one, and with KLAMM_ROLLING=1 they are restarted one after the
+// other while it runs: see [Brokers] and [Rolling].
+//
 // Begin reading at [Start] (a broker of one test), [Main] (one broker for the
-// tests of a package), [Java] and [Kcat].
+// tests of a package), [StartCluster], [Java] and [Kcat].
 package harness

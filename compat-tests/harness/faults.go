@@ -30,10 +30,10 @@ var faultNames = [...]string{"passed", "requests dropped", "answers dropped", "d
 
 // Faults is a proxy in front of a broker that does to single requests what networks do.
 type Faults struct {
-	// Addr is where the proxy listens.
+	// Addr is where the proxy listens: a port for each broker, with commas between them.
 	Addr string
 
-	to     string
+	on     listeners
 	decide func(api int16) (Fault, time.Duration)
 
 	mu     sync.Mutex
@@ -45,14 +45,16 @@ type Faults struct {
 // what the proxy does to the request and how long it delays it. Several goroutines may call decide at once.
 func NewFaults(t testing.TB, addr string, decide func(api int16) (Fault, time.Duration)) *Faults {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	on, err := listenFor(loopback, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Faults{Addr: ln.Addr().String(), to: addr, decide: decide, links: map[net.Conn]bool{}}
-	go f.serve(ln)
+	f := &Faults{Addr: on.addr(), on: on, decide: decide, links: map[net.Conn]bool{}}
+	for _, p := range on {
+		go f.serve(p)
+	}
 	t.Cleanup(func() {
-		ln.Close()
+		on.close()
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for c := range f.links {
@@ -63,10 +65,9 @@ func NewFaults(t testing.TB, addr string, decide func(api int16) (Fault, time.Du
 	return f
 }
 
-// Dial connects to the proxy whatever the address: the addresses in Metadata are the broker's own.
-func (f *Faults) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, f.Addr)
+// Dial connects to a broker's port of the proxy: the addresses in Metadata are the broker's own.
+func (f *Faults) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return f.on.dial(ctx, network, addr)
 }
 
 // Made says which faults were made, and how many of each.
@@ -87,13 +88,13 @@ func (f *Faults) Count(kind Fault) int {
 	return f.counts[kind]
 }
 
-func (f *Faults) serve(ln net.Listener) {
+func (f *Faults) serve(p listener) {
 	for {
-		client, err := ln.Accept()
+		client, err := p.Accept()
 		if err != nil {
 			return
 		}
-		broker, err := net.Dial("tcp", f.to)
+		broker, err := net.Dial("tcp", p.to)
 		if err != nil {
 			reset(client)
 			continue

@@ -8,6 +8,9 @@ import (
 	"sync"
 )
 
+// loopback is where everything listens that is not on a [Network].
+const loopback = "127.0.0.1"
+
 // ports are the ports that this process gave out, each with the socket that reserves it.
 var ports struct {
 	sync.Mutex

@@ -24,6 +24,7 @@ type spawnOptions struct {
 	env  []string // added to the environment
 	dir  string   // working directory
 	out  string   // file that gets stdout and stderr, appended
+	host *host    // of a [Network]; nil for where the tests are
 }
 
 // spawn starts a child whose output goes to a file.
@@ -37,7 +38,7 @@ func spawn(o spawnOptions) (*process, error) {
 	cmd.Dir = o.dir
 	cmd.Env = append(environment(), o.env...)
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := startChild(cmd); err != nil {
+	if err := startChild(cmd, o.host); err != nil {
 		return nil, fmt.Errorf("harness: starting %s: %w", o.name, err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
@@ -88,12 +89,12 @@ func (p *process) ended() bool {
 // startChild starts cmd so that the kernel kills it when this process dies,
 // however it dies. The kernel watches the thread that forked, so all children
 // are forked by one thread that lives as long as the process does.
-func startChild(cmd *exec.Cmd) error {
+func startChild(cmd *exec.Cmd, on *host) error {
 	spawnerOnce.Do(func() {
 		go func() {
 			runtime.LockOSThread()
 			for job := range spawner {
-				job.err <- job.cmd.Start()
+				job.err <- job.host.on(job.cmd.Start)
 			}
 		}()
 	})
@@ -101,14 +102,15 @@ func startChild(cmd *exec.Cmd) error {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	endWithParent(cmd.SysProcAttr)
-	job := spawnJob{cmd: cmd, err: make(chan error)}
+	job := spawnJob{cmd: cmd, host: on, err: make(chan error)}
 	spawner <- job
 	return <-job.err
 }
 
 type spawnJob struct {
-	cmd *exec.Cmd
-	err chan error
+	cmd  *exec.Cmd
+	host *host
+	err  chan error
 }
 
 var (

@@ -2,7 +2,9 @@ package harness
 
 import (
 	"context"
+	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,11 +13,12 @@ import (
 // Proxy is a TCP proxy in front of a broker that cuts connections on demand,
 // to make a client send again what the broker may have stored already.
 type Proxy struct {
-	// Addr is where the proxy listens.
+	// Addr is where the proxy listens: a port for each broker, with commas between them.
 	Addr string
 
-	to   string
-	cuts atomic.Int64
+	on      listeners
+	cuts    atomic.Int64
+	blocked atomic.Bool
 
 	mu    sync.Mutex
 	links map[*link]bool
@@ -28,6 +31,13 @@ type link struct {
 	mute           atomic.Bool // answers are dropped
 }
 
+// cut ends the connection as a broken network does.
+func (l *link) cut() {
+	reset(l.client)
+	l.broker.Close()
+}
+
+// close ends the connection as the broker does: what it has sent still arrives.
 func (l *link) close() {
 	l.client.Close()
 	l.broker.Close()
@@ -36,36 +46,107 @@ func (l *link) close() {
 // NewProxy starts a proxy in front of addr; it ends with the test.
 func NewProxy(t testing.TB, addr string) *Proxy {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := newProxy(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: ln.Addr().String(), to: addr, links: map[*link]bool{}}
-	go p.serve(ln)
-	t.Cleanup(func() {
-		ln.Close()
-		p.mu.Lock()
-		p.done = true
-		p.mu.Unlock()
-		p.each((*link).close)
-	})
+	t.Cleanup(p.close)
 	return p
 }
 
-// Dial connects to the proxy whatever the address: the addresses in Metadata
-// are the broker's own.
-func (p *Proxy) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func newProxy(addr string) (*Proxy, error) { return newProxyOn(loopback, addr) }
+
+// newProxyOn starts a proxy that listens on a host's address.
+func newProxyOn(host, addr string) (*Proxy, error) {
+	on, err := listenFor(host, addr)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{Addr: on.addr(), on: on, links: map[*link]bool{}}
+	for _, l := range on {
+		go p.serve(l)
+	}
+	return p, nil
+}
+
+// listener is a listener of a proxy and the address that it stands for.
+type listener struct {
+	net.Listener
+	to string
+}
+
+// listeners are the listeners of a proxy, one for each broker.
+type listeners []listener
+
+// listenFor makes a listener for each of the addresses of a [Broker]'s Addr.
+func listenFor(host, addr string) (all listeners, err error) {
+	for _, to := range strings.Split(addr, ",") {
+		ln, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all = append(all, listener{ln, to})
+	}
+	return all, nil
+}
+
+// addr are the addresses, with commas between them.
+func (all listeners) addr() string {
+	var addrs []string
+	for _, p := range all {
+		addrs = append(addrs, p.Addr().String())
+	}
+	return strings.Join(addrs, ",")
+}
+
+func (all listeners) close() {
+	for _, p := range all {
+		p.Close()
+	}
+}
+
+// dial connects to the listener that stands for an address; a single listener stands for every address.
+func (all listeners) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	for _, p := range all {
+		if p.to == addr || len(all) == 1 {
+			addr = p.Addr().String()
+			break
+		}
+	}
 	var d net.Dialer
-	return d.DialContext(ctx, network, p.Addr)
+	return d.DialContext(ctx, network, addr)
+}
+
+func (p *Proxy) close() {
+	p.on.close()
+	p.mu.Lock()
+	p.done = true
+	p.mu.Unlock()
+	p.each((*link).cut)
+}
+
+// Dial connects to a broker's port of the proxy: the addresses in Metadata are the broker's own.
+func (p *Proxy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return p.on.dial(ctx, network, addr)
 }
 
 // Cut closes every connection.
 func (p *Proxy) Cut() {
 	p.each(func(l *link) {
 		p.cuts.Add(1)
-		l.close()
+		l.cut()
 	})
 }
+
+// Block closes every connection and each new one, until Unblock.
+func (p *Proxy) Block() {
+	p.blocked.Store(true)
+	p.Cut()
+}
+
+// Unblock lets connections through again.
+func (p *Proxy) Unblock() { p.blocked.Store(false) }
 
 // CutAnswers lets requests through and closes each connection in place of the next
 // answer, so that the broker executes a request whose answer the client never gets.
@@ -81,7 +162,7 @@ func (p *Proxy) CutAnswers() {
 func (p *Proxy) Heal() {
 	p.each(func(l *link) {
 		if l.mute.Load() {
-			l.close()
+			l.cut()
 		}
 	})
 }
@@ -97,21 +178,21 @@ func (p *Proxy) each(f func(*link)) {
 	}
 }
 
-func (p *Proxy) serve(ln net.Listener) {
+func (p *Proxy) serve(at listener) {
 	for {
-		c, err := ln.Accept()
+		c, err := at.Accept()
 		if err != nil {
 			return
 		}
-		b, err := net.Dial("tcp", p.to)
+		b, err := net.Dial("tcp", at.to)
 		if err != nil {
-			c.Close()
+			reset(c)
 			continue
 		}
 		l := &link{client: c, broker: b}
 		p.mu.Lock()
-		if p.done {
-			l.close()
+		if p.done || p.blocked.Load() {
+			l.cut()
 		}
 		p.links[l] = true
 		p.mu.Unlock()
@@ -123,8 +204,9 @@ func (p *Proxy) serve(ln net.Listener) {
 // carry copies until either side ends, or until something is to be sent on a
 // link whose answers are cut.
 func (p *Proxy) carry(l *link, to, from net.Conn, mute *atomic.Bool) {
+	end := (*link).cut
 	defer func() {
-		l.close()
+		end(l)
 		p.mu.Lock()
 		delete(p.links, l)
 		p.mu.Unlock()
@@ -132,7 +214,13 @@ func (p *Proxy) carry(l *link, to, from net.Conn, mute *atomic.Bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if err != nil || mute != nil && mute.Load() {
+		if mute != nil && mute.Load() {
+			return
+		}
+		if err != nil {
+			if err == io.EOF {
+				end = (*link).close
+			}
 			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {

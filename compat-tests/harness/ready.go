@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,15 +12,16 @@ import (
 )
 
 // awaitMetadata asks the port until a broker answers Metadata with a broker
-// and a controller in it, the process ends or ctx does.
-func awaitMetadata(ctx context.Context, addr string, p *process) error {
+// and a controller in it, the process ends or ctx does. Unless listed is empty, the
+// broker with that address must be among the brokers.
+func awaitMetadata(ctx context.Context, addr, listed string, p *process) error {
 	var last error
 	for {
 		if p != nil && p.ended() {
 			code, _ := p.wait(time.Second)
 			return fmt.Errorf("harness: the broker ended with exit code %d before it answered", code)
 		}
-		err := askMetadata(ctx, addr)
+		err := askMetadata(ctx, addr, listed)
 		if err == nil {
 			return nil
 		}
@@ -31,12 +33,29 @@ func awaitMetadata(ctx context.Context, addr string, p *process) error {
 	}
 }
 
-// askMetadata asks once, over a connection of its own.
-func askMetadata(ctx context.Context, addr string) error {
+// askMetadata asks once, and says what is missing in the answer.
+func askMetadata(ctx context.Context, addr, listed string) error {
+	m, err := metadataOf(ctx, addr)
+	if err != nil {
+		return err
+	}
+	if len(m.Brokers) == 0 || m.ControllerID < 0 {
+		return fmt.Errorf("%d brokers, controller %d", len(m.Brokers), m.ControllerID)
+	}
+	for _, b := range m.Brokers {
+		if listed == "" || fmt.Sprintf("%s:%d", b.Host, b.Port) == listed {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not among the brokers %v", listed, m.Brokers)
+}
+
+// metadataOf asks a broker for the brokers and the controller, over a connection of its own.
+func metadataOf(ctx context.Context, addr string) (*kmsg.MetadataResponse, error) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RequestRetries(0), kgo.RetryTimeout(2*time.Second),
 		kgo.DialTimeout(time.Second))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -45,11 +64,17 @@ func askMetadata(ctx context.Context, addr string) error {
 	req.Topics = []kmsg.MetadataRequestTopic{}
 	resp, err := cl.SeedBrokers()[0].Request(ctx, req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m := resp.(*kmsg.MetadataResponse)
-	if len(m.Brokers) == 0 || m.ControllerID < 0 {
-		return fmt.Errorf("%d brokers, controller %d", len(m.Brokers), m.ControllerID)
+	return resp.(*kmsg.MetadataResponse), nil
+}
+
+// Await waits until a condition holds, and fails the test if it does not for long.
+func Await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(readyWithin); !holds(); pause() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after %s", what, readyWithin)
+		}
 	}
-	return nil
 }

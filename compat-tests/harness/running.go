@@ -86,7 +86,7 @@ func run(t testing.TB, line func(string), what, name string, args []string, env 
 	cmd.Dir, cmd.Env = t.TempDir(), append(environment(), env...)
 	out := &lineWriter{each: each}
 	cmd.Stdout, cmd.Stderr = out, out // one pipe keeps their order
-	if err := startChild(cmd); err != nil {
+	if err := startChild(cmd, nil); err != nil {
 		t.Fatalf("harness: starting %s: %v: run `make tools`", what, err)
 	}
 	r.proc = &process{cmd: cmd, done: make(chan struct{})}

@@ -163,7 +163,7 @@ func runTool(stdout io.Writer, stdin io.Reader, name string, args ...string) (st
 	cmd := exec.CommandContext(ctx, name, args...)
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, &stderr
-	err := startChild(cmd)
+	err := startChild(cmd, nil)
 	if err == nil {
 		err = cmd.Wait()
 	}
