@@ -3,19 +3,18 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"klamm/cluster"
+	"klamm/cluster/meta"
 	"klamm/cluster/replica"
-	"klamm/cluster/znode"
 	"klamm/groupcoord"
 	"klamm/logstore"
 	"klamm/protocol"
@@ -33,19 +32,24 @@ type Broker struct {
 	config   *config.Dynamic
 	replicas *replica.Manager
 	store    *logstore.Store
-	tree     Session
+	tree     meta.Store
+	conn     *cluster.Connection // the session with tree
+	id       int32               // broker.id
 	groups   *groupcoord.Coordinator
 	logger   *slog.Logger
-	lines    *slog.Logger                   // logger, at a bounded rate: for what clients ask for
-	joined   atomic.Pointer[cluster.Broker] // cluster, for the store's goroutines
-	offline  cluster.OfflineLogs            // what the store tells of directories that failed
+	lines    *slog.Logger                    // logger, at a bounded rate: for what clients ask for
+	joined   atomic.Pointer[cluster.Broker]  // cluster, for the store's goroutines
+	managed  atomic.Pointer[replica.Manager] // replicas, for the store's goroutines
+	offline  cluster.OfflineLogs             // what the store tells of directories that failed
 }
 
 // Start puts a broker together. The broker accepts clients when Start returns. Start opens
 // the ports first and then checks whose directories these are, so that a start that fails
 // there changes nothing on the disk.
 func Start(ctx context.Context, o Options) (*Broker, error) {
-	o.fill()
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
 	cfg := o.Config
 	listeners, err := server.Bind(cfg, o.Listen)
 	if err != nil {
@@ -54,13 +58,13 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	b := &Broker{o: o, logger: o.Logger, lines: boundedlog.LimitLines(o.Logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
 		transport.CloseAll(listeners)
-		return nil, errors.Join(err, b.release(ctx))
+		return nil, errors.Join(explain(err), b.release(context.WithoutCancel(ctx)))
 	}
 	return b, nil
 }
 
 func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*transport.Listener) error {
-	id, err := b.identify(cfg)
+	id, err := b.identify(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -68,33 +72,36 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 		b.o.Identified(id.broker, id.cluster)
 	}
 	dynamic := config.NewDynamic(cfg, id.broker)
-	b.config = dynamic
+	b.id, b.config = id.broker, dynamic
 	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines)
 	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
 	if err != nil {
 		return err
 	}
-	if err := b.settle(cfg, id); err != nil {
+	own := endpoints(cfg, listeners)
+	if err := b.settle(ctx, cfg, id, own); err != nil {
 		return err
 	}
-	if err := b.adopt(id); err != nil {
-		return err
+	if !b.o.Tree.Shared() {
+		if err := b.adopt(ctx, id); err != nil {
+			return err
+		}
 	}
-	replicas := replica.NewManager(b.store, func(overrides map[string]string) *replica.Config {
-		return topicConfig(dynamic, overrides)
-	})
+	replicas := replica.NewManager(b.replicaOptions(dynamic))
 	b.replicas = replicas
+	b.managed.Store(replicas)
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
 	dynamic.OnChange(b.reconfigureCleaner(dynamic))
 	dynamic.OnChange(b.reconfigureMoves(dynamic))
-	coordinateGroups(b.groups, replicas, dynamic, b.o.Clock)
-	b.cluster, err = cluster.Start(ctx, b.clusterOptions(dynamic, replicas, id, endpoints(cfg, listeners)))
-	if err != nil {
+	coordinateGroups(b.groups, replicas, dynamic, b.o.Clock, b.lines)
+	b.cluster = cluster.New(b.clusterOptions(dynamic, replicas, id, own))
+	b.joined.Store(b.cluster)
+	if err := b.cluster.Start(ctx); err != nil {
 		return err
 	}
-	b.joined.Store(b.cluster)
 	b.groups.Serve()
-	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger, Now: b.o.Clock})
+	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger,
+		Peers: b.o.Tree.Shared(), Now: b.o.Clock})
 	b.server.Serve(listeners)
 	return nil
 }
@@ -107,87 +114,9 @@ func (b *Broker) offsetsTopic() *cluster.Topic {
 	return nil
 }
 
-// identity has the ids of the broker and its cluster.
-type identity struct {
-	broker    int32
-	cluster   string
-	generated bool // the tree generates the broker's id, and broker is the id that it will give
-}
-
-// identify finds the ids of the broker and its cluster in its configuration, its
-// directories and its tree. It changes nothing on the disk.
-func (b *Broker) identify(cfg *config.Broker) (identity, error) {
-	dirs := cfg.LogDirs()
-	id := identity{broker: cfg.ID()}
-	for _, dir := range dirs {
-		m, err := logstore.ReadMetaProperties(b.o.FS, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return id, err
-		}
-		if id.broker == logstore.NoBrokerID {
-			id.broker = m.BrokerID
-		}
-		if id.cluster == "" {
-			id.cluster = m.ClusterID
-		}
-	}
-	var drawn int32 // how many ids were drawn from the tree
-	nodes, err := b.o.Tree.Peek(znode.ClusterID, znode.BrokerSeqID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := lostTree(b.o.FS, dirs); err != nil {
-			return id, err
-		}
-	case err != nil:
-		return id, err
-	default:
-		if nodes[0].Err == nil {
-			if id.cluster, err = znode.DecodeClusterID(nodes[0].Data); err != nil {
-				return id, err
-			}
-		}
-		drawn = nodes[1].Stat.Version
-	}
-	if id.cluster == "" {
-		id.cluster = cluster.NewTopicID().String()
-	}
-	if id.broker != logstore.NoBrokerID {
-		return id, nil
-	}
-	ok, reserved := cfg.GenerateID()
-	if !ok {
-		return id, errors.New("broker.id: no id is given, and broker.id.generation.enable forbids to draw one")
-	}
-	id.generated, id.broker = true, reserved+drawn+1
-	return id, nil
-}
-
-// settle opens the tree and writes the cluster's id and the generated broker id into it.
-func (b *Broker) settle(cfg *config.Broker, id identity) error {
-	var err error
-	if b.tree, err = b.o.Tree.Open(b.store.LendReserve); err != nil {
-		return err
-	}
-	if _, err := cluster.EnsureClusterID(b.tree, id.cluster); err != nil {
-		return err
-	}
-	if !id.generated {
-		return nil
-	}
-	_, reserved := cfg.GenerateID()
-	drawn, err := cluster.GenerateBrokerID(b.tree, reserved)
-	if err == nil && drawn != id.broker {
-		err = fmt.Errorf("broker.id: the metadata tree gave %d, and the log directories have %d already", drawn, id.broker)
-	}
-	return err
-}
-
 // adopt adds the topics to the tree whose logs are in the log directories but which the
 // tree does not have, since another broker wrote them.
-func (b *Broker) adopt(id identity) error {
+func (b *Broker) adopt(ctx context.Context, id identity) error {
 	var found []cluster.LocalLog
 	for tp, log := range b.store.All() {
 		topicID, _ := b.store.TopicID(tp)
@@ -200,7 +129,7 @@ func (b *Broker) adopt(id identity) error {
 	if len(found) == 0 {
 		return nil
 	}
-	done, err := cluster.Adopt(b.tree, id.broker, found)
+	done, err := cluster.Adopt(ctx, b.conn.Tree(), id.broker, found)
 	if err != nil {
 		return err
 	}
@@ -224,12 +153,12 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 		Dirs:      dynamic.Static().LogDirs(),
 		BrokerID:  id.broker,
 		ClusterID: id.cluster,
-		Defaults:  topicConfig(dynamic, nil).Log,
+		Defaults:  topicConfig(dynamic, id.broker, nil).Log,
 
 		Cleaner:                   config.Cleaner(v),
 		MoveThreads:               v.Int("num.replica.alter.log.dirs.threads"),
 		MoveBytesPerSecond:        config.MoveBytesPerSecond(v),
-		MaxOpenFiles:              maxOpenFiles(),
+		MaxOpenFiles:              MaxOpenFiles(),
 		ProducersMax:              v.Int("klamm.producer.ids.max"),
 		RecoveryThreads:           v.Int("num.recovery.threads.per.data.dir"),
 		InitialTaskDelayMs:        v.Long("log.initial.task.delay.ms"),
@@ -242,10 +171,8 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 
 		OnDirFailure: func(_ string, _ error, partitions []protocol.TopicPartition) {
 			b.offline.Add(partitions)
-			for _, tp := range partitions {
-				if tp.Topic == cluster.OffsetsTopic {
-					b.groups.Resigned(tp.Partition)
-				}
+			if replicas := b.managed.Load(); replicas != nil {
+				replicas.LogsFailed(partitions)
 			}
 		},
 		Logger:        b.logger,
@@ -282,10 +209,10 @@ func (b *Broker) reconfigureMoves(dynamic *config.Dynamic) func(config.Change) {
 	}
 }
 
-// maxOpenFiles is how many files the logs may keep open: two fifths of what the process may have. The rest is for connections
+// MaxOpenFiles is how many files the logs may keep open: two fifths of what the process may have. The rest is for connections
 // and for files that are open for a moment: a log can close a file and open it again, a client without a connection can do
 // nothing. Go's runtime has raised the soft limit to the hard one by now.
-func maxOpenFiles() int {
+func MaxOpenFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return openFilesUnknown
@@ -303,28 +230,41 @@ func openFilesOf(limit uint64) int { return int(min(limit/5*2, openFilesMost)) }
 
 // topicConfig returns a topic's configuration: its own properties, and the broker's for the
 // others.
-func topicConfig(dynamic *config.Dynamic, overrides map[string]string) *replica.Config {
+func topicConfig(dynamic *config.Dynamic, broker int32, overrides map[string]string) *replica.Config {
 	t, _ := dynamic.Topic(overrides)
 	return &replica.Config{
 		Log:                  t.Log(dynamic.Current()),
 		MaxMessageBytes:      t.MaxMessageBytes,
+		MinInSyncReplicas:    int32(t.Values.Int("min.insync.replicas")),
 		LogAppendTime:        t.LogAppendTime,
 		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs,
 		TimestampAfterMaxMs:  t.TimestampAfterMaxMs,
 		DownConvert:          t.Values.Bool("message.downconversion.enable"),
 		Compression:          t.Compression(),
+		LeaderThrottled:      throttledReplicas(&t, "leader.replication.throttled.replicas", broker),
+		FollowerThrottled:    throttledReplicas(&t, "follower.replication.throttled.replicas", broker),
 	}
 }
 
 func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manager, id identity, endpoints []cluster.Endpoint) cluster.Options {
 	v := dynamic.Current()
 	o := cluster.Options{
-		Tree:              b.tree,
-		Replicas:          replicas,
-		BrokerID:          id.broker,
-		Endpoints:         endpoints,
-		Partitions:        int32(v.Int("num.partitions")),
-		ReplicationFactor: int16(v.Int("default.replication.factor")),
+		Connection:     b.conn,
+		SessionTimeout: time.Duration(v.Int("zookeeper.session.timeout.ms")) * time.Millisecond,
+		Replicas:       replicas,
+		BrokerID:       id.broker,
+		Endpoints:      endpoints,
+
+		InterBrokerListener:  dynamic.Static().InterBrokerListener(),
+		ControlPlaneListener: dynamic.Static().ControlPlaneListener(),
+		Dial:                 b.dialController,
+		DialAddr:             b.o.Dial,
+		SlowFailover:         !v.Bool("klamm.fast.failover.enable"),
+		Partitions:           int32(v.Int("num.partitions")),
+		ReplicationFactor:    int16(v.Int("default.replication.factor")),
+		Unclean:              func() bool { return dynamic.Current().Bool("unclean.leader.election.enable") },
+		KeepTopics:           !v.Bool("delete.topic.enable"),
+		ImbalancePercent:     v.Int("leader.imbalance.per.broker.percentage"),
 		ValidateTopicConfig: func(overrides map[string]string) error {
 			values := make(map[string]*string, len(overrides))
 			for name, value := range overrides {
@@ -338,11 +278,15 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 				b.lines.Warn("a dynamic property has no effect", "error", boundedlog.Printable(err.Error()))
 			}
 		},
-		TopicsDeleted: topicsDeleted(b.groups),
-		Offline:       &b.offline,
-		Room:          b.store.Room,
-		Logger:        b.lines,
-		Clock:         b.o.Clock,
+		PartitionsDeleted: partitionsDeleted(b.groups),
+		Offline:           &b.offline,
+		Room:              b.store.Room,
+		Logger:            b.lines,
+		Clock:             b.o.Clock,
+		After:             b.o.After,
+	}
+	if v.Bool("auto.leader.rebalance.enable") {
+		o.BalanceEvery = time.Duration(v.Long("leader.imbalance.check.interval.seconds")) * time.Second
 	}
 	if rack := v.String("broker.rack"); rack != "" {
 		o.Rack = &rack
@@ -393,32 +337,86 @@ func (b *Broker) Cluster() *cluster.Broker { return b.cluster }
 // Replicas returns the partitions that this broker leads. It is for tests.
 func (b *Broker) Replicas() *replica.Manager { return b.replicas }
 
+// Session returns the session with the metadata tree. It is for tests.
+func (b *Broker) Session() meta.Tree { return b.conn.Tree() }
+
 // Config returns the broker's configuration, with the changes since it started.
 func (b *Broker) Config() *config.Dynamic { return b.config }
 
-// Stop ends the broker cleanly. Requests that are being handled are finished first. The logs are flushed next, and the
-// checkpoints and the mark of a clean stop are written: no client can delay that. Last, Stop waits until
-// clients have taken their answers. When ctx ends, it cuts the connections that are left.
+// Stop ends the broker cleanly. It gives its leaderships up, and finishes the requests that are being handled. The logs are flushed next, and the
+// checkpoints and the mark of a clean stop are written: no client can delay that, and neither can what hangs, such as one of
+// several disks. Last, Stop waits until clients have taken their answers. When ctx ends, it cuts the connections that
+// are left. It goes on to wait for the logs, whose disk may be slow.
 func (b *Broker) Stop(ctx context.Context) error {
+	b.leave(ctx)
+	b.within(ctx, "the end of this broker's leaderships", b.replicas.Resign)
 	b.server.Settle(ctx)
-	err := b.release(ctx)
+	released := make(chan struct{})
+	var err error
+	go func() { defer close(released); err = b.release(ctx) }()
+	select {
+	case <-released:
+	case <-ctx.Done():
+	}
 	if cut := b.server.Shutdown(ctx); cut != nil {
 		b.logger.Warn("connections were cut, their clients did not take their answers in time", "error", cut)
 	}
+	<-released
 	return err
 }
 
-// release closes the cluster, the store and the tree, as far as start opened them.
+// patience is how long a stop waits for each thing that a disk or another broker may hold up, before it goes on with the logs.
+const patience = time.Second
+
+// release closes the groups, the cluster, the store and the tree, as far as start made them.
 func (b *Broker) release(ctx context.Context) error {
-	var errs []error
-	if b.cluster != nil {
-		b.cluster.Close()
+	var stored, left error
+	if b.groups != nil {
+		b.within(ctx, "the groups' coordinator", b.groups.Close)
 	}
-	if b.store != nil {
-		errs = append(errs, b.store.Close(context.WithoutCancel(ctx)))
+	if b.cluster != nil {
+		b.within(ctx, "this broker's part in the cluster", b.cluster.Close)
+	}
+	if b.replicas != nil {
+		b.within(ctx, "the fetching from leaders", b.replicas.Close)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if b.store != nil {
+			patient, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			stored = b.store.Close(patient)
+		}
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done(): // a broker that does not serve any more must not keep its session because a disk hangs
+	}
+	if b.conn != nil {
+		ended := make(chan error, 1)
+		b.within(ctx, "the session with the metadata tree", func() { ended <- b.conn.Close() })
+		select {
+		case left = <-ended:
+		default:
+		}
 	}
 	if b.tree != nil {
-		errs = append(errs, b.tree.Close())
+		left = errors.Join(left, b.tree.Close())
 	}
-	return errors.Join(errs...)
+	<-closed
+	return errors.Join(stored, left)
+}
+
+// within calls f, and waits until it returns, for patience, or until ctx ends.
+func (b *Broker) within(ctx context.Context, what string, f func()) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		b.logger.Warn("something hangs, the stop goes on without it", "what", what)
+	}
 }

@@ -2,11 +2,14 @@ package broker
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"klamm/cluster/meta/local"
+	"klamm/cluster/meta/mem"
 	"klamm/logstore"
 )
 
@@ -54,6 +57,58 @@ func TestNewFirstDirectoryLosesNoTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := startOn(t, first, second); err != nil {
+		t.Error(err)
+	}
+}
+
+// A broker whose tree went to ZooKeeper does not start alone: it would make a new tree of its log directories, without the properties of the topics.
+func TestJoinedBrokerDoesNotStartAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := startOn(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, local.FileName), filepath.Join(dir, joinedName)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dirs := range [][]string{{dir}, {t.TempDir(), dir}} { // and where another directory is named first now
+		if err := startOn(t, dirs...); err == nil || !strings.Contains(err.Error(), dir+": this broker has joined a cluster") || !strings.Contains(err.Error(), "klamm cluster leave") {
+			t.Errorf("%v: %v", dirs, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, local.FileName)); err == nil {
+		t.Error("there is a new tree")
+	}
+}
+
+// TestBrokerThatLeftDoesNotStartInTheCluster: who forgot to remove zookeeper.connect after klamm cluster leave had a broker that went on in ZooKeeper, and was
+// told to delete that.
+func TestBrokerThatLeftDoesNotStartInTheCluster(t *testing.T) {
+	store, dir := mem.New(mem.Options{}), t.TempDir()
+	start := func() error {
+		b, err := startShared(t, store, dir, "broker.id=1")
+		if err != nil {
+			return err
+		}
+		return b.Stop(context.Background())
+	}
+	if err := start(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, local.FileName)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	if err := start(); err == nil || !strings.HasPrefix(err.Error(), file+": this broker has left its cluster") || !strings.Contains(err.Error(), "remove zookeeper.connect") {
+		t.Errorf("%v", err)
+	}
+	if !maps.Equal(before, contents(t, dir)) {
+		t.Error("the directory was changed")
+	}
+	if err := os.Rename(file, file+".joined"); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(); err != nil {
 		t.Error(err)
 	}
 }

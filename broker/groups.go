@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,18 +41,26 @@ func newGroups(o Options, dynamic *config.Dynamic, topic func() *cluster.Topic, 
 			Partitions:              offsetsPartitions(v.Int("offsets.topic.num.partitions"), topic),
 		},
 		Now:         o.Clock,
-		After:       func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
+		After:       o.After,
 		NewMemberID: func(prefix string) string { return newMemberID(o.Rand, prefix) },
 		Logger:      logger,
 	})
 }
 
-// coordinateGroups tells the coordinator of each partition of __consumer_offsets that this broker begins or ceases to lead.
-func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic, now func() time.Time) {
+// coordinateGroups tells the coordinator of each partition of __consumer_offsets that this broker begins or ceases to lead. The log says once
+// that partitions of __transaction_state have come since the start, which nobody coordinates: a start refuses those that are there.
+func coordinateGroups(groups *groupcoord.Coordinator, replicas *replica.Manager, dynamic *config.Dynamic, now func() time.Time, logger *slog.Logger) {
+	var warn sync.Once
 	acks := dynamic.Current().Int("offsets.commit.required.acks")
 	replicas.OnLead(func(p *replica.Partition) {
-		if tp := p.TopicPartition(); tp.Topic == cluster.OffsetsTopic {
+		switch tp := p.TopicPartition(); tp.Topic {
+		case cluster.OffsetsTopic:
 			groups.Elected(tp.Partition, p.LeaderEpoch(), &offsetsLog{p, acks, now})
+		case cluster.TransactionsTopic:
+			warn.Do(func() {
+				logger.Error("this broker leads a partition of __transaction_state, and klamm does not coordinate transactions yet: clients wait for theirs in "+
+					"vain; move the replicas to brokers of Apache Kafka with kafka-reassign-partitions.sh", "partition", tp.String())
+			})
 		}
 	})
 	replicas.OnStop(func(tp protocol.TopicPartition) {
@@ -103,14 +112,17 @@ func (l *offsetsLog) Append(records []byte, done func(error)) (base int64, commi
 		return 0, false, fmt.Errorf("%w: %d bytes, when max.message.bytes is %d", groupcoord.ErrRecordsTooLarge, len(records), cfg.MaxMessageBytes)
 	}
 	a := [1]logstore.Append{{Data: records, Header: h, LogAppendTime: cfg.LogAppendTime, Origin: logstore.FromCoordinator}}
-	if err := l.partition.Append(a[:], l.now().UnixMilli()); err != nil {
+	epoch, err := l.partition.Append(a[:], int16(l.acks), l.now().UnixMilli())
+	if err != nil {
 		return 0, false, offsetsError(err)
 	}
 	stored := &a[0].Result
-	if l.acks != -1 || l.partition.HighWatermark() > stored.LastOffset {
+	// The coordinator has a timeout of its own.
+	w := replica.Wait{Offset: stored.LastOffset + 1, LeaderEpoch: epoch, Acks: -1, TimeoutMs: replica.NoTimeout}
+	if l.acks != -1 || l.partition.Counts(w) {
 		return stored.BaseOffset, true, nil
 	}
-	return stored.BaseOffset, l.partition.AwaitCommit(stored.LastOffset+1, func(err error) { done(offsetsError(err)) }), nil
+	return stored.BaseOffset, l.partition.AwaitCommit(w, func(err error) { done(offsetsError(err)) }), nil
 }
 
 // MaxBatchBytes implements groupcoord.Log: what is larger than max.message.bytes or than a segment is refused.
@@ -156,7 +168,8 @@ func offsetsError(err error) error {
 		return nil
 	case errors.Is(err, logstore.ErrBatchTooLarge), codes.Is[*batch.TooLargeError](err):
 		return fmt.Errorf("%w: %w", groupcoord.ErrRecordsTooLarge, err)
-	case codes.Is[*replica.UnknownPartitionError](err):
+	case codes.Is[*replica.UnknownPartitionError](err), codes.Is[*replica.NotEnoughReplicasError](err),
+		codes.Is[*replica.NotEnoughReplicasAfterAppendError](err):
 		return fmt.Errorf("%w: %w", groupcoord.ErrNotAvailable, err)
 	case codes.Is[*replica.NotLeaderError](err), codes.Is[*logstore.DirError](err), errors.Is(err, logstore.ErrClosed):
 		return fmt.Errorf("%w: %w", groupcoord.ErrNotCoordinator, err)
@@ -164,15 +177,12 @@ func offsetsError(err error) error {
 	return err
 }
 
-// topicsDeleted returns a function that drops the offsets of deleted topics.
-func topicsDeleted(groups *groupcoord.Coordinator) func(topics []*cluster.Topic) {
-	return func(topics []*cluster.Topic) {
-		list := make([]groupcoord.Partitions, len(topics))
-		for i, t := range topics {
-			list[i].Topic = t.Name
-			for p := range t.Partitions.All() {
-				list[i].Partitions = append(list[i].Partitions, p.Index)
-			}
+// partitionsDeleted returns a function that drops the offsets of deleted partitions.
+func partitionsDeleted(groups *groupcoord.Coordinator) func([]cluster.DeletedPartitions) {
+	return func(deleted []cluster.DeletedPartitions) {
+		list := make([]groupcoord.Partitions, len(deleted))
+		for i, d := range deleted {
+			list[i] = groupcoord.Partitions(d)
 		}
 		groups.DeletedPartitions(list)
 	}

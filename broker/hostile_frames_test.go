@@ -46,10 +46,11 @@ func TestGarbageClosesItsConnectionOnly(t *testing.T) {
 			b := brokertest.Run(t)
 			other := b.Dial()
 			c := b.Dial()
+			before := b.Log.String()
 			c.Write(sent)
 			c.Closed()
 			other.Alive()
-			lines := strings.TrimSpace(b.Log.String())
+			lines := strings.TrimSpace(strings.TrimPrefix(b.Log.String(), before))
 			if strings.Count(lines, "\n") != 0 || !strings.Contains(lines, c.Conn.LocalAddr().String()) {
 				t.Errorf("logged:\n%s", lines)
 			}
@@ -92,7 +93,7 @@ func TestLinesAboutClientsAreBounded(t *testing.T) {
 		c.Closed()
 	}
 	seconds := int(time.Since(begun).Seconds()) + 2 // that began meanwhile
-	if lines := strings.Count(b.Log.String(), "\n"); lines == 0 || lines > seconds*linesASecond {
+	if lines := strings.Count(b.Log.String(), "a request could not be read"); lines == 0 || lines > seconds*linesASecond {
 		t.Errorf("%d lines in %d seconds", lines, seconds)
 	}
 }

@@ -1,14 +1,15 @@
 package broker
 
 import (
+	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"time"
 
+	"klamm/cluster"
 	"klamm/cluster/meta"
 	"klamm/cluster/meta/local"
 	"klamm/logstore/vfs"
@@ -27,14 +28,18 @@ type Options struct {
 	Identified func(brokerID int32, clusterID string)
 	// FS has the log directories. Default: the operating system's.
 	FS vfs.FS
-	// Tree is the metadata tree. Default: the embedded one, in a file at the top of the first
-	// log directory of the operating system.
+	// Tree is the metadata tree. Default: with zookeeper.connect the one in ZooKeeper, and otherwise the embedded one, in a file at
+	// the top of the first log directory of the operating system.
 	Tree Tree
 	// Listen opens a listener's socket, at host:port. Default: a TCP socket with the
 	// configured receive buffer and backlog.
 	Listen func(addr string) (net.Listener, error)
+	// Dial opens a connection to another broker, at host:port. Default: a TCP socket.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Clock gives the time. Default time.Now.
 	Clock func() time.Time
+	// After has f called when some time has passed, and gives what prevents that. Default time.AfterFunc.
+	After func(d time.Duration, f func()) (stop func() bool)
 	// Rand gives the random bytes of members' ids. Default crypto/rand.Reader.
 	Rand io.Reader
 }
@@ -43,35 +48,48 @@ type Options struct {
 type Tree interface {
 	// Peek reads nodes and changes nothing. The error is fs.ErrNotExist where there is no
 	// tree; a missing node is its own Node.Err.
-	Peek(nodes ...string) ([]meta.Node, error)
-	// Open opens the tree and begins a session. When a write finds no room on the disk, the
+	Peek(ctx context.Context, nodes ...string) ([]meta.Node, error)
+	// Shared says whether other brokers use the tree as well. Then the tree is right about the topics, and not the log directories.
+	Shared() bool
+	// Open opens the tree. When a write finds no room on the disk, the
 	// tree calls lend, which repeats the write with room from the store's reserve.
-	Open(lend func(write func() error) error) (Session, error)
+	Open(lend func(write func() error) error) (meta.Store, error)
 }
 
-// Session is an open tree. Close ends the session and closes the tree.
-type Session interface {
-	meta.Tree
-	Close() error
+// recorder is a Tree whose sessions outlive a process that is killed.
+type recorder interface {
+	// Record gives a store that ends the session of the process before, and records each session that it opens. The caller holds the
+	// locks of the log directories, so that the process before does not run, and has bound the ports of the broker's endpoints.
+	Record(store meta.Store, brokerID int32, endpoints []cluster.Endpoint) meta.Store
 }
 
 // fill sets the options that are not set to their defaults.
-func (o *Options) fill() {
+func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	if o.FS == nil {
 		o.FS = vfs.OS{}
 	}
-	if o.Tree == nil {
-		o.Tree = Embedded{Path: filepath.Join(o.Config.LogDirs()[0], local.FileName)}
+	if dir := o.Config.LogDirs()[0]; o.Tree == nil && o.Config.ZooKeeper() != nil {
+		tree, err := newZooKeeper(o.Config, dir, o.Logger)
+		if err != nil {
+			return err
+		}
+		o.Tree = tree
+	} else if o.Tree == nil {
+		o.Tree = Embedded{Path: filepath.Join(dir, local.FileName)}
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
+	return nil
 }
 
 // Embedded is the embedded tree. Path is its file. The file may stand at the top of a log
@@ -79,25 +97,14 @@ func (o *Options) fill() {
 type Embedded struct{ Path string }
 
 // Peek implements Tree.
-func (e Embedded) Peek(nodes ...string) ([]meta.Node, error) { return local.Peek(e.Path, nodes...) }
+func (e Embedded) Peek(_ context.Context, nodes ...string) ([]meta.Node, error) {
+	return local.Peek(e.Path, nodes...)
+}
+
+// Shared implements Tree.
+func (Embedded) Shared() bool { return false }
 
 // Open implements Tree.
-func (e Embedded) Open(lend func(write func() error) error) (Session, error) {
-	store, err := local.Open(local.Options{Path: e.Path, Lend: lend})
-	if err != nil {
-		return nil, err
-	}
-	session, err := store.Session()
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	return &embeddedSession{session, store}, nil
+func (e Embedded) Open(lend func(write func() error) error) (meta.Store, error) {
+	return local.Open(local.Options{Path: e.Path, Lend: lend})
 }
-
-// embeddedSession is the only session of an open store.
-type embeddedSession struct {
-	*local.Session
-	store *local.Store
-}
-
-func (s *embeddedSession) Close() error { return errors.Join(s.Session.Close(), s.store.Close()) }

@@ -2,13 +2,16 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"klamm/groupcoord"
 	"klamm/server/config"
 )
 
@@ -123,5 +126,37 @@ func TestBrokerIDIsDrawnOnce(t *testing.T) {
 	}
 	if id := start(); id != 1002 {
 		t.Errorf("without meta.properties the id is %d; want one that nobody had", id)
+	}
+}
+
+// TestFailedStartLeftTheGroupsOpen: what a start had made of the groups went on reading and writing logs that were closed.
+func TestFailedStartLeftTheGroupsOpen(t *testing.T) {
+	cfg, _, err := config.Load(config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Broker{o: Options{Config: cfg}, logger: slog.New(slog.DiscardHandler)}
+	b.o.fill()
+	b.groups = newGroups(b.o, config.NewDynamic(cfg, 1), b.offsetsTopic, b.logger)
+	if err := b.release(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.groups.Heartbeat(&groupcoord.HeartbeatRequest{Group: "g"}); !errors.Is(err, groupcoord.ErrNotAvailable) {
+		t.Errorf("a heartbeat after a start that failed: %v", err)
+	}
+}
+
+// TestUnreachableZooKeeper: the error named a deadline of a context and a session, and neither property that an operator can change.
+func TestUnreachableZooKeeper(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := closed.Addr().String()
+	closed.Close()
+	_, err = startIn(t, t.TempDir(), "broker.id=1", "zookeeper.connect="+addr, "zookeeper.connection.timeout.ms=50")
+	want := "zookeeper.connect: no ZooKeeper server of " + addr + " could be reached: zookeeper.connection.timeout.ms (50) is over"
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

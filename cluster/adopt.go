@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,8 +39,8 @@ type Adoption struct {
 }
 
 // HasTopics tells whether the tree knows topics, or ever did: a tree that a broker has run on is not to be adopted into.
-func HasTopics(tree meta.Tree) (bool, error) {
-	there, _, err := tree.Exists(znode.BrokerTopics)
+func HasTopics(ctx context.Context, tree meta.Tree) (bool, error) {
+	there, _, err := tree.Exists(ctx, znode.BrokerTopics)
 	return there, err
 }
 
@@ -53,18 +54,18 @@ func HasTopics(tree meta.Tree) (bool, error) {
 // is named and not compacted. Kafka's own topics get the properties that Apache's broker makes them with.
 //
 // A tree that has had topics learns what another broker did to the directories in between.
-func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
+func Adopt(ctx context.Context, tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 	var done Adoption
-	if had, err := HasTopics(tree); err != nil {
+	if had, err := HasTopics(ctx, tree); err != nil {
 		return done, err
 	} else if had {
 		c := catchUp{tree: tree, brokerID: brokerID}
-		return c.run(logs)
+		return c.run(ctx, logs)
 	}
 	byTopic := done.sort(logs)
 	var ops []meta.Op
 	for _, path := range znode.PersistentPaths() {
-		if there, _, err := tree.Exists(path); err != nil {
+		if there, _, err := tree.Exists(ctx, path); err != nil {
 			return done, err
 		} else if !there {
 			ops = append(ops, meta.CreateOp(path, nil, meta.Persistent))
@@ -79,7 +80,7 @@ func Adopt(tree meta.Tree, brokerID int32, logs []LocalLog) (Adoption, error) {
 	}
 	ops = append(ops, meta.SetOp(znode.LatestProducerIDBlock, ownProducerIDs(brokerID, usedProducerIDs(logs)).Encode(), meta.AnyVersion))
 	// All in one transaction: a stop in between leaves a tree that is adopted into again.
-	if _, err := tree.Multi(ops...); err != nil {
+	if _, err := tree.Multi(ctx, ops...); err != nil {
 		if errors.Is(err, meta.ErrNodeExists) {
 			return Adoption{}, nil // somebody else began
 		}
@@ -197,16 +198,4 @@ func (done *Adoption) noteCompacted(topic string, id protocol.UUID, logs []Local
 	if adoptedConfig(topic)["cleanup.policy"] != "compact" && slices.ContainsFunc(logs, was) {
 		done.Compacted = append(done.Compacted, topic)
 	}
-}
-
-// Strays gives the logs that belong to no partition of the tree. This broker leaves them alone, as Apache's broker on ZooKeeper does.
-func (m *Metadata) Strays(logs []LocalLog) []protocol.TopicPartition {
-	var strays []protocol.TopicPartition
-	for _, log := range logs {
-		t := m.Topic(log.Topic)
-		if m.Partition(log.TopicPartition) == nil || !log.TopicID.IsZero() && !t.ID.IsZero() && t.ID != log.TopicID {
-			strays = append(strays, log.TopicPartition)
-		}
-	}
-	return strays
 }

@@ -46,19 +46,14 @@ func benchBroker(b *testing.B, path string) (*Broker, func()) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tree, err := store.Session()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := EnsureClusterID(tree, ""); err != nil {
-		b.Fatal(err)
-	}
-	broker, err := Start(context.Background(), Options{Tree: tree, Replicas: newFakeReplicas(), BrokerID: 1})
+	conn := connect(b, store)
+	broker, err := start(context.Background(), Options{Connection: conn, Replicas: newFakeReplicas(), BrokerID: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
 	stop := func() {
 		broker.Close()
+		conn.Close()
 		store.Close()
 	}
 	b.Cleanup(stop)

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"klamm/cluster/meta"
 	"klamm/cluster/meta/local"
+	"klamm/cluster/order"
 	"klamm/cluster/znode"
 	"klamm/protocol"
 )
@@ -20,10 +23,13 @@ type fakeReplicas struct {
 	led        map[protocol.TopicPartition]LeaderAndISR
 	configs    map[string]map[string]string // at the moment a partition was led
 	configured map[string]map[string]string
+	configures int // how often one topic was configured
+	all        int // how often all topics were
 	deleted    []protocol.TopicPartition
 	failLead   map[protocol.TopicPartition]error
 	failStop   map[protocol.TopicPartition]error
 	asked      map[protocol.TopicPartition]int // how often a partition was to be led
+	brokers    int                             // how often the live brokers were others
 }
 
 // fail has a partition fail when it is to be led, until err is nil.
@@ -47,37 +53,53 @@ func newFakeReplicas() *fakeReplicas {
 	}
 }
 
-func (f *fakeReplicas) LeaderAndISR(orders []LeaderAndISR, config func(string) map[string]string) []error {
+func (f *fakeReplicas) LeaderAndISR(req *order.LeaderAndISRRequest, config func(string) map[string]string) order.Answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	errs := make([]error, len(orders))
-	for i, o := range orders {
+	errs := make([]error, len(req.Partitions))
+	for i, o := range req.Partitions {
 		f.asked[o.TopicPartition]++
 		if errs[i] = f.failLead[o.TopicPartition]; errs[i] == nil {
 			f.led[o.TopicPartition] = o
 			f.configs[o.Topic] = config(o.Topic)
 		}
 	}
-	return errs
+	return order.Answer{Partitions: errs}
 }
 
-func (f *fakeReplicas) StopReplica(orders []StopReplica) []error {
+func (f *fakeReplicas) StopReplica(req *order.StopReplicaRequest) order.Answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	errs := make([]error, len(orders))
-	for i, o := range orders {
+	errs := make([]error, len(req.Partitions))
+	for i, o := range req.Partitions {
 		if errs[i] = f.failStop[o.TopicPartition]; errs[i] == nil {
 			delete(f.led, o.TopicPartition)
 			f.deleted = append(f.deleted, o.TopicPartition)
 		}
 	}
-	return errs
+	return order.Answer{Partitions: errs}
+}
+
+func (f *fakeReplicas) BrokersChanged() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.brokers++
 }
 
 func (f *fakeReplicas) Configure(topic string, config func(string) map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.configured[topic] = config(topic)
+	f.configures++
+}
+
+func (f *fakeReplicas) ConfigureAll(config func(string) map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for tp := range f.led {
+		f.configured[tp.Topic] = config(tp.Topic)
+	}
+	f.all++
 }
 
 // house is a broker on a tree in a file, which a test can stop and start again.
@@ -85,10 +107,33 @@ type house struct {
 	t        *testing.T
 	path     string
 	store    *local.Store
-	tree     *local.Session
+	conn     *Connection
 	replicas *fakeReplicas
 	broker   *Broker
 	options  func(*Options)
+}
+
+// start makes a broker and has it join its cluster.
+func start(ctx context.Context, o Options) (*Broker, error) {
+	b := New(o)
+	if err := b.Start(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// connect begins a session on a tree that has a cluster's id. Its owner closes it.
+func connect(t testing.TB, store meta.Store) *Connection {
+	t.Helper()
+	conn, err := Connect(context.Background(), store, slog.Default(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EnsureClusterID(context.Background(), conn.Tree(), ""); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func newHouse(t *testing.T, options func(*Options)) *house {
@@ -104,21 +149,16 @@ func (h *house) start() {
 	if h.store, err = local.Open(local.Options{Path: h.path}); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.tree, err = h.store.Session(); err != nil {
-		h.t.Fatal(err)
-	}
-	if _, err := EnsureClusterID(h.tree, ""); err != nil {
-		h.t.Fatal(err)
-	}
+	h.conn = connect(h.t, h.store)
 	h.replicas = newFakeReplicas()
 	o := Options{
-		Tree: h.tree, Replicas: h.replicas, BrokerID: 1,
+		Connection: h.conn, Replicas: h.replicas, BrokerID: 1,
 		Endpoints: []Endpoint{{Listener: "PLAINTEXT", SecurityProtocol: "PLAINTEXT", Host: "localhost", Port: 9092}},
 	}
 	if h.options != nil {
 		h.options(&o)
 	}
-	if h.broker, err = Start(context.Background(), o); err != nil {
+	if h.broker, err = start(context.Background(), o); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -128,7 +168,7 @@ func (h *house) stop() {
 		return
 	}
 	h.broker.Close()
-	if err := h.store.Close(); err != nil {
+	if err := errors.Join(h.conn.Close(), h.store.Close()); err != nil {
 		h.t.Error(err)
 	}
 	h.store = nil
@@ -151,7 +191,7 @@ func (h *house) create(name string, partitions int32, configs ...ConfigEntry) To
 
 func (h *house) node(path string) string {
 	h.t.Helper()
-	data, _, err := h.tree.Get(path)
+	data, _, err := h.conn.Tree().Get(h.t.Context(), path)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -160,7 +200,7 @@ func (h *house) node(path string) string {
 
 func (h *house) exists(path string) bool {
 	h.t.Helper()
-	there, _, err := h.tree.Exists(path)
+	there, _, err := h.conn.Tree().Exists(h.t.Context(), path)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -243,7 +283,7 @@ func TestRestart(t *testing.T) {
 	if topic == nil || topic.ID != res.ID || topic.Partitions.At(1).Leader != 1 {
 		t.Fatalf("topic after a restart: %+v", topic)
 	}
-	if o := h.replicas.led[protocol.TopicPartition{Topic: "orders", Partition: 1}]; o.IsNew || o.ControllerEpoch != 2 || o.TopicID != res.ID {
+	if o := h.replicas.led[protocol.TopicPartition{Topic: "orders", Partition: 1}]; o.IsNew || o.ControllerEpoch != 1 || o.TopicID != res.ID {
 		t.Errorf("order after a restart %+v", o)
 	}
 	if got := fmt.Sprint(h.broker.TopicConfig("orders"), h.replicas.configs["orders"]); got != "map[cleanup.policy:compact] map[cleanup.policy:compact]" {
@@ -343,7 +383,7 @@ func TestOfflineLog(t *testing.T) {
 	h.broker.SetOffline([]protocol.TopicPartition{{Topic: "orders", Partition: 2}, {Topic: "none", Partition: 0}})
 	want := []string{
 		"{Index:0 Leader:1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[]}",
-		"{Index:1 Leader:-1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[1]}",
+		"{Index:1 Leader:-1 LeaderEpoch:1 Replicas:[1] ISR:[1] Offline:[1]}", // as the tree has it now
 		"{Index:2 Leader:-1 LeaderEpoch:0 Replicas:[1] ISR:[1] Offline:[1]}",
 	}
 	for i := range want {
@@ -426,7 +466,7 @@ func TestProducerIDs(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 5 {
-				first, count, err := h.broker.AllocateProducerIDs(context.Background())
+				first, count, err := h.broker.NextProducerIDs(context.Background())
 				mu.Lock()
 				if err != nil || count != 1000 || seen[first] {
 					t.Errorf("block %d of %d: %v", first, count, err)
@@ -438,7 +478,7 @@ func TestProducerIDs(t *testing.T) {
 	}
 	wg.Wait()
 	h.restart()
-	if first, _, err := h.broker.AllocateProducerIDs(context.Background()); err != nil || first != 40000 {
+	if first, _, err := h.broker.NextProducerIDs(context.Background()); err != nil || first != 40000 {
 		t.Errorf("after a restart %d (%v), want 40000", first, err)
 	}
 	if got, want := h.node("/latest_producer_id_block"), `{"version":1,"broker":1,"block_start":"40000","block_end":"40999"}`; got != want {
@@ -449,15 +489,15 @@ func TestProducerIDs(t *testing.T) {
 func TestClusterID(t *testing.T) {
 	h := newHouse(t, nil)
 	id := h.broker.ClusterID()
-	if got, err := EnsureClusterID(h.tree, id); err != nil || got != id {
+	if got, err := EnsureClusterID(t.Context(), h.conn.Tree(), id); err != nil || got != id {
 		t.Errorf("%s, %v", got, err)
 	}
 	var other *ClusterIDError
-	if _, err := EnsureClusterID(h.tree, "another"); !errors.As(err, &other) || other.Tree != id {
+	if _, err := EnsureClusterID(t.Context(), h.conn.Tree(), "another"); !errors.As(err, &other) || other.Tree != id {
 		t.Errorf("another cluster's directory: %v", err)
 	}
-	a, err := GenerateBrokerID(h.tree, 1000)
-	b, err2 := GenerateBrokerID(h.tree, 1000)
+	a, err := GenerateBrokerID(t.Context(), h.conn.Tree(), 1000)
+	b, err2 := GenerateBrokerID(t.Context(), h.conn.Tree(), 1000)
 	if a != 1001 || b != 1002 || err != nil || err2 != nil {
 		t.Errorf("broker ids %d %d (%v %v), want 1001 1002", a, b, err, err2)
 	}

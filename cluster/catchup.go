@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -22,8 +23,8 @@ type catchUp struct {
 	ops      []meta.Op
 }
 
-func (c *catchUp) run(logs []LocalLog) (Adoption, error) {
-	deleting, _, err := c.tree.Children(znode.DeleteTopics)
+func (c *catchUp) run(ctx context.Context, logs []LocalLog) (Adoption, error) {
+	deleting, _, err := c.tree.Children(ctx, znode.DeleteTopics)
 	if err != nil && !errors.Is(err, meta.ErrNoNode) {
 		return c.done, err
 	}
@@ -32,25 +33,25 @@ func (c *catchUp) run(logs []LocalLog) (Adoption, error) {
 		if slices.Contains(deleting, topic) {
 			continue
 		}
-		if err := c.topic(topic, byTopic[topic]); err != nil {
+		if err := c.topic(ctx, topic, byTopic[topic]); err != nil {
 			return c.done, err
 		}
 	}
-	if err := c.producerIDs(logs); err != nil || len(c.ops) == 0 {
+	if err := c.producerIDs(ctx, logs); err != nil || len(c.ops) == 0 {
 		return c.done, err
 	}
-	_, err = c.tree.Multi(c.ops...)
+	_, err = c.tree.Multi(ctx, c.ops...)
 	return c.done, err
 }
 
-func (c *catchUp) topic(topic string, logs []LocalLog) error {
-	data, stat, err := c.tree.Get(znode.TopicPath(topic))
+func (c *catchUp) topic(ctx context.Context, topic string, logs []LocalLog) error {
+	data, stat, err := c.tree.Get(ctx, znode.TopicPath(topic))
 	if errors.Is(err, meta.ErrNoNode) {
 		ops, err := c.done.adopt(c.brokerID, topic, logs)
 		if err != nil {
 			return err
 		}
-		if there, _, err := c.tree.Exists(znode.ConfigPath(znode.EntityTopics, topic)); err != nil {
+		if there, _, err := c.tree.Exists(ctx, znode.ConfigPath(znode.EntityTopics, topic)); err != nil {
 			return err
 		} else if there {
 			ops = ops[1:] // the configuration
@@ -71,7 +72,7 @@ func (c *catchUp) topic(topic string, logs []LocalLog) error {
 		c.done.noteCompacted(topic, body.ID, logs)
 		c.ops = append(c.ops, meta.SetOp(znode.ConfigPath(znode.EntityTopics, topic), znode.EncodeConfig(adoptedConfig(topic)), meta.AnyVersion))
 	}
-	grown, err := c.partitions(topic, body, logs)
+	grown, err := c.partitions(ctx, topic, body, logs)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (c *catchUp) topic(topic string, logs []LocalLog) error {
 }
 
 // partitions raises the leader epochs of the partitions that the tree has, and adds those that it does not have.
-func (c *catchUp) partitions(topic string, body *znode.Topic, logs []LocalLog) (grown bool, err error) {
+func (c *catchUp) partitions(ctx context.Context, topic string, body *znode.Topic, logs []LocalLog) (grown bool, err error) {
 	known := int32(len(body.Partitions))
 	epochs := map[int32]int32{}
 	last := int32(-1)
@@ -113,7 +114,7 @@ func (c *catchUp) partitions(topic string, body *znode.Topic, logs []LocalLog) (
 			of, paths = append(of, tp), append(paths, znode.PartitionStatePath(tp))
 		}
 	}
-	nodes, err := c.tree.GetAll(paths)
+	nodes, err := c.tree.GetAll(ctx, paths)
 	if err != nil {
 		return false, err
 	}
@@ -129,9 +130,9 @@ func (c *catchUp) partitions(topic string, body *znode.Topic, logs []LocalLog) (
 }
 
 // producerIDs makes sure that the next block has no id of a producer that stands in the logs.
-func (c *catchUp) producerIDs(logs []LocalLog) error {
+func (c *catchUp) producerIDs(ctx context.Context, logs []LocalLog) error {
 	used := usedProducerIDs(logs)
-	data, stat, err := c.tree.Get(znode.LatestProducerIDBlock)
+	data, stat, err := c.tree.Get(ctx, znode.LatestProducerIDBlock)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ const producerIDRange = 1 << 32
 // in the logs. A new producer that got the id of another would have its first batches taken for duplicates of the other's.
 func ownProducerIDs(brokerID int32, used int64) znode.ProducerIDBlock {
 	next := (used/producerIDRange + 1) * producerIDRange
-	return znode.ProducerIDBlock{Broker: brokerID, Start: next - producerIDBlock, End: next - 1}
+	return znode.ProducerIDBlock{Broker: brokerID, Start: next - znode.ProducerIDs, End: next - 1}
 }
 
 // usedProducerIDs is above every producer id in the logs, 0 when there is none.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 
 	"klamm/cluster/meta"
@@ -10,8 +11,8 @@ import (
 
 // ConsumerOffset reads an offset that a group of consumers before 0.9 keeps in the tree (KafkaZkClient.getConsumerOffset);
 // found is false where it keeps none. Errors are of the tree, or of a node that has no number.
-func (b *Broker) ConsumerOffset(group string, tp protocol.TopicPartition) (offset int64, found bool, err error) {
-	data, _, err := b.o.Tree.Get(znode.ConsumerOffsetPath(group, tp))
+func (b *Broker) ConsumerOffset(ctx context.Context, group string, tp protocol.TopicPartition) (offset int64, found bool, err error) {
+	data, _, err := b.tree().Get(ctx, znode.ConsumerOffsetPath(group, tp))
 	if errors.Is(err, meta.ErrNoNode) {
 		return -1, false, nil
 	}
@@ -24,17 +25,17 @@ func (b *Broker) ConsumerOffset(group string, tp protocol.TopicPartition) (offse
 
 // SetConsumerOffset writes an offset of a group of consumers before 0.9 (KafkaZkClient.setOrCreateConsumerOffset), with the
 // nodes above it where they are missing.
-func (b *Broker) SetConsumerOffset(group string, tp protocol.TopicPartition, offset int64) error {
+func (b *Broker) SetConsumerOffset(ctx context.Context, group string, tp protocol.TopicPartition, offset int64) error {
 	path, data := znode.ConsumerOffsetPath(group, tp), znode.EncodeConsumerOffset(offset)
 	for {
-		_, err := b.o.Tree.Set(path, data, meta.AnyVersion)
+		_, err := b.tree().Set(ctx, path, data, meta.AnyVersion)
 		if !errors.Is(err, meta.ErrNoNode) {
 			return err
 		}
-		if err := b.makeParents(path); err != nil {
+		if err := b.makeParents(ctx, path); err != nil {
 			return err
 		}
-		_, _, err = b.o.Tree.Create(path, data, meta.Persistent)
+		_, err = b.tree().Create(ctx, path, data, meta.Persistent)
 		if !errors.Is(err, meta.ErrNodeExists) { // another broker made it at this moment
 			return err
 		}
@@ -42,16 +43,16 @@ func (b *Broker) SetConsumerOffset(group string, tp protocol.TopicPartition, off
 }
 
 // makeParents makes the nodes above a path.
-func (b *Broker) makeParents(path string) error {
+func (b *Broker) makeParents(ctx context.Context, path string) error {
 	parent, _ := meta.Split(path)
-	exists, _, err := b.o.Tree.Exists(parent)
+	exists, _, err := b.tree().Exists(ctx, parent)
 	if err != nil || exists {
 		return err
 	}
-	if err := b.makeParents(parent); err != nil {
+	if err := b.makeParents(ctx, parent); err != nil {
 		return err
 	}
-	_, _, err = b.o.Tree.Create(parent, nil, meta.Persistent)
+	_, err = b.tree().Create(ctx, parent, nil, meta.Persistent)
 	if errors.Is(err, meta.ErrNodeExists) {
 		return nil
 	}

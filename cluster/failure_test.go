@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"klamm/cluster/controller"
 	"klamm/cluster/meta"
 	"klamm/cluster/order"
+	"klamm/internal/await"
 	"klamm/protocol"
 )
 
@@ -24,7 +26,7 @@ type brokenTree struct {
 	fail func(ops []meta.Op) error // guarded by mu
 }
 
-func (b *brokenTree) Multi(ops ...meta.Op) ([]meta.Result, error) {
+func (b *brokenTree) Multi(ctx context.Context, ops ...meta.Op) ([]meta.Result, error) {
 	b.mu.Lock()
 	fail := b.fail
 	b.mu.Unlock()
@@ -33,7 +35,15 @@ func (b *brokenTree) Multi(ops ...meta.Op) ([]meta.Result, error) {
 			return nil, err
 		}
 	}
-	return b.Tree.Multi(ops...)
+	return b.Tree.Multi(ctx, ops...)
+}
+
+func (b *brokenTree) MultiAll(ctx context.Context, txs [][]meta.Op) []meta.TxResult {
+	results := make([]meta.TxResult, len(txs))
+	for i, ops := range txs {
+		results[i].Results, results[i].Err = b.Multi(ctx, ops...)
+	}
+	return results
 }
 
 func (b *brokenTree) set(fail func([]meta.Op) error) {
@@ -105,16 +115,6 @@ func (a *alarm) ring() time.Duration {
 	return d
 }
 
-// until waits for what happens on another goroutine.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: it did not come to that", what)
-		}
-	}
-}
-
 // settled waits until the controller is done with everything that it was handed, by asking something that changes nothing.
 func (h *house) settled() {
 	h.broker.CreateTopics(context.Background(), []NewTopic{{Name: "settled", Partitions: 1, ReplicationFactor: 1}}, true)
@@ -126,8 +126,8 @@ func TestTopicsAreShownThoughWhatFollowsFails(t *testing.T) {
 	var tree *brokenTree
 	var clock alarm
 	h := newHouse(t, func(o *Options) {
-		tree = &brokenTree{Tree: o.Tree}
-		o.Tree = tree
+		tree = &brokenTree{Tree: o.Connection.tree}
+		o.Connection.tree = tree
 		clock.use(o)
 	})
 	noLog, noWrite := errors.New("no such device"), errors.New("the tree cannot be written")
@@ -150,7 +150,7 @@ func TestTopicsAreShownThoughWhatFollowsFails(t *testing.T) {
 	// The topic is there, and may have records in its other partition: its log is tried again, and nothing taken back.
 	tree.set(nil)
 	h.replicas.fail(broken, nil)
-	until(t, "the log is created after all", func() bool {
+	await.Until(t, "the log is created after all", func() bool {
 		clock.ring()
 		p := h.broker.Metadata().Partition(broken)
 		return p != nil && p.Leader == 1 && len(p.Offline) == 0
@@ -164,8 +164,8 @@ func TestDeletionGoesOnAfterTheTreeFailed(t *testing.T) {
 	var tree *brokenTree
 	var clock alarm
 	h := newHouse(t, func(o *Options) {
-		tree = &brokenTree{Tree: o.Tree}
-		o.Tree = tree
+		tree = &brokenTree{Tree: o.Connection.tree}
+		o.Connection.tree = tree
 		clock.use(o)
 	})
 	h.create("orders", 2)
@@ -184,7 +184,7 @@ func TestDeletionGoesOnAfterTheTreeFailed(t *testing.T) {
 		t.Error("metadata after a deletion that waits")
 	}
 	tree.set(nil)
-	until(t, "the topic's nodes are gone", func() bool {
+	await.Until(t, "the topic's nodes are gone", func() bool {
 		clock.ring()
 		return !h.exists("/brokers/topics/orders") && !h.exists("/admin/delete_topics/orders")
 	})
@@ -217,19 +217,19 @@ func TestTransientErrorIsTriedAgain(t *testing.T) {
 	}
 	var waits []time.Duration
 	for range 12 {
-		until(t, "a timer is set", clock.set)
+		await.Until(t, "a timer is set", clock.set)
 		asked := h.replicas.times(transient)
 		waits = append(waits, clock.ring())
-		until(t, "the order is sent again", func() bool { return h.replicas.times(transient) > asked })
+		await.Until(t, "the order is sent again", func() bool { return h.replicas.times(transient) > asked })
 	}
-	until(t, "a timer is set", clock.set)
+	await.Until(t, "a timer is set", clock.set)
 	want := "[100ms 200ms 400ms 800ms 1.6s 3.2s 6.4s 10s 10s 10s 10s 10s]"
 	if got := fmt.Sprint(waits); got != want {
 		t.Errorf("sent again after %s, want %s", got, want)
 	}
 	h.replicas.fail(transient, nil)
 	clock.ring()
-	until(t, "the partition has its leader", func() bool { return leaders() == "[1 1 -1]" })
+	await.Until(t, "the partition has its leader", func() bool { return leaders() == "[1 1 -1]" })
 	h.settled()
 	if d := clock.ring(); d != 0 {
 		t.Errorf("a timer is set for %v although nothing is to be tried again", d)
@@ -251,7 +251,7 @@ func TestTransientErrorOfADeletionIsTriedAgain(t *testing.T) {
 	if res := h.broker.DeleteTopics(context.Background(), []TopicRef{{Name: "orders"}})[0]; res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	until(t, "a timer is set for another try", clock.set)
+	await.Until(t, "a timer is set for another try", clock.set)
 	clock.ring()
 	h.settled()
 	if !h.exists("/admin/delete_topics/orders") {
@@ -260,7 +260,7 @@ func TestTransientErrorOfADeletionIsTriedAgain(t *testing.T) {
 	h.replicas.mu.Lock()
 	delete(h.replicas.failStop, tp)
 	h.replicas.mu.Unlock()
-	until(t, "the topic's nodes are gone", func() bool {
+	await.Until(t, "the topic's nodes are gone", func() bool {
 		clock.ring()
 		return !h.exists("/brokers/topics/orders") && !h.exists("/admin/delete_topics/orders")
 	})
@@ -294,9 +294,9 @@ type failsLater struct {
 	fail func()
 }
 
-func (f failsLater) LeaderAndISR(orders []LeaderAndISR, config func(string) map[string]string) []error {
+func (f failsLater) LeaderAndISR(req *order.LeaderAndISRRequest, config func(string) map[string]string) order.Answer {
 	defer f.fail()
-	return f.Replicas.LeaderAndISR(orders, config)
+	return f.Replicas.LeaderAndISR(req, config)
 }
 
 // TestTopicMadeAgainKeepsItsOwnConfig deletes a topic and creates it again while its configuration is being changed: before,
@@ -353,7 +353,7 @@ func TestTopicsThatComeAndGoAreLogged(t *testing.T) {
 			return a
 		}}))
 	})
-	ctx := AskedBy(context.Background(), "admin at 10.0.0.1:5")
+	ctx := Asked(context.Background(), "admin at 10.0.0.1:5", controller.PatienceMs)
 	fails := protocol.TopicPartition{Topic: "failing"}
 	h.replicas.fail(fails, errors.New("no such device"))
 	h.broker.CreateTopics(ctx, []NewTopic{{Name: "wanted", Partitions: 1, ReplicationFactor: 1}}, true)

@@ -69,7 +69,7 @@ func steady(t testing.TB) map[string]func() {
 			}
 		},
 		"ParseFetch": func() {
-			if err := fetch.Parse(fetchBody, 11); err != nil {
+			if err := fetch.Parse(fetchBody, 11, MaxPartitions); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -54,21 +54,35 @@ type ForgottenTopic struct {
 	Partitions []int32
 }
 
-// ParseFetch reads the body of a Fetch request. See FetchRequest.Parse.
+// ParseFetch reads the body of a client's Fetch request. See FetchRequest.Parse.
 func ParseFetch(body []byte, version int16) (*FetchRequest, error) {
 	r := new(FetchRequest)
-	return r, r.Parse(body, version)
+	return r, r.Parse(body, version, MaxPartitions)
 }
 
 // Parse reads the body of a Fetch request into r. It reuses r's slices, and its
 // strings where they are equal, so that a caller that keeps a part of r must copy it.
 // Nothing in r points into body. Parse ignores bytes after the request, as Apache's
-// broker does. Every failure is a *MalformedError.
-func (r *FetchRequest) Parse(body []byte, version int16) error {
+// broker does. Every failure is a *MalformedError; to name more than maxPartitions, with
+// those to forget, is one.
+func (r *FetchRequest) Parse(body []byte, version int16, maxPartitions int) error {
+	_, err := r.parse(body, version, maxPartitions, false)
+	return err
+}
+
+// ScanFetch reads the body of a Fetch request as Parse does, and gives the replica that sends it, -1 for a consumer, and how many partitions
+// it names, with those to forget. It keeps none of them, so that a request of many partitions can wait until there is memory for it.
+func ScanFetch(body []byte, version int16, maxPartitions int) (replicaID int32, partitions int, err error) {
+	var r FetchRequest
+	partitions, err = r.parse(body, version, maxPartitions, true)
+	return r.ReplicaID, partitions, err
+}
+
+func (r *FetchRequest) parse(body []byte, version int16, maxPartitions int, scans bool) (partitions int, err error) {
 	if version < 0 || version > 18 {
-		return &MalformedError{What: "Fetch request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
+		return 0, &MalformedError{What: "Fetch request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
 	}
-	d := reader{b: body, what: "Fetch request", flex: version >= 12}
+	d := reader{b: body, what: "Fetch request", flex: version >= 12, most: maxPartitions, scans: scans}
 	*r = FetchRequest{Version: version, ReplicaID: -1, ReplicaEpoch: -1, SessionEpoch: -1,
 		Topics: r.Topics[:0], Forgotten: r.Forgotten[:0], Rack: r.Rack}
 	if version < 15 {
@@ -98,19 +112,19 @@ func (r *FetchRequest) Parse(body []byte, version int16) error {
 	}
 	r.tags(&d)
 	if d.failed() {
-		return d.error()
+		return 0, d.error()
 	}
-	return nil
+	return d.total, nil
 }
 
 func (r *FetchRequest) topics(d *reader) {
-	for n := d.array(2, maxTopics); n > 0 && !d.failed(); n-- {
-		r.Topics = grow(r.Topics)
+	for n := d.array(2, max(maxTopics, d.most)); n > 0 && !d.failed(); n-- {
+		r.Topics = add(d, r.Topics)
 		t := &r.Topics[len(r.Topics)-1]
 		t.Name, t.ID = d.topic(t.Name, r.Version)
 		t.Partitions = t.Partitions[:0]
 		for n := d.partitions(16); n > 0 && !d.failed(); n-- {
-			t.Partitions = append(t.Partitions, FetchPartition{})
+			t.Partitions = add(d, t.Partitions)
 			t.Partitions[len(t.Partitions)-1].read(d, r.Version)
 		}
 		d.skipTags()
@@ -118,13 +132,14 @@ func (r *FetchRequest) topics(d *reader) {
 }
 
 func (r *FetchRequest) forgotten(d *reader) {
-	for n := d.array(2, maxTopics); n > 0 && !d.failed(); n-- {
-		r.Forgotten = grow(r.Forgotten)
+	for n := d.array(2, max(maxTopics, d.most)); n > 0 && !d.failed(); n-- {
+		r.Forgotten = add(d, r.Forgotten)
 		t := &r.Forgotten[len(r.Forgotten)-1]
 		t.Name, t.ID = d.topic(t.Name, r.Version)
 		t.Partitions = t.Partitions[:0]
 		for n := d.partitions(4); n > 0 && !d.failed(); n-- {
-			t.Partitions = append(t.Partitions, d.int32())
+			t.Partitions = add(d, t.Partitions)
+			t.Partitions[len(t.Partitions)-1] = d.int32()
 		}
 		d.skipTags()
 	}

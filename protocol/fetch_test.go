@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"bytes"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -122,21 +124,52 @@ func TestParseFetchEveryVersion(t *testing.T) {
 	for v := int16(0); v <= 18; v++ {
 		k := fetchRequest(v)
 		body := k.AppendTo(nil)
-		if err := r.Parse(body, v); err != nil {
+		if err := r.Parse(body, v, MaxPartitions); err != nil {
 			t.Fatal(v, err)
+		}
+		if replica, n, err := ScanFetch(body, v, MaxPartitions); err != nil || replica != 4 || n != 4+len(k.ForgottenTopics)*2 {
+			t.Fatalf("version %d: a scan finds %d partitions of replica %d: %v", v, n, replica, err)
 		}
 		dropFetchTags(k)
 		if got, want := r.toKmsg().AppendTo(nil), k.AppendTo(nil); !bytes.Equal(got, want) {
 			t.Fatalf("version %d reads as\n%x, want\n%x", v, got, want)
 		}
 		for cut := range body {
-			if r.Parse(body[:cut], v) == nil {
+			_, _, err := ScanFetch(body[:cut], v, MaxPartitions)
+			if r.Parse(body[:cut], v, MaxPartitions) == nil || err == nil {
 				t.Fatalf("version %d: the first %d bytes of %d were taken for a request", v, cut, len(body))
 			}
 		}
 	}
-	if r.Parse(nil, -1) == nil || r.Parse(nil, 19) == nil {
+	if r.Parse(nil, -1, MaxPartitions) == nil || r.Parse(nil, 19, MaxPartitions) == nil {
 		t.Fatal("versions that are not served must not be read")
+	}
+}
+
+// A follower's request of more partitions than a client may name could not be read.
+func TestParseFetchOfAFollowerWithManyPartitions(t *testing.T) {
+	k := fetchRequest(17)
+	for i := range k.Topics {
+		k.Topics[i].Partitions = slices.Repeat(k.Topics[i].Partitions[:1], MaxPartitions)
+	}
+	for range maxTopics {
+		k.Topics = append(k.Topics, k.Topics[0])
+		k.Topics[len(k.Topics)-1].Partitions = nil
+	}
+	body := k.AppendTo(nil)
+	var r FetchRequest
+	if err := r.Parse(body, 17, MaxPartitions); err == nil {
+		t.Error("a client's is read")
+	}
+	if n := testing.AllocsPerRun(1, func() { _, _, _ = ScanFetch(body, 17, math.MaxInt) }); n > 10 {
+		t.Errorf("a scan allocates %v times", n)
+	}
+	const forgotten = 2
+	if err := r.Parse(body, 17, 2*MaxPartitions+forgotten-1); err == nil {
+		t.Error("one that names a partition too many is read")
+	}
+	if err := r.Parse(body, 17, 2*MaxPartitions+forgotten); err != nil || len(r.Topics[1].Partitions) != MaxPartitions {
+		t.Error(err)
 	}
 }
 

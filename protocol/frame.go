@@ -195,8 +195,9 @@ func ReadFrameSize(r *bufio.Reader, max int32) (int32, error) {
 }
 
 // CheckFrameSize waits for the key of the request that follows a length prefix of n, and says whether a request of that
-// API may be so large, before there is a buffer for it. It fails with an *UnknownAPIError and with a *TooLargeError.
-func CheckFrameSize(r *bufio.Reader, n int32) error {
+// API may be so large, before there is a buffer for it. peers says that brokers use the listener among themselves. It fails with
+// an *UnknownAPIError and with a *TooLargeError.
+func CheckFrameSize(r *bufio.Reader, n int32, peers bool) error {
 	const keyAndVersion = 4
 	if n <= smallFrame {
 		return nil // what cannot be read in it costs nothing to find out
@@ -213,7 +214,7 @@ func CheckFrameSize(r *bufio.Reader, n int32) error {
 	if !ok {
 		return &UnknownAPIError{Key: key, Version: version}
 	}
-	if most := api.maxBytes(); n > most {
+	if most := api.MaxBytes(peers); n > most {
 		return &TooLargeError{API: api.Name, Version: version, Size: n, Max: most}
 	}
 	return nil
@@ -229,13 +230,20 @@ const MaxRequestBytes = 8 << 20
 
 const maxFetchBytes = 32 << 20
 
-// maxBytes is how large a request of the API may be, header included; socket.request.max.bytes bounds it too.
-func (a *API) maxBytes() int32 {
-	switch a.Key {
-	case KeyProduce:
+// MaxPeerBytes bounds a request between brokers on a listener that is for them. The controller tells a broker that has just
+// started all partitions of the cluster in one request: 200,000 of them with three replicas take 12 MB.
+const MaxPeerBytes = 64 << 20
+
+// MaxBytes is how large a request of the API may be, header included; socket.request.max.bytes bounds it too. peers says that
+// brokers use the listener among themselves.
+func (a *API) MaxBytes(peers bool) int32 {
+	switch {
+	case a.Key == KeyProduce:
 		return math.MaxInt32
-	case KeyFetch:
+	case a.Key == KeyFetch:
 		return maxFetchBytes
+	case peers && a.Sender == Brokers:
+		return MaxPeerBytes
 	}
 	return MaxRequestBytes
 }

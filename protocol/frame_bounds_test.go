@@ -15,21 +15,33 @@ func TestALengthIsHeldAgainstItsAPI(t *testing.T) {
 	for _, api := range APIs() {
 		head := binary.BigEndian.AppendUint16(nil, uint16(api.Key))
 		head = binary.BigEndian.AppendUint16(head, uint16(api.Max))
-		err := CheckFrameSize(bufio.NewReader(bytes.NewReader(head)), announced)
+		err := CheckFrameSize(bufio.NewReader(bytes.NewReader(head)), announced, false)
 		var large *TooLargeError
 		if refused := errors.As(err, &large); refused == (api.Key == KeyProduce) {
 			t.Errorf("%s: %v", api.Name, err)
 		}
-		if err := CheckFrameSize(bufio.NewReader(bytes.NewReader(head)), 7<<20); err != nil {
+		if err := CheckFrameSize(bufio.NewReader(bytes.NewReader(head)), 7<<20, false); err != nil {
 			t.Errorf("%s: %v", api.Name, err)
 		}
 	}
 	var unknown *UnknownAPIError
-	if err := CheckFrameSize(bufio.NewReader(bytes.NewReader([]byte{0x7f, 0xff, 0, 3})), announced); !errors.As(err, &unknown) {
+	if err := CheckFrameSize(bufio.NewReader(bytes.NewReader([]byte{0x7f, 0xff, 0, 3})), announced, false); !errors.As(err, &unknown) {
 		t.Errorf("a key that is not served: %v", err)
 	}
-	if err := CheckFrameSize(bufio.NewReader(bytes.NewReader([]byte{0, 0})), announced); err != io.ErrUnexpectedEOF {
+	if err := CheckFrameSize(bufio.NewReader(bytes.NewReader([]byte{0, 0})), announced, false); err != io.ErrUnexpectedEOF {
 		t.Errorf("half a key: %v", err)
+	}
+}
+
+// Requests between brokers are larger than those of clients, where brokers use the listener.
+func TestBoundsBetweenBrokers(t *testing.T) {
+	for _, api := range APIs() {
+		switch client, peer := api.MaxBytes(false), api.MaxBytes(true); {
+		case api.Sender == Brokers && (client != MaxRequestBytes || peer != MaxPeerBytes):
+			t.Errorf("%s, which brokers send: %d bytes on a listener for clients, and %d on one for brokers", api.Name, client, peer)
+		case api.Sender != Brokers && client != peer:
+			t.Errorf("%s, which brokers do not send alone: %d bytes on a listener for clients, and %d on one for brokers", api.Name, client, peer)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (r *ProduceRequest) Parse(body []byte, version int16) error {
 	if version < 0 || version > 13 {
 		return &MalformedError{What: "Produce request", Reason: "version " + strconv.Itoa(int(version)) + " is not read"}
 	}
-	d := reader{b: body, what: "Produce request", flex: version >= 9}
+	d := reader{b: body, what: "Produce request", flex: version >= 9, most: MaxPartitions}
 	r.Version = version
 	r.TransactionalID = nil
 	if version >= 3 {

@@ -15,7 +15,8 @@ import (
 // connection is closed.
 func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body []byte) error {
 	api, _ := protocol.Lookup(header.Key) // found: the transport reads no header of an unknown API
-	k := &request.Call{Conn: c, API: api, Header: header, Body: body, Places: s.places}
+	k := &request.Call{Conn: c, API: api, Header: header, Body: body, Places: s.places, Peer: c.Listener().Peers}
+	k.Answer.Greeting = header.Key == protocol.KeyAPIVersions
 	if !api.Serves(header.Version) {
 		if header.Key == protocol.KeyAPIVersions {
 			if !c.Expect(&k.Answer) {
@@ -29,6 +30,9 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 	if header.Key != protocol.KeyProduce {
 		c.MayWait()
 	}
+	if !s.knows(c, api) {
+		return net.ErrClosed
+	}
 	if !c.Expect(&k.Answer) {
 		return net.ErrClosed
 	}
@@ -39,6 +43,32 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 		return &request.RequestError{API: api.Name, Version: header.Version, Err: err}
 	}
 	return nil
+}
+
+// knows waits until a broker of a cluster that starts knows the topics that there are, unless the request is served earlier. It reports
+// false if the connection ended first.
+func (s *Server) knows(c *transport.Conn, api *protocol.API) bool {
+	if !s.peers || isServedEarly(api, c.Listener().Peers) {
+		return true // where there are no peers, the broker was its own controller before it listened
+	}
+	select {
+	case <-s.known:
+		return true
+	default:
+	}
+	c.MayWait()
+	select {
+	case <-s.known:
+		return true
+	case <-c.Quit():
+		return false
+	}
+}
+
+// isServedEarly says whether requests do not wait until the broker knows the topics that there are: those that tell it, those of other brokers
+// to the controller, and, on a listener for brokers, what followers ask. What this broker leads by now must not wait for another topic.
+func isServedEarly(api *protocol.API, peers bool) bool {
+	return api.Key == protocol.KeyAPIVersions || api.Sender == protocol.Brokers || api.Sender == protocol.Followers && peers
 }
 
 // apiName is what Kafka calls the API of a key, also where klamm does not serve it.

@@ -11,6 +11,9 @@ func (s *Server) Before(key int16, f func()) {
 	}
 }
 
+// IsServedEarly is isServedEarly.
+var IsServedEarly = isServedEarly
+
 // Handle has an API served by another handler, before any request of it comes.
 func (s *Server) Handle(key int16, h request.Handler) { s.handlers[key] = h }
 

@@ -10,7 +10,7 @@ import (
 func goldenCases() []goldenCase {
 	return slices.Concat(versionCases(), metadataCases(), createTopicsCases(), deleteTopicsCases(),
 		createPartitionsCases(), oldCases(), recordsCases(), configCases(), clusterCases(),
-		produceCases(), recompressCases(), fetchCases(), fetchSessionCases(), groupCases(), securityCases(), txnCases(), leaderCases())
+		produceCases(), recompressCases(), fetchCases(), fetchSessionCases(), groupCases(), securityCases(), txnCases(), leaderCases(), peerCases())
 }
 
 func versionCases() []goldenCase {

@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/broker"
+	"klamm/broker/brokertest"
 )
 
 // The golden files hold what Apache Kafka answers. To write them again, start
@@ -55,6 +58,8 @@ type goldenCase struct {
 	unset bool
 	// groups asks for a broker on which a group's first member does not wait for others.
 	groups bool
+	// peer asks for a broker that takes orders from others.
+	peer bool
 	// only names the reference that the case is about, when it is only one.
 	only string
 }
@@ -122,6 +127,7 @@ func TestGolden(t *testing.T) {
 		at, _ := startGoldenBroker(t, "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=1")
 		return at
 	})
+	peersAt := sync.OnceValue(func() string { return brokertest.RunWith(t, broker.Options{Tree: brokertest.InMemory()}).Addr() })
 	names := make(map[string]bool)
 	for _, c := range goldenCases() {
 		if names[c.name] {
@@ -146,6 +152,8 @@ func TestGolden(t *testing.T) {
 				return // that reference is started otherwise
 			case c.unset && *askAddr == "":
 				at, _ = startGoldenBroker(t)
+			case c.peer && *askAddr == "":
+				at = peersAt()
 			case c.groups && *askAddr == "":
 				at = groupsAt()
 			}

@@ -7,6 +7,7 @@ import (
 	"klamm/server/admin"
 	"klamm/server/data"
 	"klamm/server/groups"
+	"klamm/server/peer"
 	"klamm/server/request"
 	"klamm/server/txn"
 )
@@ -15,12 +16,16 @@ import (
 
 // newHandlers returns the handlers by API key. It has one for each API of the table in
 // package protocol and no other: a test compares the two.
-func newHandlers(v apiVersions, d *data.Service, g *groups.Service, t *txn.Service, a *admin.Service) map[int16]request.Handler {
+func newHandlers(v apiVersions, d *data.Service, g *groups.Service, t *txn.Service, a *admin.Service, p *peer.Service) map[int16]request.Handler {
 	return map[int16]request.Handler{
 		protocol.KeyProduce:                      d.Produce,
 		protocol.KeyFetch:                        d.Fetch,
 		protocol.KeyListOffsets:                  request.Typed(kmsg.NewPtrListOffsetsRequest, d.ListOffsets),
 		protocol.KeyMetadata:                     request.Typed(kmsg.NewPtrMetadataRequest, a.Metadata),
+		protocol.KeyLeaderAndISR:                 request.Typed(kmsg.NewPtrLeaderAndISRRequest, p.LeaderAndISR),
+		protocol.KeyStopReplica:                  request.Typed(protocol.NewStopReplicaRequest, p.StopReplica),
+		protocol.KeyUpdateMetadata:               request.TypedOrClosed(kmsg.NewPtrUpdateMetadataRequest, p.UpdateMetadata),
+		protocol.KeyControlledShutdown:           request.Typed(kmsg.NewPtrControlledShutdownRequest, p.ControlledShutdown),
 		protocol.KeyOffsetCommit:                 request.TypedLater(kmsg.NewPtrOffsetCommitRequest, g.OffsetCommit),
 		protocol.KeyOffsetFetch:                  request.Typed(kmsg.NewPtrOffsetFetchRequest, g.OffsetFetch),
 		protocol.KeyFindCoordinator:              request.Typed(kmsg.NewPtrFindCoordinatorRequest, g.FindCoordinator),
@@ -64,11 +69,13 @@ func newHandlers(v apiVersions, d *data.Service, g *groups.Service, t *txn.Servi
 		protocol.KeyAlterClientQuotas:            request.Typed(kmsg.NewPtrAlterClientQuotasRequest, a.AlterClientQuotas),
 		protocol.KeyDescribeUserSCRAMCredentials: request.Typed(kmsg.NewPtrDescribeUserSCRAMCredentialsRequest, a.DescribeUserSCRAMCredentials),
 		protocol.KeyAlterUserSCRAMCredentials:    request.Typed(kmsg.NewPtrAlterUserSCRAMCredentialsRequest, a.AlterUserSCRAMCredentials),
+		protocol.KeyAlterPartition:               request.Typed(kmsg.NewPtrAlterPartitionRequest, p.AlterPartition),
 		protocol.KeyUpdateFeatures:               request.Typed(kmsg.NewPtrUpdateFeaturesRequest, a.UpdateFeatures),
 		protocol.KeyDescribeCluster:              request.Typed(kmsg.NewPtrDescribeClusterRequest, a.DescribeCluster),
 		protocol.KeyDescribeProducers:            request.Typed(kmsg.NewPtrDescribeProducersRequest, d.DescribeProducers),
 		protocol.KeyDescribeTransactions:         request.Typed(kmsg.NewPtrDescribeTransactionsRequest, t.DescribeTransactions),
 		protocol.KeyListTransactions:             request.Typed(kmsg.NewPtrListTransactionsRequest, t.ListTransactions),
+		protocol.KeyAllocateProducerIDs:          request.Typed(kmsg.NewPtrAllocateProducerIDsRequest, p.AllocateProducerIDs),
 		protocol.KeyConsumerGroupHeartbeat:       request.Typed(kmsg.NewPtrConsumerGroupHeartbeatRequest, g.ConsumerGroupHeartbeat),
 		protocol.KeyConsumerGroupDescribe:        request.Typed(kmsg.NewPtrConsumerGroupDescribeRequest, g.ConsumerGroupDescribe),
 		protocol.KeyListConfigResources:          request.Typed(kmsg.NewPtrListConfigResourcesRequest, a.ListConfigResources),

@@ -9,7 +9,7 @@ import (
 )
 
 func TestHandlersAreTheTable(t *testing.T) {
-	handlers := newHandlers(apiVersions{}, nil, nil, nil, nil)
+	handlers := newHandlers(apiVersions{}, nil, nil, nil, nil, nil)
 	for _, api := range protocol.APIs() {
 		if handlers[api.Key] == nil {
 			t.Errorf("%s is in protocol's table and has no handler: add it to handlers.go", api.Name)

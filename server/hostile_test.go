@@ -18,8 +18,8 @@ func TestBodiesThatCannotBeReadCloseTheConnection(t *testing.T) {
 	addr := startBroker(t)
 	for _, api := range protocol.APIs() {
 		for v := api.Min; v <= api.Max; v++ {
-			if (api.Key == protocol.KeyAPIVersions || api.Key == protocol.KeyListGroups) && v < 3 {
-				continue // without a body
+			if (api.Key == protocol.KeyAPIVersions || api.Key == protocol.KeyListGroups || api.Key == protocol.KeyControlledShutdown) && v < 3 {
+				continue // without a body, or with numbers alone
 			}
 			w := dial(t, addr)
 			if err := w.raw(api.Key, v, bytes.Repeat([]byte{0x7f}, 40)); err != nil {

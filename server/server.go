@@ -17,12 +17,13 @@ import (
 	"klamm/server/config"
 	"klamm/server/data"
 	"klamm/server/groups"
+	"klamm/server/peer"
 	"klamm/server/request"
 	"klamm/server/transport"
 	"klamm/server/txn"
 )
 
-// Options are what a Server is made of. All fields but Now are required.
+// Options are what a Server is made of. All fields but Peers and Now are required.
 type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
@@ -30,6 +31,7 @@ type Options struct {
 	Groups   *groupcoord.Coordinator
 	Config   *config.Dynamic // what the user configured, with what changed since
 	Logger   *slog.Logger
+	Peers    bool             // this broker shares its metadata tree with others, which send it requests
 	Now      func() time.Time // the wall clock; time.Now when nil
 }
 
@@ -46,6 +48,8 @@ type Server struct {
 	places    *request.Places           // the places for requests of many elements
 	clientLog *boundedlog.ClientLog
 	limits    *boundedlog.LimitLog
+	peers     bool            // other brokers send requests
+	known     <-chan struct{} // closed when this broker knows the topics that there are
 
 	quit context.Context // ends when Settle begins
 	stop context.CancelFunc
@@ -68,6 +72,8 @@ func New(o Options) *Server {
 		places:    request.NewPlaces(),
 		clientLog: boundedlog.NewClientLog(o.Logger, o.Now),
 		limits:    boundedlog.NewLimitLog(o.Logger, o.Now),
+		peers:     o.Peers,
+		known:     o.Broker.Known(),
 		expiring:  make(chan struct{}),
 	}
 	s.quit, s.stop = context.WithCancel(context.Background())
@@ -75,9 +81,10 @@ func New(o Options) *Server {
 	s.admin = admin.New(admin.Options{Broker: o.Broker, Replicas: o.Replicas, Store: o.Store, Config: o.Config, Limits: s.limits, Cut: s.cut})
 	g := groups.New(groups.Options{Broker: o.Broker, Groups: o.Groups, Config: o.Config, AutoCreate: s.admin.AutoCreate, AutoCreateLater: s.admin.AutoCreateLater})
 	s.data = data.New(data.Options{
-		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now,
+		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now, Cut: s.cut,
 	})
-	s.handlers = newHandlers(apiVersions{o.Broker}, s.data, g, txn.New(txn.Options{Broker: o.Broker}), s.admin)
+	s.handlers = newHandlers(apiVersions{o.Broker}, s.data, g, txn.New(txn.Options{Broker: o.Broker}), s.admin,
+		peer.New(peer.Options{Broker: o.Broker, Cut: s.cut, Failed: s.clientErred}))
 	s.sockets = transport.NewSocketServer(transport.Options{
 		Serve:           s.dispatch,
 		MaxRequestBytes: int32(v.Int("socket.request.max.bytes")),
@@ -87,6 +94,7 @@ func New(o Options) *Server {
 		RateWindows:     v.Int("quota.window.num"),
 		RateWindow:      time.Duration(v.Int("quota.window.size.seconds")) * time.Second,
 		Limited:         s.limits.Hit,
+		FreeFiles:       func() bool { return s.freeFiles(o.Store) },
 		ClientErred:     s.clientErred,
 		Logger:          o.Logger,
 		Now:             o.Now,
@@ -97,9 +105,12 @@ func New(o Options) *Server {
 // Serve starts to accept connections on the listeners and returns at once.
 func (s *Server) Serve(ls []*transport.Listener) {
 	v := s.config.Current()
-	protected := "" // the inter-broker listener, if clients have another
+	between, protected := s.config.Static().InterBrokerListener(), "" // protected if clients have another
 	if len(ls) > 1 {
-		protected = s.config.Static().InterBrokerListener()
+		protected = between
+	}
+	for _, l := range ls {
+		l.Peers = s.peers && (l.Name == between || l.Name == s.config.Static().ControlPlaneListener())
 	}
 	s.sockets.Serve(ls, s.connectionLimits(v, ls), protected)
 	s.config.OnChange(func(c config.Change) {
@@ -111,8 +122,11 @@ func (s *Server) Serve(ls []*transport.Listener) {
 }
 
 // settleTimeout is how long Settle waits at most for the requests that are being handled. A request that takes longer
-// may find its log closed.
-const settleTimeout = 5 * time.Second
+// may find its log closed. groupsTimeout is its part for what the groups write in the background, which a disk may hold up.
+const (
+	settleTimeout = 5 * time.Second
+	groupsTimeout = time.Second
+)
 
 // Settle stops accepting connections and requests, and waits until the requests that were read before are handled. It
 // stops waiting when ctx ends, and after settleTimeout. It does not wait until clients have taken their answers, since a
@@ -124,7 +138,12 @@ func (s *Server) Settle(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.kill)()
 	s.stop()
 	s.sockets.StopAccepting()
-	s.groups.Close() // it answers the waiting members, who then look for the group's next coordinator
+	groups := done(s.groups.Close) // it answers the waiting members, who then look for the group's next coordinator
+	select {
+	case <-groups:
+	case <-time.After(groupsTimeout):
+	case <-ctx.Done():
+	}
 	s.sockets.Settle(ctx)
 	select {
 	case <-s.expiring:
@@ -132,14 +151,25 @@ func (s *Server) Settle(ctx context.Context) {
 	}
 }
 
+// done calls f on a goroutine, and closes the channel when f returns.
+func done(f func()) <-chan struct{} {
+	c := make(chan struct{})
+	go func() { defer close(c); f() }()
+	return c
+}
+
 // Shutdown closes each connection when its client has taken its last answer, and waits until all are closed. If ctx ends
-// first, Shutdown cuts the connections that are left and returns an error.
+// first, Shutdown cuts the connections that are left and returns an error. It does not wait then for topics that are being
+// created for clients, since a disk may hold them up.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.kill()
 	defer context.AfterFunc(ctx, s.kill)()
 	err := s.sockets.Close(ctx)
 	s.kill()
-	s.admin.Wait()
+	select {
+	case <-done(s.admin.Wait):
+	case <-ctx.Done():
+	}
 	return err
 }
 
@@ -154,6 +184,15 @@ func (s *Server) Data() *data.Service { return s.data }
 
 // Admin returns the service of the administration APIs.
 func (s *Server) Admin() *admin.Service { return s.admin }
+
+// freeFiles takes file descriptors from the logs for connections, and reports whether it got any.
+func (s *Server) freeFiles(store *logstore.Store) bool {
+	n := store.CloseIdleFiles()
+	if n > 0 {
+		s.limits.Hit("RLIMIT_NOFILE", "no file descriptor was left for a connection, the logs closed idle files", "files", n)
+	}
+	return n > 0
+}
 
 // clientErred logs an error that the client of a connection made.
 func (s *Server) clientErred(c *transport.Conn, msg string, err error) {

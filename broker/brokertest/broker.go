@@ -27,6 +27,8 @@ type Broker struct {
 	T   testing.TB
 	Log *Buffer
 	End func() error // ends the broker, once
+
+	pull func() // ends its sockets; nil for a broker that is alone
 }
 
 // Buffer holds the lines that a broker logged.
@@ -53,6 +55,12 @@ func (s *Buffer) String() string {
 // Each setting is name=value.
 func Run(t testing.TB, settings ...string) *Broker {
 	t.Helper()
+	return RunWith(t, broker.Options{}, settings...)
+}
+
+// RunWith starts a broker as Run does, with options of which it sets the configuration and the log.
+func RunWith(t testing.TB, o broker.Options, settings ...string) *Broker {
+	t.Helper()
 	sets := append([]string{
 		"broker.id=0", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + filepath.Join(t.TempDir(), "data"),
 		"log.initial.task.delay.ms=86400000", // retention must not delete records, which may have timestamps of 1970
@@ -62,7 +70,8 @@ func Run(t testing.TB, settings ...string) *Broker {
 		t.Fatal(err)
 	}
 	b := &Broker{T: t, Log: &Buffer{}}
-	b.Broker, err = broker.Start(context.Background(), broker.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(b.Log, nil))})
+	o.Config, o.Logger = cfg, slog.New(slog.NewTextHandler(b.Log, nil))
+	b.Broker, err = broker.Start(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,20 +11,20 @@ import (
 // alternates between them, and a partition's replicas go to different racks as far as there are.
 //
 // fixedStart and firstPartition are -1 for a new topic; for one that grows they continue where it was begun.
-func (s *State) assign(r *Rules, partitions, factor, fixedStart, firstPartition int) ([][]int32, error) {
+func (s *State) assign(partitions, factor, fixedStart, firstPartition int) ([][]int32, error) {
 	if partitions <= 0 {
 		return nil, order.Refuse(order.ErrInvalidPartitions, "Number of partitions must be larger than 0.")
 	}
 	if factor <= 0 {
 		return nil, order.Refuse(order.ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
 	}
-	if factor > len(s.Live) {
-		return nil, order.Refuse(order.ErrInvalidReplicationFactor, "Replication factor: %d larger than available brokers: %d.", factor, len(s.Live))
+	brokers := s.brokerIDs()
+	if factor > len(brokers) {
+		return nil, order.Refuse(order.ErrInvalidReplicationFactor, "Replication factor: %d larger than available brokers: %d.", factor, len(brokers))
 	}
-	brokers := s.liveIDs()
 	racks := map[int32]string{}
 	for _, id := range brokers {
-		if rack := s.Live[id].Rack; rack != nil {
+		if rack := s.brokers[id].Rack; rack != nil {
 			racks[id] = *rack
 		}
 	}
@@ -36,7 +36,7 @@ func (s *State) assign(r *Rules, partitions, factor, fixedStart, firstPartition 
 		a.brokers, a.numRacks = alternate(brokers, racks)
 	}
 	if fixedStart < 0 {
-		a.start, a.shift = r.Intn(len(brokers)), r.Intn(len(brokers))
+		a.start, a.shift = s.rules.Intn(len(brokers)), s.rules.Intn(len(brokers))
 	}
 	assignment := make([][]int32, 0, partitions)
 	for p := max(0, firstPartition); len(assignment) < partitions; p++ {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,83 +13,164 @@ import (
 )
 
 // createTopics grants or refuses each topic; the checks come in the order of ZkAdminManager and AdminZkClient of 3.9.
-func (s *State) createTopics(d *Decision, r *Rules, e *CreateTopics) {
+func (s *State) createTopics(d *Decision, e *CreateTopics) {
 	e.Results = make([]TopicResult, len(e.Topics))
-	granted := 0
+	var granted []*topicCreation
+	count := 0
 	for i := range e.Topics {
 		n, res := &e.Topics[i], &e.Results[i]
 		res.Name = n.Name
-		replicas, configs, err := s.checkNewTopic(r, n, granted)
+		replicas, configs, err := s.checkNewTopic(n, count)
 		if err != nil {
 			res.Err = err
 			continue
 		}
-		granted += len(replicas)
+		count += len(replicas)
 		res.Partitions, res.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0].Replicas))
 		if e.ValidateOnly {
 			continue
 		}
-		if res.Err = r.room(); res.Err != nil {
+		if slices.ContainsFunc(granted, func(c *topicCreation) bool { return c.t.name == n.Name }) {
+			res.Err = order.Refuse(order.ErrTopicExists, "Topic '%s' already exists.", n.Name)
 			continue
 		}
-		res.ID = n.ID
-		t := s.create(d, n, replicas, configs)
-		if p := s.firstWithoutState(t); p >= 0 {
-			// Apache's broker waits for a leader until the client's time is up, and says so; the topic is there.
-			res.Err = &order.Error{Kind: order.ErrTimedOut}
+		if res.Err = s.rules.room(); res.Err != nil {
+			continue
 		}
+		res.ID = s.rules.NewID()
+		granted = append(granted, &topicCreation{
+			t: &topic{name: n.Name, id: res.ID, creation: &creation{result: res}}, replicas: replicas, configs: configs,
+		})
+	}
+	for _, c := range granted {
+		c.prepare(s, d)
+		d.change(c)
 	}
 }
 
-// create writes a topic with the states of its partitions, and orders the brokers.
-func (s *State) create(d *Decision, n *NewTopic, replicas []znode.Replicas, configs map[string]string) *Topic {
-	body := znode.Topic{ID: n.ID, Partitions: replicas}
-	d.Puts = append(d.Puts, Put{znode.ConfigPath(znode.EntityTopics, n.Name), znode.EncodeConfig(configs)})
-	d.Writes = append(d.Writes, meta.CreateOp(znode.TopicPath(n.Name), body.Encode(), meta.Persistent))
-	t := &Topic{Name: n.Name, ID: n.ID, Partitions: make([]Partition, len(replicas))}
-	for i := range replicas {
-		t.Partitions[i] = Partition{Replicas: replicas[i], Version: -1}
+// room says why there is no room for new partitions.
+func (r *Rules) room() error {
+	if r.Room == nil {
+		return nil
 	}
-	s.PutTopic(t)
-	if d.Configured == nil {
-		d.Configured = map[string]map[string]string{}
-	}
-	d.Configured[n.Name] = configs
-	s.bring(d, t, 0)
-	return t
+	return r.Room()
 }
 
-// bring writes the states of new partitions, from a number on, and orders the brokers.
-func (s *State) bring(d *Decision, t *Topic, from int) {
-	s.initialize(d, t, from)
-	for i := from; i < len(t.Partitions); i++ {
-		s.order(d, t, &t.Partitions[i], true)
+// creation is somebody who waits for partitions that were just created, those from a number on. Until the brokers have answered
+// for them, and the client its answer, partitions that cannot be made are taken back.
+type creation struct {
+	result     *TopicResult
+	from       int
+	takingBack bool
+}
+
+// topicCreation makes a topic's nodes: first its configuration, as other brokers look for it, then the topic, and as many states of partitions
+// as there is room for in one transaction. The plan makes the others.
+type topicCreation struct {
+	t         *topic
+	replicas  []znode.Replicas
+	configs   map[string]string
+	hasConfig bool // a configuration is left over from a creation or deletion that was interrupted
+	body      []byte
+	list      []meta.Op
+	first     []*stateChange
+	again     bool // it is the second attempt
+}
+
+// prepare makes the topic and decides who leads at first.
+func (c *topicCreation) prepare(s *State, d *Decision) {
+	t := c.t
+	t.partitions = nil
+	body := znode.Topic{ID: t.id, Partitions: c.replicas}
+	c.body = body.Encode()
+	config := znode.ConfigPath(znode.EntityTopics, t.name)
+	c.list = []meta.Op{meta.CreateOp(config, znode.EncodeConfig(c.configs), meta.Persistent)}
+	if c.hasConfig {
+		c.list[0] = meta.SetOp(config, znode.EncodeConfig(c.configs), meta.AnyVersion)
 	}
-	if from == 0 {
-		d.changeTopic(t.Name)
-		return
+	c.list = append(c.list, meta.CreateOp(znode.TopicPath(t.name), c.body, meta.Persistent),
+		meta.CreateOp(znode.PartitionsPath(t.name), nil, meta.Persistent))
+	for _, replicas := range c.replicas {
+		s.addPartition(d, t, replicas)
 	}
-	for i := from; i < len(t.Partitions); i++ {
-		d.change(t.Name, int32(i))
+	c.list, c.first = s.firstStates(t.partitions, c.list)
+}
+
+// firstStates adds the states of new partitions to a transaction, as far as there is room.
+func (s *State) firstStates(partitions []*partition, ops []meta.Op) ([]meta.Op, []*stateChange) {
+	size := meta.TransactionBytes(ops)
+	var first []*stateChange
+	for _, p := range partitions {
+		isr := kept(p.Replicas.Replicas, s.online(p))
+		if len(isr) == 0 {
+			continue
+		}
+		change := s.firstState(p, isr)
+		more := change.ops()
+		size += meta.TransactionBytes(more)
+		if size > maxTxBytes {
+			break
+		}
+		ops, first = append(ops, more...), append(first, change)
+	}
+	return ops, first
+}
+
+func (c *topicCreation) ops() []meta.Op { return c.list }
+func (c *topicCreation) look() string   { return znode.TopicPath(c.t.name) }
+func (c *topicCreation) packs() bool    { return false }
+
+func (c *topicCreation) made(n meta.Node) bool {
+	return n.Err == nil && n.Stat.Version == 0 && string(n.Data) == string(c.body)
+}
+
+func (c *topicCreation) done(s *State, d *Decision) {
+	c.t.hasNode = true
+	s.putTopic(c.t)
+	s.watchTopics(d, []*topic{c.t})
+	for _, first := range c.first {
+		first.done(s, d)
+	}
+	for _, p := range c.t.partitions {
+		s.queue(p)
 	}
 }
 
-func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, map[string]string, error) {
-	if s.Topics[n.Name] != nil && s.Deleting[n.Name] == nil || s.Unreadable[n.Name] {
+func (c *topicCreation) lost(s *State, d *Decision, now meta.Node, err error) {
+	res := c.t.creation.result
+	res.Err = err
+	if errors.Is(err, meta.ErrNodeExists) && now.Err == nil {
+		res.Err = order.Refuse(order.ErrTopicExists, "Topic '%s' already exists.", c.t.name)
+	}
+	switch {
+	case isMissing(now) && passes(err) && !c.again:
+		// The configuration is there already, or the connection was cut.
+		c.again, res.Err = true, nil
+		c.hasConfig = errors.Is(err, meta.ErrNodeExists)
+		c.prepare(s, d)
+		d.change(c)
+	case !isMissing(now):
+		s.lookAtTopics(d)
+	}
+}
+
+func (s *State) checkNewTopic(n *NewTopic, granted int) ([]znode.Replicas, map[string]string, error) {
+	there := s.topics[n.Name]
+	if there != nil && there.deletion == nil || s.setAside[n.Name] {
 		return nil, nil, order.Refuse(order.ErrTopicExists, "Topic '%s' already exists.", n.Name)
 	}
 	configs, err := configMap(n.Configs)
 	if err != nil {
 		return nil, nil, err
 	}
-	replicas, err := s.resolveAssignment(r, n, granted)
+	replicas, err := s.resolveAssignment(n, granted)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := ValidateTopicName(n.Name); err != nil {
 		return nil, nil, err
 	}
-	if s.Deleting[n.Name] != nil {
+	if there != nil {
 		return nil, nil, order.Refuse(order.ErrTopicExists, "Topic '%s' is marked for deletion.", n.Name)
 	}
 	if hasCollisionChars(n.Name) {
@@ -99,8 +181,8 @@ func (s *State) checkNewTopic(r *Rules, n *NewTopic, granted int) ([]znode.Repli
 	if err := checkAssignment(replicas); err != nil {
 		return nil, nil, err
 	}
-	if r.ValidateConfig != nil {
-		if err := r.ValidateConfig(configs); err != nil {
+	if s.rules.ValidateConfig != nil {
+		if err := s.rules.ValidateConfig(configs); err != nil {
 			return nil, nil, order.Refuse(order.ErrInvalidConfig, "%s", err)
 		}
 	}
@@ -125,7 +207,7 @@ func configMap(entries []ConfigEntry) (map[string]string, error) {
 
 // resolveAssignment takes the client's assignment or makes one. It does not check that the brokers in it exist, and
 // neither does 3.9.
-func (s *State) resolveAssignment(r *Rules, n *NewTopic, granted int) ([]znode.Replicas, error) {
+func (s *State) resolveAssignment(n *NewTopic, granted int) ([]znode.Replicas, error) {
 	if len(n.Assignment) > 0 {
 		if n.Partitions != -1 || n.ReplicationFactor != -1 {
 			return nil, order.Refuse(order.ErrInvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
@@ -146,15 +228,15 @@ func (s *State) resolveAssignment(r *Rules, n *NewTopic, granted int) ([]znode.R
 	}
 	partitions, factor := n.Partitions, n.ReplicationFactor
 	if partitions == -1 {
-		partitions = r.Partitions
+		partitions = s.rules.Partitions
 	}
 	if factor == -1 {
-		factor = r.ReplicationFactor
+		factor = s.rules.ReplicationFactor
 	}
 	if partitions > 0 && granted+int(partitions) > MaxPartitionsPerRequest {
 		return nil, errTooMany()
 	}
-	assignment, err := s.assign(r, int(partitions), int(factor), -1, -1)
+	assignment, err := s.assign(int(partitions), int(factor), -1, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -201,37 +283,4 @@ func checkAssignment(replicas []znode.Replicas) error {
 func hasTwice(ids []int32) bool {
 	sorted := slices.Sorted(slices.Values(ids))
 	return len(slices.Compact(sorted)) != len(ids)
-}
-
-func join(ids []int32) string {
-	s := make([]string, len(ids))
-	for i, id := range ids {
-		s[i] = fmt.Sprint(id)
-	}
-	return strings.Join(s, ", ")
-}
-
-// MaxTopicName is the longest name of a topic: its directory's name has a suffix besides.
-const MaxTopicName = 249
-
-// ValidateTopicName checks a name against Kafka's rules. The error wraps ErrInvalidTopic.
-func ValidateTopicName(name string) error {
-	reason := ""
-	switch {
-	case name == "":
-		reason = "the empty string is not allowed"
-	case name == "." || name == "..":
-		reason = "'" + name + "' is not allowed"
-	case len(name) > MaxTopicName:
-		reason = fmt.Sprintf("the length of '%s' is longer than the max allowed length %d", name, MaxTopicName)
-	case strings.ContainsFunc(name, notLegal):
-		reason = "'" + name + "' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-	default:
-		return nil
-	}
-	return order.Refuse(order.ErrInvalidTopic, "Topic name is invalid: %s", reason)
-}
-
-func notLegal(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
 }

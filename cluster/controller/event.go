@@ -1,210 +1,84 @@
 package controller
 
 import (
-	"klamm/cluster/meta"
+	"log/slog"
+
 	"klamm/cluster/order"
 	"klamm/protocol"
 )
 
-// Event is something that the controller has to decide about: one of *Started, *CreateTopics,
-// *CreatePartitions, *DeleteTopics from outside; *OrdersAnswered, *ReplicasStopped, *ReplicasNotMade, *RetryDue from what was
-// decided before. Answers are left in the event itself.
+// Event is something that the controller has to decide about. Those with answers (admin.go, and alter.go for what brokers ask) leave
+// them in the event itself. The others are *Started, *NodeChanged, *Performed, *OrdersAnswered, *RetryDue, *BalanceDue and
+// *UncleanElectionEnabled.
 type Event interface{ event() }
 
-// Started comes first, when the state was read from the tree: partitions without a leader get one,
-// deletions that were under way go on, and every live broker is told all that concerns it.
+// Started comes first: the tree is read, partitions without a leader get one, deletions and reassignments that were under way go
+// on, and every live broker is told all that concerns it.
 type Started struct{}
 
-// CreateTopics asks for new topics. Each is granted or refused by itself.
-type CreateTopics struct {
-	Topics []NewTopic
-	// ValidateOnly asks what would be answered, and changes nothing.
-	ValidateOnly bool
-	// AskedBy says who asks, for the log; "" if that is not known. So it is in the events below.
-	AskedBy string
-	// Results has one for each topic, in order.
-	Results []TopicResult
-}
+// NodeChanged says that watches fired. What changed is read from the tree.
+type NodeChanged struct{ Paths []string }
 
-// CreatePartitions asks for topics to have more partitions.
-type CreatePartitions struct {
-	Topics       []NewPartitions
-	ValidateOnly bool
-	AskedBy      string
-	Results      []TopicResult
-}
-
-// DeleteTopics asks for topics to be deleted.
-type DeleteTopics struct {
-	Topics  []TopicRef
-	AskedBy string
-	Results []TopicResult
-
-	begun []begunDeletion
-}
-
-// begunDeletion is a topic that a DeleteTopics was the first to delete.
-type begunDeletion struct {
-	name       string
-	id         protocol.UUID
-	partitions int
-}
-
-// OrdersAnswered says what became of the orders in one message to a broker. The errors are one for each order, nil for what
-// went well; nil stands for all.
+// OrdersAnswered says what became of the orders in one request to a broker.
 type OrdersAnswered struct {
-	Broker   int32
-	Lead     []order.LeaderAndISR
-	LeadErrs []error
-	Stop     []order.StopReplica
-	StopErrs []error
-	// NowMs is when the answer came, in ms since 1970.
-	NowMs int64
-}
-
-// RetryDue says that it is time to send orders again that failed for a reason that passes.
-type RetryDue struct {
-	// NowMs is the time, in ms since 1970.
-	NowMs int64
-}
-
-// ReplicasStopped says that a broker has deleted its replicas of topics that are being deleted.
-type ReplicasStopped struct {
 	Broker int32
-	Topics []string
+	// BrokerEpoch is that of the registration that the request went to.
+	BrokerEpoch int64
+	// Lead or Stop are what was ordered.
+	Lead []order.LeaderAndISR
+	Stop []order.StopReplica
+	order.Answer
 }
 
-// ReplicasNotMade says that a broker could not create the logs of new partitions, as on a full disk. The partitions are
-// removed again: the client has no answer yet, and nobody has seen them.
-type ReplicasNotMade struct {
-	Broker int32
-	Topics []NotMade
-}
+// RetryDue says that it is time to do again what failed for a reason that passes.
+type RetryDue struct{}
 
-// NotMade is a topic of which new partitions, those from number From on, could not be created, and why.
-type NotMade struct {
-	Name string
-	From int
-	Err  error
-}
+// BalanceDue says that it is time to look whether brokers lead what they are preferred for.
+type BalanceDue struct{}
 
-func (*Started) event()          {}
-func (*OrdersAnswered) event()   {}
-func (*RetryDue) event()         {}
-func (*CreateTopics) event()     {}
-func (*CreatePartitions) event() {}
-func (*DeleteTopics) event()     {}
-func (*ReplicasStopped) event()  {}
-func (*ReplicasNotMade) event()  {}
+// UncleanElectionEnabled says that unclean.leader.election.enable became true for a topic, or with "" for the brokers' default.
+type UncleanElectionEnabled struct{ Topic string }
 
-// NewTopic is a topic asked for.
-type NewTopic struct {
-	Name string
-	// Partitions and ReplicationFactor are -1 for the broker's default, and -1 both with an Assignment.
-	Partitions        int32
-	ReplicationFactor int16
-	// Assignment, if any, says which brokers hold each partition.
-	Assignment []Assignment
-	// Configs are the topic's own properties; a null value is refused.
-	Configs []ConfigEntry
-	// ID is the topic's id; the edge draws it.
-	ID protocol.UUID
-}
+func (*Started) event()                {}
+func (*NodeChanged) event()            {}
+func (*Performed) event()              {}
+func (*OrdersAnswered) event()         {}
+func (*RetryDue) event()               {}
+func (*BalanceDue) event()             {}
+func (*UncleanElectionEnabled) event() {}
 
-// Assignment is one partition's replicas, the preferred leader first.
-type Assignment struct {
-	Partition int32
-	Replicas  []int32
-}
-
-// ConfigEntry is a property and its value, nil for null.
-type ConfigEntry struct {
-	Name  string
-	Value *string
-}
-
-// NewPartitions asks for a topic to have Count partitions in all.
-type NewPartitions struct {
-	Topic string
-	Count int32
-	// Assignment, if not nil, has the replicas of each new partition.
-	Assignment [][]int32
-}
-
-// TopicRef is a topic by its name, or by its id if that is set.
-type TopicRef struct {
-	Name string
-	ID   protocol.UUID
-}
-
-// TopicResult is the answer for one topic.
-type TopicResult struct {
-	Name              string
-	ID                protocol.UUID
-	Partitions        int32
-	ReplicationFactor int16
-	// Err is nil or an [*order.Error], or what the tree answered.
-	Err error
-}
-
-// Decision is what follows from an event.
+// Decision is what follows from an event. The orders are sent, and then the tree is read and written; what the tree answered comes back as
+// *Performed before any other event.
 type Decision struct {
-	// Writes go to the tree in one transaction; the orders are sent after it.
-	Writes []meta.Op
-	// Puts are nodes that are set, or created where they are not there, in the same transaction.
-	Puts []Put
-	// Remove are paths that go in the same transaction with all that is below them, if they are there.
-	Remove []string
-	// LeaderAndISR and Stop are the orders by broker.
-	LeaderAndISR map[int32][]order.LeaderAndISR
-	Stop         map[int32][]order.StopReplica
-	// Configured are the properties of topics that were just created.
-	Configured map[string]map[string]string
-	// Changed is what clients see otherwise than before, once the brokers have their orders.
-	Changed []Change
-	// Removed are the topics that clients see no more, from now on.
-	Removed []string
-	// Next are the events that follow at once, after the writes.
-	Next []Event
+	Reads []Read
+	Txs   []Tx
+	// Batches are the orders, in the order in which each broker gets them.
+	Batches []Batch
+	// Live are the registered brokers, nil if they are those of the decision before.
+	Live []order.LiveBroker
+	// Resign says why this broker cannot go on as the controller, nil if it can.
+	Resign error
+	// Notes are for the log.
+	Notes []Note
+
+	reads   []inquiry
+	changes []change
+	orders  orders
 }
 
-// Change is a topic that clients see otherwise than before.
-type Change struct {
-	Topic string
-	// Partitions are those that changed, in any order and some perhaps twice; nil stands for the whole topic.
-	Partitions []int32
+// Note is a line for the log.
+type Note struct {
+	Level   slog.Level
+	Message string
+	Args    []any
 }
 
-// change notes that one partition changed.
-func (d *Decision) change(topic string, partition int32) {
-	if n := len(d.Changed); n > 0 && d.Changed[n-1].Topic == topic {
-		if last := &d.Changed[n-1]; last.Partitions != nil {
-			last.Partitions = append(last.Partitions, partition)
-		}
-		return
-	}
-	d.Changed = append(d.Changed, Change{topic, []int32{partition}})
+func (d *Decision) log(level slog.Level, message string, args ...any) {
+	d.Notes = append(d.Notes, Note{level, message, args})
 }
 
-// changeTopic notes that a whole topic changed.
-func (d *Decision) changeTopic(topic string) { d.Changed = append(d.Changed, Change{Topic: topic}) }
-
-// Put is a node that may be there already, left over from something that was interrupted.
-type Put struct {
-	Path string
-	Data []byte
-}
-
-func (d *Decision) lead(broker int32, o order.LeaderAndISR) {
-	if d.LeaderAndISR == nil {
-		d.LeaderAndISR = map[int32][]order.LeaderAndISR{}
-	}
-	d.LeaderAndISR[broker] = append(d.LeaderAndISR[broker], o)
-}
-
-func (d *Decision) stop(broker int32, o order.StopReplica) {
-	if d.Stop == nil {
-		d.Stop = map[int32][]order.StopReplica{}
-	}
-	d.Stop[broker] = append(d.Stop[broker], o)
+// Replica is one broker's replica of a partition.
+type Replica struct {
+	Broker int32
+	protocol.TopicPartition
 }

@@ -2,225 +2,273 @@ package controller
 
 import (
 	"cmp"
+	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 
 	"klamm/cluster/order"
-	"klamm/protocol"
 )
 
-// Replica is one broker's replica of a partition.
-type Replica struct {
-	Broker int32
-	protocol.TopicPartition
+// failures are the orders that brokers could not carry out. They stand in no znode.
+type failures struct {
+	// lead are the replicas that are offline for that: their log directory failed, or their log could not be made or opened.
+	lead map[Replica]failure
+	// stop are replicas of topics being deleted that could not be deleted yet, for a reason that passes.
+	stop map[Replica]failure
 }
 
-// Failures are the orders that brokers could not carry out. They stand in no znode.
-type Failures struct {
-	// Lead are the replicas that are offline for that, as clients are told.
-	Lead map[Replica]FailedLead
-	// Stop are topics being deleted of which a broker could not delete a replica yet. It is tried again.
-	Stop map[string]FailedStop
+// failure is an order that failed.
+type failure struct {
+	err error
+	// attempts counts the orders that failed.
+	attempts int
+	// dueMs is when it is given again, by Controller.now; 0 when the answer to one is waited for, or none is to come.
+	dueMs int64
+	// isNew says that the replica was new and has not been created since.
+	isNew bool
 }
 
-// FailedLead is a LeaderAndISR that failed.
-type FailedLead struct {
-	Err error
-	// IsNew says that the partition was being created, and neither its log nor its removal from the tree came off.
-	IsNew bool
-	retry
-}
-
-// FailedStop is a StopReplica that failed.
-type FailedStop struct{ retry }
-
-// retry says when an order is sent again.
-type retry struct {
-	// Attempts counts the orders that failed.
-	Attempts int
-	// DueMs is when the next is due, in ms since 1970; 0 when the answer to one is waited for, or none is to come.
-	DueMs int64
-}
-
-// The first order that failed for a reason that passes is sent again after firstRetryMs, the next ones after twice the time
+// The first order that failed for a reason that passes is given again after firstRetryMs, the next ones after twice the time
 // before, up to lastRetryMs.
 const (
 	firstRetryMs = 100
 	lastRetryMs  = 10_000
 )
 
-func (r retry) next(nowMs int64) retry {
-	wait := int64(lastRetryMs)
-	if r.Attempts < 10 {
-		wait = min(int64(firstRetryMs)<<r.Attempts, lastRetryMs)
+// next is the failure after one more attempt.
+func (f failure) next(err error, nowMs int64, again bool) failure {
+	next := failure{err: err, attempts: f.attempts + 1}
+	if again {
+		wait := int64(lastRetryMs)
+		if f.attempts < 10 {
+			wait = min(int64(firstRetryMs)<<f.attempts, lastRetryMs)
+		}
+		next.dueMs = nowMs + wait
 	}
-	return retry{Attempts: r.Attempts + 1, DueMs: nowMs + wait}
+	return next
 }
 
-func newFailures() Failures {
-	return Failures{Lead: map[Replica]FailedLead{}, Stop: map[string]FailedStop{}}
+func newFailures() failures {
+	return failures{lead: map[Replica]failure{}, stop: map[Replica]failure{}}
 }
 
-func (f *Failures) clone() *Failures {
-	return &Failures{Lead: maps.Clone(f.Lead), Stop: maps.Clone(f.Stop)}
+func (f *failures) has(r Replica) bool { _, failed := f.lead[r]; return failed }
+
+func (f *failures) drop(r Replica) {
+	delete(f.lead, r)
+	delete(f.stop, r)
 }
 
 // forget drops what failed of a topic's partitions from a number on.
-func (f *Failures) forget(topic string, from int32) {
-	maps.DeleteFunc(f.Lead, func(r Replica, _ FailedLead) bool { return r.Topic == topic && r.Partition >= from })
+func (f *failures) forget(topic string, from int32) {
+	drop := func(r Replica, _ failure) bool { return r.Topic == topic && r.Partition >= from }
+	maps.DeleteFunc(f.lead, drop)
+	maps.DeleteFunc(f.stop, drop)
+}
+
+// forgetBroker drops what failed on a broker: it is told anew when it registers.
+func (f *failures) forgetBroker(id int32) {
+	drop := func(r Replica, _ failure) bool { return r.Broker == id }
+	maps.DeleteFunc(f.lead, drop)
+	maps.DeleteFunc(f.stop, drop)
 }
 
 // nextMs is when the first order is due again, 0 for never.
-func (f *Failures) nextMs() (dueMs int64) {
-	sooner := func(r retry) {
-		if r.DueMs > 0 && (dueMs == 0 || r.DueMs < dueMs) {
-			dueMs = r.DueMs
+func (f *failures) nextMs() (dueMs int64) {
+	for _, list := range []map[Replica]failure{f.lead, f.stop} {
+		for _, one := range list {
+			if one.dueMs > 0 && (dueMs == 0 || one.dueMs < dueMs) {
+				dueMs = one.dueMs
+			}
 		}
-	}
-	for _, lead := range f.Lead {
-		sooner(lead.retry)
-	}
-	for _, stop := range f.Stop {
-		sooner(stop.retry)
 	}
 	return dueMs
 }
 
+// due takes out what is due, in order.
+func due(list map[Replica]failure, nowMs int64) []Replica {
+	var replicas []Replica
+	for r, f := range list {
+		if f.dueMs > 0 && f.dueMs <= nowMs {
+			f.dueMs = 0
+			list[r] = f
+			replicas = append(replicas, r)
+		}
+	}
+	slices.SortFunc(replicas, func(a, b Replica) int {
+		return cmp.Or(compare(a.TopicPartition, b.TopicPartition), cmp.Compare(a.Broker, b.Broker))
+	})
+	return replicas
+}
+
+// retryDue gives orders again that are due.
+func (s *State) retryDue(d *Decision) {
+	for _, r := range due(s.failures.lead, s.nowMs) {
+		p := s.partition(r.TopicPartition)
+		if p == nil || p.replica(r.Broker) == nil || !p.led() || p.topic.isFrozen() {
+			s.failures.drop(r)
+			continue
+		}
+		d.tellAgain(p, p.replica(r.Broker), s.failures.lead[r].isNew)
+	}
+	for _, r := range due(s.failures.stop, s.nowMs) {
+		p := s.partition(r.TopicPartition)
+		if p == nil || p.replica(r.Broker) == nil || p.replica(r.Broker).status != replicaDeletionIneligible {
+			s.failures.drop(r)
+			continue
+		}
+		d.moveReplica(p, p.replica(r.Broker), replicaOffline)
+		s.queueTopic(p.topic)
+	}
+}
+
 // ordersAnswered takes in what became of a broker's orders.
 func (s *State) ordersAnswered(d *Decision, e *OrdersAnswered) {
-	var notMade []NotMade
+	b := s.brokers[e.Broker]
+	if b == nil || b.epoch != e.BrokerEpoch {
+		return // it has registered again since, and was told anew
+	}
+	if e.Err != nil {
+		d.log(slog.LevelError, "broker refused an order", "broker", e.Broker, "error", e.Err)
+	}
 	for i := range e.Lead {
-		o, err := &e.Lead[i], errorAt(e.LeadErrs, i)
-		r := Replica{e.Broker, o.TopicPartition}
-		was, failed := s.Failures.Lead[r]
-		if t, _ := s.partition(o.TopicPartition); t == nil || t.ID != o.TopicID {
-			continue // deleted meanwhile
-		}
-		if err == nil {
-			if failed {
-				delete(s.Failures.Lead, r)
-				d.change(o.Topic, o.Partition)
-			}
-			continue
-		}
-		now := FailedLead{Err: err, IsNew: o.IsNew, retry: retry{Attempts: was.Attempts + 1}}
-		if o.IsNew || order.IsTransient(err) {
-			now.retry = was.next(e.NowMs)
-		}
-		s.Failures.Lead[r] = now
-		d.change(o.Topic, o.Partition)
-		// A partition that stayed although it was to be taken back may have records by now in the topic's others: from then on
-		// its log is tried again, and nothing taken back.
-		if o.IsNew && !failed && !slices.ContainsFunc(notMade, func(n NotMade) bool { return n.Name == o.Topic }) {
-			notMade = append(notMade, NotMade{Name: o.Topic, From: firstNew(e.Lead, o.Topic), Err: err})
+		if e.Err == nil {
+			s.leadAnswered(d, e.Broker, &e.Lead[i], e.At(i))
 		}
 	}
-	if notMade != nil {
-		d.Next = append(d.Next, &ReplicasNotMade{Broker: e.Broker, Topics: notMade})
-	}
-	s.stopsAnswered(d, e)
-}
-
-// firstNew is the number of the first new partition of a topic among orders.
-func firstNew(orders []order.LeaderAndISR, topic string) int {
-	first := -1
-	for i := range orders {
-		if o := &orders[i]; o.Topic == topic && o.IsNew && (first < 0 || int(o.Partition) < first) {
-			first = int(o.Partition)
+	answered := map[*topic]bool{}
+	for i := range e.Lead {
+		if p := s.firstAnswer(e.Broker, &e.Lead[i]); p != nil {
+			answered[p.topic] = true
 		}
 	}
-	return first
-}
-
-// stopsAnswered removes topics of which nothing is left. One of which something could not be deleted stays marked for
-// deletion, until it can be or the broker starts again.
-func (s *State) stopsAnswered(d *Decision, e *OrdersAnswered) {
-	var topics []string
-	errs := map[string]error{}
+	for t := range answered {
+		s.reveal(d, t)
+	}
 	for i := range e.Stop {
-		name := e.Stop[i].Topic
-		if _, seen := errs[name]; !seen {
-			topics = append(topics, name)
-			errs[name] = nil
+		err := e.Err
+		if err == nil {
+			err = e.At(i)
 		}
-		if err := errorAt(e.StopErrs, i); err != nil && !order.IsTransient(errs[name]) {
-			errs[name] = err
-		}
-	}
-	stopped := topics[:0]
-	for _, name := range topics {
-		if err := errs[name]; err == nil {
-			stopped = append(stopped, name)
-		} else if s.Deleting[name] != nil && order.IsTransient(err) {
-			s.Failures.Stop[name] = FailedStop{s.Failures.Stop[name].next(e.NowMs)}
-		}
-	}
-	if len(stopped) > 0 {
-		d.Next = append(d.Next, &ReplicasStopped{Broker: e.Broker, Topics: stopped})
+		s.stopAnswered(d, e.Broker, &e.Stop[i], err)
 	}
 }
 
-// retryDue sends the orders again that are due.
-func (s *State) retryDue(d *Decision, nowMs int64) {
-	leads := slices.SortedFunc(maps.Keys(s.Failures.Lead), func(a, b Replica) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Broker, b.Broker))
-	})
-	for _, r := range leads {
-		f := s.Failures.Lead[r]
-		if f.DueMs == 0 || f.DueMs > nowMs {
-			continue
-		}
-		t, p := s.partition(r.TopicPartition)
-		if t == nil || s.Live[r.Broker] == nil || !slices.Contains(p.Replicas.Replicas, r.Broker) {
-			delete(s.Failures.Lead, r)
-			continue
-		}
-		f.DueMs = 0
-		s.Failures.Lead[r] = f
-		d.lead(r.Broker, s.orderOf(t, p, f.IsNew))
+// firstAnswer notes that the first leader of a new partition has answered, and gives the partition; nil if it is not about one.
+func (s *State) firstAnswer(id int32, o *order.LeaderAndISR) *partition {
+	p := s.partition(o.TopicPartition)
+	if p == nil || !p.hidden || p.topic.id != o.TopicID || p.State.Leader != id || p.topic.isTakenBack() {
+		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Failures.Stop)) {
-		f := s.Failures.Stop[name]
-		if f.DueMs == 0 || f.DueMs > nowMs {
-			continue
-		}
-		t := s.Topics[name]
-		if t == nil || s.Deleting[name] == nil {
-			delete(s.Failures.Stop, name)
-			continue
-		}
-		f.DueMs = 0
-		s.Failures.Stop[name] = f
-		s.beginDeletion(d, t)
-	}
+	p.ready = true
+	return p
 }
 
-// resumeDeletions has deletions go on that were under way when the state was read again: it does not say how far they came.
-func (s *State) resumeDeletions(nowMs int64) {
-	for name := range s.Deleting {
-		if s.Failures.Stop[name].DueMs == 0 {
-			s.Failures.Stop[name] = FailedStop{s.Failures.Stop[name].next(nowMs)}
+// reveal has brokers told of a topic's new partitions when the first leaders of all have answered: clients that see one find it served,
+// and one that could not be made is taken back unseen. They are shown together, since clients cannot bear a topic of which they see
+// partition 1 and not partition 0.
+func (s *State) reveal(d *Decision, t *topic) {
+	if slices.ContainsFunc(t.partitions, func(p *partition) bool { return p.hidden && !p.ready }) {
+		return
+	}
+	for _, p := range t.partitions {
+		if p.hidden {
+			p.hidden = false
+			d.show(p)
 		}
 	}
 }
 
-// partition finds a partition that was led before and is not being deleted, nil if there is none.
-func (s *State) partition(tp protocol.TopicPartition) (*Topic, *Partition) {
-	t := s.Topics[tp.Topic]
-	if t == nil || s.Deleting[tp.Topic] != nil || tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
-		return nil, nil
+// isOffline says whether the answer to a LeaderAndIsr means that the replica cannot be used. The refusals of the protocol mean that
+// the broker was told something newer before: they are not the replica's fault.
+//
+// A broker that is to make a replica and has a log of another topic of that name never can: it was not there when that topic's replica left it. A replica
+// that was made before is not taken offline for its topic's id. Tools of before 2.8 write topics without their ids, so that the topic gets another id
+// from the next controller, and the brokers go on to serve what they have.
+func isOffline(err error, isNew bool) bool {
+	if errors.Is(err, order.ErrInconsistentTopicID) {
+		return isNew
 	}
-	p := &t.Partitions[tp.Partition]
-	if p.Version < 0 {
-		return nil, nil
+	for _, kind := range []error{order.ErrStaleControllerEpoch, order.ErrStaleBrokerEpoch, order.ErrUnknownPartition, order.ErrUnknownTopicID,
+		order.ErrFencedLeaderEpoch, order.ErrInvalidUpdateVersion, order.ErrInvalidRequest, order.ErrNotController} {
+		if errors.Is(err, kind) {
+			return false
+		}
 	}
-	return t, p
+	return err != nil
 }
 
-// errorAt is the error for the i-th order.
-func errorAt(errs []error, i int) error {
-	if i < len(errs) {
-		return errs[i]
+// leadAnswered takes in the answer to one LeaderAndIsr.
+func (s *State) leadAnswered(d *Decision, id int32, o *order.LeaderAndISR, err error) {
+	p := s.partition(o.TopicPartition)
+	if p == nil || p.topic.id != o.TopicID || p.topic.isFrozen() || p.replica(id) == nil {
+		return // deleted meanwhile
 	}
-	return nil
+	key := Replica{id, o.TopicPartition}
+	was, failed := s.failures.lead[key]
+	isNew := o.IsNew || failed && was.isNew // until the replica is created, whatever the order after the first says
+	if !isOffline(err, isNew) {
+		if err != nil {
+			d.log(slog.LevelDebug, "broker did not act on an order", "partition", o.TopicPartition, "broker", id, "error", err)
+			return
+		}
+		if failed {
+			d.log(slog.LevelInfo, "partition is online again", "partition", o.TopicPartition, "broker", id, "attempts", was.attempts+1)
+			delete(s.failures.lead, key)
+			s.queue(p)
+		}
+		return
+	}
+	if !failed || was.err.Error() != err.Error() {
+		s.logFailure(d, id, o, isNew, err)
+	}
+	now := was.next(err, s.nowMs, isNew || order.IsTransient(err))
+	now.isNew = isNew
+	s.failures.lead[key] = now
+	// What is taken back is deleted on the brokers, and nobody asked them to delete the log of another topic.
+	deletable := !errors.Is(err, order.ErrInconsistentTopicID)
+	if c := p.topic.creation; c != nil && int(p.Partition) >= c.from && deletable && s.takeBack(d, p, id, err) {
+		return
+	}
+	if !failed {
+		s.replicaLost(d, p, p.replica(id))
+	}
+}
+
+func (s *State) logFailure(d *Decision, id int32, o *order.LeaderAndISR, isNew bool, err error) {
+	switch {
+	case isNew:
+		d.log(slog.LevelError, "partition cannot be created", "partition", o.TopicPartition, "broker", id, "error", err)
+	case order.IsTransient(err):
+		d.log(slog.LevelWarn, "partition is offline, and is tried again", "partition", o.TopicPartition, "broker", id, "error", err)
+	default:
+		d.log(slog.LevelError, "partition is offline: its broker cannot use the log", "partition", o.TopicPartition, "broker", id, "error", err)
+	}
+}
+
+// stopAnswered takes in the answer to one StopReplica. Only those of topics being deleted are waited for.
+func (s *State) stopAnswered(d *Decision, id int32, o *order.StopReplica, err error) {
+	p := s.partition(o.TopicPartition)
+	if err != nil {
+		d.log(slog.LevelError, "partition could not be stopped", "partition", o.TopicPartition, "broker", id, "delete", o.Delete, "error", err)
+	}
+	if p == nil || !p.topic.isFrozen() || !o.Delete {
+		return
+	}
+	r := p.replica(id)
+	if r == nil || r.status != replicaDeletionStarted {
+		return
+	}
+	key := Replica{id, o.TopicPartition}
+	if err == nil {
+		delete(s.failures.stop, key)
+		d.moveReplica(p, r, replicaDeletionSuccessful)
+		s.queueTopic(p.topic)
+		return
+	}
+	d.moveReplica(p, r, replicaDeletionIneligible)
+	if order.IsTransient(err) {
+		s.failures.stop[key] = s.failures.stop[key].next(err, s.nowMs, true)
+	}
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 
 	"klamm/cluster/meta"
@@ -9,61 +10,123 @@ import (
 )
 
 // createPartitions gives topics more partitions; the checks come in the order of 3.9's ZkAdminManager.
-func (s *State) createPartitions(d *Decision, r *Rules, e *CreatePartitions) {
+func (s *State) createPartitions(d *Decision, e *CreatePartitions) {
 	e.Results = make([]TopicResult, len(e.Topics))
 	granted := 0
 	for i := range e.Topics {
 		n, res := &e.Topics[i], &e.Results[i]
 		res.Name = n.Topic
-		added, err := s.checkNewPartitions(r, n, granted)
+		added, err := s.checkNewPartitions(n, granted)
 		if err != nil {
 			res.Err = err
 			continue
 		}
 		granted += len(added)
-		t := s.Topics[n.Topic]
-		res.ID, res.Partitions, res.ReplicationFactor = t.ID, n.Count, int16(len(t.Partitions[0].Replicas.Replicas))
+		t := s.topics[n.Topic]
+		res.ID, res.Partitions, res.ReplicationFactor = t.id, n.Count, int16(len(t.partitions[0].Replicas.Replicas))
 		if e.ValidateOnly {
 			continue
 		}
-		if res.Err = r.room(); res.Err != nil {
+		if t.busy {
+			res.Err = order.Refuse(order.ErrInvalidRequest, "The topic '%s' is named twice.", n.Topic)
 			continue
 		}
-		from := len(t.Partitions)
-		for _, replicas := range added {
-			t.Partitions = append(t.Partitions, Partition{Replicas: replicas, Version: -1})
+		if res.Err = s.rules.room(); res.Err != nil {
+			continue
 		}
-		d.Writes = append(d.Writes, meta.SetOp(znode.TopicPath(t.Name), t.encode(), t.Version))
-		t.Version++
-		s.bring(d, t, from)
-		if slices.ContainsFunc(t.Partitions[from:], func(p Partition) bool { return p.Version < 0 }) {
-			res.Err = &order.Error{Kind: order.ErrTimedOut}
-		}
+		t.creation = &creation{result: res, from: len(t.partitions)}
+		t.busy = true
+		d.change(s.growth(d, t, added))
 	}
 }
 
-func (t *Topic) encode() []byte {
-	body := znode.Topic{ID: t.ID, Partitions: make([]znode.Replicas, len(t.Partitions))}
-	for i := range t.Partitions {
-		body.Partitions[i] = t.Partitions[i].Replicas
-	}
-	return body.Encode()
+// topicGrowth gives a topic more partitions, with the states of as many as there is room for in one transaction.
+type topicGrowth struct {
+	t     *topic
+	added []*partition
+	from  int32
+	body  []byte
+	list  []meta.Op
+	first []*stateChange
+	again bool // it is the second attempt
 }
 
-func (s *State) checkNewPartitions(r *Rules, n *NewPartitions, granted int) ([]znode.Replicas, error) {
-	if s.Deleting[n.Topic] != nil {
+func (s *State) growth(d *Decision, t *topic, added []znode.Replicas) *topicGrowth {
+	grown := &topic{name: t.name, id: t.id, partitions: slices.Clone(t.partitions)}
+	c := &topicGrowth{t: t, from: t.version}
+	for _, replicas := range added {
+		p := s.addPartition(d, grown, replicas)
+		p.topic = t
+		c.added = append(c.added, p)
+	}
+	c.body = grown.encode()
+	c.list = []meta.Op{meta.SetOp(znode.TopicPath(t.name), c.body, c.from)}
+	if !t.hasNode {
+		c.list = append(c.list, meta.CreateOp(znode.PartitionsPath(t.name), nil, meta.Persistent))
+	}
+	c.list, c.first = s.firstStates(c.added, c.list)
+	return c
+}
+
+func (c *topicGrowth) ops() []meta.Op { return c.list }
+func (c *topicGrowth) look() string   { return znode.TopicPath(c.t.name) }
+func (c *topicGrowth) packs() bool    { return false }
+
+func (c *topicGrowth) made(n meta.Node) bool {
+	return n.Err == nil && n.Stat.Version == c.from+1 && string(n.Data) == string(c.body)
+}
+
+func (c *topicGrowth) done(s *State, d *Decision) {
+	t := c.t
+	t.busy, t.version = false, c.from+1
+	t.hasNode = t.hasNode || !c.again
+	t.partitions = append(t.partitions, c.added...)
+	for _, first := range c.first {
+		first.done(s, d)
+	}
+	for _, p := range c.added {
+		s.queue(p)
+	}
+	s.queueTopic(t)
+}
+
+func (c *topicGrowth) lost(s *State, d *Decision, now meta.Node, err error) {
+	t := c.t
+	if now.Err == nil && now.Stat.Version == c.from && passes(err) && !c.again {
+		// The topic is as it was. If nodes of the partitions were left over by something that was interrupted, the plan finds them.
+		c.again, c.first, c.list = true, nil, c.list[:1]
+		t.hasNode = t.hasNode || errors.Is(err, meta.ErrNodeExists)
+		d.change(c)
+		return
+	}
+	t.busy = false
+	t.creation.result.Err = err
+	t.creation = nil
+	switch {
+	case now.Err == nil:
+		s.adoptTopic(d, t, now)
+	case isMissing(now):
+		s.lookAtTopics(d)
+	default:
+		s.effects.lookAtTopics = true
+		s.retry()
+	}
+}
+
+func (s *State) checkNewPartitions(n *NewPartitions, granted int) ([]znode.Replicas, error) {
+	t := s.topics[n.Topic]
+	if t != nil && t.deletion != nil {
 		return nil, order.Refuse(order.ErrInvalidTopic, "The topic is queued for deletion.")
 	}
-	t := s.Topics[n.Topic]
-	if t == nil || len(t.Partitions) == 0 {
+	if t == nil || len(t.partitions) == 0 {
 		return nil, order.Refuse(order.ErrUnknownTopic, "The topic '%s' does not exist.", n.Topic)
 	}
-	for i := range t.Partitions {
-		if p := &t.Partitions[i]; len(p.Adding)+len(p.Removing) > 0 {
+	for _, p := range t.partitions {
+		if p.isReassigning() || p.next != nil {
 			return nil, order.Refuse(order.ErrReassignmentInProgress, "A partition reassignment is in progress for the topic '%s'.", n.Topic)
 		}
 	}
-	old := len(t.Partitions)
+	old := len(t.partitions)
 	increment := int(n.Count) - old
 	if increment < 0 {
 		return nil, order.Refuse(order.ErrInvalidPartitions, "Topic currently has %d partitions, which is higher than the requested %d.", old, n.Count)
@@ -74,11 +137,11 @@ func (s *State) checkNewPartitions(r *Rules, n *NewPartitions, granted int) ([]z
 	if granted+increment > MaxPartitionsPerRequest {
 		return nil, errTooMany()
 	}
-	factor := len(t.Partitions[0].Replicas.Replicas)
+	factor := len(t.partitions[0].Replicas.Replicas)
 	if n.Assignment == nil {
-		first := t.Partitions[0].Replicas.Replicas[0]
-		start := max(0, slices.IndexFunc(s.liveIDs(), func(id int32) bool { return id >= first }))
-		assignment, err := s.assign(r, increment, factor, start, old)
+		first := t.partitions[0].Replicas.Replicas[0]
+		start := max(0, slices.IndexFunc(s.brokerIDs(), func(id int32) bool { return id >= first }))
+		assignment, err := s.assign(increment, factor, start, old)
 		return number(assignment, old), err
 	}
 	if err := s.checkAddedAssignment(n.Assignment, increment, old, factor); err != nil {
@@ -95,7 +158,7 @@ func (s *State) checkAddedAssignment(assignment [][]int32, increment, old, facto
 	var unknown []int32
 	for _, ids := range assignment {
 		for _, id := range ids {
-			if s.Live[id] == nil && !slices.Contains(unknown, id) {
+			if s.brokers[id] == nil && !slices.Contains(unknown, id) {
 				unknown = append(unknown, id)
 			}
 		}

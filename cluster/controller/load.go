@@ -1,157 +1,84 @@
 package controller
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 
 	"klamm/cluster/meta"
 	"klamm/cluster/znode"
-	"klamm/protocol"
 )
 
-// Load reads the whole state from the tree in a few round trips, however many topics there are. A topic whose body cannot
-// be read is logged and left out, and the others are read.
-func Load(tree meta.Tree, s *State, logger *slog.Logger) error {
-	if err := loadBrokers(tree, s); err != nil {
-		return err
-	}
-	names, _, err := tree.Children(znode.BrokerTopics)
-	if err != nil {
-		return err
-	}
-	topics, err := loadTopics(tree, s, names, logger)
-	if err != nil {
-		return err
-	}
-	if err := loadStates(tree, topics, logger); err != nil {
-		return err
-	}
-	for _, t := range topics {
-		s.PutTopic(t)
-	}
-	marked, _, err := tree.Children(znode.DeleteTopics)
-	if err != nil {
-		return err
-	}
-	for _, name := range marked {
-		s.Deleting[name] = map[int32]bool{}
-	}
-	return nil
+// The order in which a new controller begins is that of 3.9's onControllerFailover: the features; watches and what they
+// watch; notifications from before are of no use any more, since everything is read; then brokers, topics, assignments and states; then every broker
+// learns who is there, before it is told what to lead and follow; then reassignments, deletions and elections go on.
+
+// started reads the tree and goes on from what it says.
+func (s *State) started(d *Decision) {
+	d.ask(Read{Nodes: []string{znode.Feature}}, func(d *Decision, r ReadResult) {
+		s.enableFeatures(d, r.Nodes[0])
+		s.readAll(d)
+	})
 }
 
-func loadBrokers(tree meta.Tree, s *State) error {
-	ids, _, err := tree.Children(znode.BrokerIDs)
-	if err != nil {
-		return err
+// enableFeatures makes /feature say that features are finalized, and which: none. An Apache broker that finds there something else, or an
+// older version of the node, exits: it is never deleted, and what cannot be read is left alone.
+func (s *State) enableFeatures(d *Decision, n meta.Node) {
+	if isMissing(n) {
+		d.change(&featureWrite{createNode(znode.Feature, znode.EncodeFeature())})
+		return
 	}
-	for _, name := range ids {
-		id, err := strconv.ParseInt(name, 10, 32)
-		if err != nil {
-			continue
-		}
-		data, stat, err := tree.Get(znode.BrokerPath(int32(id)))
-		if errors.Is(err, meta.ErrNoNode) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b, err := znode.DecodeBroker(int32(id), data)
-		if err != nil {
-			return err
-		}
-		s.Live[int32(id)] = &LiveBroker{Broker: *b, Epoch: stat.Czxid}
+	enabled, features, err := znode.DecodeFeature(n.Data)
+	switch {
+	case n.Err != nil || err != nil || features > 0:
+		d.log(slog.LevelError, "the features of the cluster are left alone: they cannot be read, or there are some", "path", znode.Feature,
+			"features", features, "error", err)
+	case !enabled:
+		d.change(&featureWrite{setNode(znode.Feature, znode.EncodeFeature(), n.Stat.Version)})
 	}
-	return nil
 }
 
-func loadTopics(tree meta.Tree, s *State, names []string, logger *slog.Logger) ([]*Topic, error) {
-	paths := make([]string, 0, 2*len(names))
-	for _, name := range names {
-		paths = append(paths, znode.TopicPath(name), znode.PartitionsPath(name))
-	}
-	nodes, err := tree.GetAll(paths)
-	if err != nil {
-		return nil, err
-	}
-	topics := make([]*Topic, 0, len(names))
-	for i, name := range names {
-		node := nodes[2*i]
-		if errors.Is(node.Err, meta.ErrNoNode) {
-			continue
-		}
-		if node.Err != nil {
-			return nil, node.Err
-		}
-		body, err := znode.DecodeTopic(name, node.Data)
-		if err == nil {
-			err = wellFormed(body)
-		}
-		if err != nil {
-			logger.Error("topic is left out: its znode cannot be read", "topic", name, "error", err)
-			s.Unreadable[name] = true
-			continue
-		}
-		t := &Topic{
-			Name: name, ID: body.ID, Version: node.Stat.Version, HasNode: nodes[2*i+1].Err == nil,
-			Partitions: make([]Partition, len(body.Partitions)),
-		}
-		for j, replicas := range body.Partitions {
-			t.Partitions[j] = Partition{Replicas: replicas, Version: -1}
-		}
-		topics = append(topics, t)
-	}
-	return topics, nil
+// featureWrite writes /feature. Another write at the same time is as good.
+type featureWrite struct{ nodeWrite }
+
+func (c *featureWrite) done(*State, *Decision) {}
+func (c *featureWrite) lost(_ *State, d *Decision, _ meta.Node, err error) {
+	d.log(slog.LevelWarn, "the features of the cluster could not be written", "error", err)
 }
 
-// wellFormed checks that the partitions are 0, 1, 2, ..., as every creation numbers them: a State finds a partition by its number.
-func wellFormed(body *znode.Topic) error {
-	for i := range body.Partitions {
-		if int(body.Partitions[i].Partition) != i {
-			return fmt.Errorf("partition %d is missing", i)
-		}
-		if len(body.Partitions[i].Replicas) == 0 {
-			return fmt.Errorf("partition %d has no replicas", i)
-		}
-	}
-	return nil
-}
-
-func loadStates(tree meta.Tree, topics []*Topic, logger *slog.Logger) error {
-	var paths []string
-	for _, t := range topics {
-		for i := range t.Partitions {
-			paths = append(paths, znode.PartitionStatePath(protocol.TopicPartition{Topic: t.Name, Partition: int32(i)}))
-		}
-	}
-	nodes, err := tree.GetAll(paths)
-	if err != nil {
-		return err
-	}
-	for _, t := range topics {
-		for i := range t.Partitions {
-			tp := protocol.TopicPartition{Topic: t.Name, Partition: int32(i)}
-			p := &t.Partitions[i]
-			node := nodes[0]
-			nodes = nodes[1:]
-			if errors.Is(node.Err, meta.ErrNoNode) {
-				if p.HasNode, _, err = tree.Exists(znode.PartitionPath(tp)); err != nil {
-					return err
-				}
-				continue
+// readAll sets the watches and reads everything.
+func (s *State) readAll(d *Decision) {
+	var ids, topics, marked []string
+	d.ask(Read{Children: znode.BrokerIDs}, func(_ *Decision, r ReadResult) { ids = r.Names })
+	d.ask(Read{Children: znode.BrokerTopics}, func(_ *Decision, r ReadResult) { topics = r.Names })
+	d.ask(Read{Children: znode.DeleteTopics}, func(_ *Decision, r ReadResult) { marked = r.Names })
+	for _, parent := range []string{znode.LogDirNotification, znode.ISRChangeNotification} {
+		d.ask(Read{Children: parent}, func(d *Decision, r ReadResult) {
+			for _, path := range below(parent, r.Names) {
+				d.change(&cleanUp{deleteNode(path)})
 			}
-			if node.Err != nil {
-				return node.Err
-			}
-			p.HasNode, p.Version = true, node.Stat.Version
-			if p.State, err = znode.DecodePartitionState(tp, node.Data); err != nil {
-				// The partition has no leader until somebody mends the node and starts the broker again.
-				logger.Error("partition has no leader: its state cannot be read", "partition", tp, "error", err)
-				p.State = znode.PartitionState{Leader: znode.NoLeader}
-			}
-		}
+		})
 	}
-	return nil
+	d.ask(Read{Nodes: []string{znode.ReassignPartitions, znode.PreferredElection}, Watch: true}, func(d *Decision, _ ReadResult) {
+		s.readBrokers(d, ids, func(d *Decision, there []*broker) {
+			for _, b := range there {
+				s.brokers[b.id] = b
+			}
+			d.Live = s.live()
+			s.readTopics(d, topics, func(d *Decision, topics []*topic) { s.begin(d, topics, marked) })
+		})
+	})
+}
+
+// begin plans everything, when all is read.
+func (s *State) begin(d *Decision, topics []*topic, marked []string) {
+	s.loaded = true
+	d.log(slog.LevelInfo, "the controller has read the metadata tree", "epoch", s.Epoch, "brokers", s.brokerIDs(), "topics", len(topics))
+	// Also a broker that the controller before had not told anything yet gets every partition, even one whose state is about to change: clients take
+	// a topic for as large as a broker says.
+	d.orders.greeted, d.orders.toAll = s.brokerIDs(), true
+	for _, t := range topics {
+		s.admit(d, t)
+	}
+	s.marked(d, marked)
+	s.lookAtReassignments(d)
+	s.lookAtElections(d)
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,27 +18,43 @@ import (
 	"klamm/protocol"
 )
 
-// TestScripts runs testdata/*: decisions alone, without a tree. Rewrite the answers with -rewrite.
+// TestScripts runs testdata/*: the life of a cluster, with what the controller writes and orders. Rewrite the answers with -rewrite.
 //
-//	brokers N[:rack] ...                  a new state: these are live, the first is the controller
-//	epoch N                               the controller's epoch
-//	topic NAME, then a line a partition   a topic read from the tree: "REPLICAS [leader=N epoch=N isr=N,N version=N]"
-//	deleting NAME                         it is marked for deletion
-//	unreadable NAME                       the body of its znode is broken
-//	draw N                                what drawing a number gives from here on, 0 before
-//	start, create, grow, delete, stopped  events; each prints results, writes and orders
-//	answered BROKER MS, lines "TOPIC P transient|permanent"  the broker answers the orders before, which failed there
-//	retry MS                              it is so late
+//	broker N[:rack] ...          brokers register; those that are registered stop and start again
+//	kill N ...                   brokers stop, and their sessions end
+//	suspect N, trust N           the process of broker N is found to be dead; or to live
+//	elect N                      broker N becomes the controller
+//	create, grow                 a line a topic: "NAME partitions=N factor=N assign=P:IDS name=value", "NAME COUNT IDS..."
+//	delete NAME ...
+//	alter N [epoch=N]            broker N asks for ISRs, a line a partition: "T-P epoch=N version=N isr=IDS [recovering]"
+//	shutdown N                   broker N is about to stop
+//	producers N                  broker N asks for producer ids
+//	reassign [keep]              a line a partition: "T-P IDS" or "T-P cancel"; keep refuses another number of replicas
+//	reassigning [T-P ...]
+//	preferred, unclean [T-P ...] elections, of all partitions without any
+//	balance, enabled [T]         the timer of the balance; unclean.leader.election.enable became true
+//	put PATH, then the body; remove PATH   another broker or a tool writes
+//	fail N T-P transient|storage|none      what broker N answers for a partition from here on
+//	hold, deliver                orders wait for deliver from here on
+//	lose before|after PATH [unseen]  the next write of a path that begins so loses its answer; others write the lines "PATH BODY" before the
+//	                             controller looks what became of it, which fails if that is unseen
+//	unreadable PATH [N]          the next read of PATH fails, or the next N
+//	usurp                        another broker becomes the controller, and this one has not heard of it
+//	draw N                       what drawing a number gives from here on, 0 before
+//	later MS                     time passes
+//	tree PATH                    the nodes below
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := &script{rules: Rules{Partitions: 1, ReplicationFactor: 1, Intn: func(int) int { return 0 }, ValidateConfig: validateConfig}}
+		s := &script{world: newWorld(t), unreadable: map[string]int{}}
+		s.watchTree = func(tree meta.Tree) meta.Tree { return &scriptTree{tree, s} }
+		s.log = func(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 		datadriven.RunTest(t, path, s.run)
 	})
 }
 
 func validateConfig(config map[string]string) error {
 	for _, k := range slices.Sorted(maps.Keys(config)) {
-		if k != "retention.ms" {
+		if k != "retention.ms" && k != "unclean.leader.election.enable" {
 			return fmt.Errorf("Unknown topic config name: %s", k)
 		}
 	}
@@ -45,39 +62,141 @@ func validateConfig(config map[string]string) error {
 }
 
 type script struct {
-	sent  Decision // the last one
-	state *State
-	rules Rules
-	ids   byte
+	*world
+	out        strings.Builder
+	unreadable map[string]int // how often a node cannot be read from here on
+	meanwhile  []string       // what others write when an answer is lost
+	unseen     string         // what cannot be read then
+}
+
+// scriptTree is the controller's tree as scripts spoil it.
+type scriptTree struct {
+	meta.Tree
+	s *script
+}
+
+func (t *scriptTree) GetAll(ctx context.Context, paths []string) ([]meta.Node, error) {
+	for _, path := range paths {
+		if t.s.unreadable[path] > 0 {
+			t.s.unreadable[path]--
+			return nil, &meta.Error{Op: "get", Path: path, Err: errors.New("the answer is garbage")}
+		}
+	}
+	return t.Tree.GetAll(ctx, paths)
+}
+
+func (t *scriptTree) MultiAll(ctx context.Context, txs [][]meta.Op) []meta.TxResult {
+	results := t.Tree.MultiAll(ctx, txs)
+	lost := func(r meta.TxResult) bool { return errors.Is(r.Err, meta.ErrOutcomeUnknown) }
+	if slices.ContainsFunc(results, lost) {
+		for _, line := range t.s.meanwhile {
+			path, body, _ := strings.Cut(line, " ")
+			t.s.put(path, strings.TrimSpace(body))
+		}
+		t.s.meanwhile = nil
+		if t.s.unseen != "" {
+			t.s.unreadable[t.s.unseen] = 1
+		}
+	}
+	return results
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
+	s.out.Reset()
+	s.command(t, d)
+	s.notice()
+	if s.ctl != nil {
+		if next := s.ctl.NextMs(); next > 0 {
+			s.log("due %d", next)
+		}
+	}
+	for _, b := range s.brokers {
+		for _, text := range b.trouble {
+			t.Errorf("%s: %s", d.Pos, text)
+		}
+		b.trouble = nil
+	}
+	if s.out.Len() == 0 {
+		return "ok\n"
+	}
+	return strings.ReplaceAll(s.out.String(), " \n", "\n")
+}
+
+func (s *script) command(t *testing.T, d *datadriven.TestData) {
 	switch d.Cmd {
-	case "brokers":
-		s.brokers(t, d)
-	case "epoch":
-		s.state.Epoch, s.state.EpochVersion = number32(t, d.CmdArgs[0].Key), number32(t, d.CmdArgs[0].Key)
-	case "topic":
-		s.state.PutTopic(topicOf(t, d))
-	case "deleting":
-		s.state.Deleting[d.CmdArgs[0].Key] = map[int32]bool{}
+	case "broker":
+		for _, a := range d.CmdArgs {
+			text, rack, hasRack := strings.Cut(a.Key, ":")
+			id := number32(t, text)
+			if b := s.brokers[id]; b != nil && b.tree != nil {
+				s.kill(id)
+			}
+			if !hasRack {
+				s.register(id, nil)
+			} else {
+				s.register(id, &rack)
+			}
+		}
+	case "kill":
+		for _, a := range d.CmdArgs {
+			s.kill(number32(t, a.Key))
+		}
+	case "suspect", "trust":
+		id := number32(t, d.CmdArgs[0].Key)
+		s.handle(&Suspected{Broker: id, Epoch: s.ctl.brokers[id].epoch, Dead: d.Cmd == "suspect"})
+	case "elect":
+		s.elect(number32(t, d.CmdArgs[0].Key))
+	case "put":
+		s.put(d.CmdArgs[0].Key, strings.TrimSpace(d.Input))
+	case "remove":
+		s.remove(d.CmdArgs[0].Key)
+	case "fail":
+		s.setFailure(t, d)
+	case "hold":
+		s.manual = true
+	case "deliver":
+		s.manual = false
+		s.deliverAll()
+	case "lose":
+		s.meanwhile, s.unseen = slices.Collect(strings.Lines(d.Input)), ""
+		if d.HasArg("unseen") {
+			s.unseen = d.CmdArgs[1].Key
+		}
+		prefix := d.CmdArgs[1].Key
+		s.store.LoseAnswer(func(op meta.Op) bool { return op.Kind != meta.OpCheck && strings.HasPrefix(op.Path, prefix) }, d.CmdArgs[0].Key == "after")
 	case "unreadable":
-		s.state.Unreadable[d.CmdArgs[0].Key] = true
+		times := 1
+		if len(d.CmdArgs) > 1 {
+			times = int(number32(t, d.CmdArgs[1].Key))
+		}
+		s.unreadable[d.CmdArgs[0].Key] = times
+	case "usurp":
+		s.put(znode.ControllerEpoch, "99")
 	case "draw":
 		n := int(number32(t, d.CmdArgs[0].Key))
 		s.rules.Intn = func(int) int { return n }
-	case "start":
-		return s.decide(&Started{})
+	case "later":
+		s.nowMs += int64(number32(t, d.CmdArgs[0].Key))
+		s.handle(&RetryDue{})
+	case "tree":
+		s.dump(d.CmdArgs[0].Key)
+	default:
+		s.ask(t, d)
+	}
+}
+
+// ask has the controller decide what somebody asks for.
+func (s *script) ask(t *testing.T, d *datadriven.TestData) {
+	switch d.Cmd {
 	case "create":
-		e := &CreateTopics{ValidateOnly: d.HasArg("validate-only")}
+		e := &CreateTopics{TimeoutMs: PatienceMs, ValidateOnly: d.HasArg("validate-only")}
 		for line := range strings.Lines(d.Input) {
-			s.ids++
-			e.Topics = append(e.Topics, newTopicOf(t, line, s.ids))
+			e.Topics = append(e.Topics, newTopicOf(t, line))
 		}
-		out := s.decide(e)
-		return results(e.Results) + out
+		s.handle(e)
+		s.close(&task{event: e}, e.Results)
 	case "grow":
-		e := &CreatePartitions{ValidateOnly: d.HasArg("validate-only")}
+		e := &CreatePartitions{TimeoutMs: PatienceMs, ValidateOnly: d.HasArg("validate-only")}
 		for line := range strings.Lines(d.Input) {
 			f := strings.Fields(line)
 			n := NewPartitions{Topic: f[0], Count: number32(t, f[1])}
@@ -86,162 +205,175 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 			}
 			e.Topics = append(e.Topics, n)
 		}
-		out := s.decide(e)
-		return results(e.Results) + out
+		s.handle(e)
+		s.close(&task{event: e}, e.Results)
 	case "delete":
-		e := &DeleteTopics{}
+		e := &DeleteTopics{TimeoutMs: PatienceMs}
 		for _, a := range d.CmdArgs {
 			e.Topics = append(e.Topics, TopicRef{Name: a.Key})
 		}
-		out := s.decide(e)
-		return results(e.Results) + out
-	case "stopped":
-		e := &ReplicasStopped{Broker: number32(t, d.CmdArgs[0].Key)}
-		for _, a := range d.CmdArgs[1:] {
-			e.Topics = append(e.Topics, a.Key)
+		s.handle(e)
+		s.close(&task{event: e}, e.Results)
+	case "balance":
+		s.handle(&BalanceDue{})
+	case "enabled":
+		e := &UncleanElectionEnabled{}
+		if len(d.CmdArgs) > 0 {
+			e.Topic = d.CmdArgs[0].Key
 		}
-		return s.decide(e)
-	case "answered":
-		return s.decide(s.answerOf(t, d))
-	case "retry":
-		return s.decide(&RetryDue{NowMs: int64(number32(t, d.CmdArgs[0].Key))})
+		s.handle(e)
+	case "preferred", "unclean":
+		e := &ElectLeaders{Unclean: d.Cmd == "unclean"}
+		for _, a := range d.CmdArgs {
+			e.Partitions = append(e.Partitions, tpOf(t, a.Key))
+		}
+		s.handle(e)
+		for _, r := range e.Results {
+			s.result(r.TopicPartition.String(), r.Err, fmt.Sprintf("leader %d", r.Leader))
+		}
+	case "reassign":
+		e := &AlterReassignments{KeepFactor: d.HasArg("keep")}
+		for line := range strings.Lines(d.Input) {
+			f := strings.Fields(line)
+			r := Reassignment{TopicPartition: tpOf(t, f[0])}
+			if f[1] != "cancel" {
+				r.Replicas = append([]int32{}, idsOf(t, f[1])...)
+			}
+			e.Partitions = append(e.Partitions, r)
+		}
+		s.handle(e)
+		for i, err := range e.Results {
+			s.result(e.Partitions[i].TopicPartition.String(), err, "under way")
+		}
+	case "reassigning":
+		e := &ListReassignments{}
+		for _, a := range d.CmdArgs {
+			e.Partitions = append(e.Partitions, tpOf(t, a.Key))
+		}
+		s.handle(e)
+		for _, r := range e.Results {
+			s.log("%s replicas=%s%s%s", r.TopicPartition, ids(r.Replicas), list(" adding=", r.Adding), list(" removing=", r.Removing))
+		}
+	default:
+		s.askAsBroker(t, d)
+	}
+}
+
+func (s *script) askAsBroker(t *testing.T, d *datadriven.TestData) {
+	id := number32(t, d.CmdArgs[0].Key)
+	epoch := s.brokers[id].epoch
+	if d.HasArg("epoch") {
+		var n int
+		d.ScanArgs(t, "epoch", &n)
+		epoch = int64(n)
+	}
+	switch d.Cmd {
+	case "alter":
+		e := &AlterPartition{Request: order.AlterPartitionRequest{BrokerID: id, BrokerEpoch: epoch}}
+		for line := range strings.Lines(d.Input) {
+			e.Request.Partitions = append(e.Request.Partitions, s.alterOf(t, line))
+		}
+		s.handle(e)
+		if e.Err != nil {
+			s.result("all", e.Err, "")
+		}
+		for i, r := range e.Results {
+			s.result(e.Request.Partitions[i].TopicPartition.String(), r.Err,
+				fmt.Sprintf("leader=%d epoch=%d isr=%s v%d%s", r.Leader, r.LeaderEpoch, ids(r.ISR), r.PartitionEpoch, flag(" recovering", r.Recovering)))
+		}
+	case "shutdown":
+		e := &ControlledShutdown{Request: order.ControlledShutdownRequest{BrokerID: id, BrokerEpoch: epoch}}
+		s.handle(e)
+		s.result("shutdown", e.Err, fmt.Sprintf("still leads %v", e.Remaining))
+	case "producers":
+		e := &AllocateProducerIDs{BrokerID: id, BrokerEpoch: epoch}
+		s.handle(e)
+		s.result("ids", e.Err, fmt.Sprintf("%d from %d", e.IDs.Count, e.IDs.First))
 	default:
 		t.Fatalf("unknown command %s", d.Cmd)
 	}
-	return "ok\n"
 }
 
-// answerOf is a broker's answer to the orders sent last. Those that the lines name failed.
-func (s *script) answerOf(t *testing.T, d *datadriven.TestData) *OrdersAnswered {
-	errs := map[protocol.TopicPartition]error{}
-	for line := range strings.Lines(d.Input) {
-		f := strings.Fields(line)
-		err := errors.New("no such device")
-		if f[2] == "transient" {
-			err = &order.TransientError{Err: err}
-		}
-		errs[protocol.TopicPartition{Topic: f[0], Partition: number32(t, f[1])}] = err
+// close answers whoever asked for topics.
+func (s *script) close(t *task, results []TopicResult) {
+	if s.ctl != nil {
+		s.ctl.close(t)
 	}
-	broker := number32(t, d.CmdArgs[0].Key)
-	e := &OrdersAnswered{Broker: broker, NowMs: int64(number32(t, d.CmdArgs[1].Key)), Lead: s.sent.LeaderAndISR[broker], Stop: s.sent.Stop[broker]}
-	for i := range e.Lead {
-		e.LeadErrs = append(e.LeadErrs, errs[e.Lead[i].TopicPartition])
-	}
-	for i := range e.Stop {
-		e.StopErrs = append(e.StopErrs, errs[e.Stop[i].TopicPartition])
-	}
-	return e
-}
-
-func (s *script) brokers(t *testing.T, d *datadriven.TestData) {
-	for i, a := range d.CmdArgs {
-		text, rack, hasRack := strings.Cut(a.Key, ":")
-		id := number32(t, text)
-		if i == 0 {
-			s.state = NewState(id)
-			s.state.Epoch, s.state.EpochVersion = 1, 1
-		}
-		live := &LiveBroker{}
-		if hasRack {
-			live.Rack = &rack
-		}
-		s.state.Live[id] = live
+	for _, r := range results {
+		s.result(r.Name, r.Err, fmt.Sprintf("ok, %d partitions, factor %d", r.Partitions, r.ReplicationFactor))
 	}
 }
 
-// decide prints what was decided: "w" a write, "r" a removal, "lead" and "stop" orders, "show" and "hide" what clients see, "then" an
-// event that follows at once, "due" when orders are sent again.
-func (s *script) decide(e Event) string {
-	d := Decide(s.state, &s.rules, e)
-	s.sent = d
-	var b strings.Builder
-	for _, op := range d.Writes {
-		kind := map[meta.OpKind]string{meta.OpCreate: "create", meta.OpSet: "set", meta.OpDelete: "delete", meta.OpCheck: "check"}[op.Kind]
-		fmt.Fprintf(&b, "w %s %s", kind, op.Path)
-		if op.Kind != meta.OpCreate {
-			fmt.Fprintf(&b, " v%d", op.Version)
-		}
-		fmt.Fprintf(&b, " %s\n", op.Data)
+func (s *script) result(what string, err error, good string) {
+	var e *order.Error
+	switch {
+	case errors.As(err, &e):
+		s.log("= %s: %v: %s", what, e.Kind, e.Message)
+	case err != nil:
+		s.log("= %s: %v", what, err)
+	default:
+		s.log("= %s: %s", what, good)
 	}
-	for _, p := range d.Puts {
-		fmt.Fprintf(&b, "w put %s %s\n", p.Path, p.Data)
-	}
-	for _, path := range d.Remove {
-		fmt.Fprintf(&b, "r %s\n", path)
-	}
-	for _, id := range slices.Sorted(maps.Keys(d.LeaderAndISR)) {
-		for _, o := range d.LeaderAndISR[id] {
-			fmt.Fprintf(&b, "lead %d: %s leader=%d epoch=%d isr=%v replicas=%v version=%d new=%v\n",
-				id, o.TopicPartition, o.Leader, o.LeaderEpoch, o.ISR, o.Replicas, o.PartitionEpoch, o.IsNew)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(d.Stop)) {
-		for _, o := range d.Stop[id] {
-			fmt.Fprintf(&b, "stop %d: %s delete=%v\n", id, o.TopicPartition, o.Delete)
-		}
-	}
-	if len(d.Removed) > 0 {
-		fmt.Fprintf(&b, "hide %v\n", d.Removed)
-	}
-	if len(d.Changed) > 0 {
-		var topics []string
-		for _, c := range d.Changed {
-			topics = append(topics, c.Topic)
-		}
-		fmt.Fprintf(&b, "show %v\n", topics)
-	}
-	for _, next := range d.Next {
-		fmt.Fprintf(&b, "then %T\n%s", next, s.decide(next))
-	}
-	if due := s.state.Failures.nextMs(); due > 0 && len(d.Next) == 0 {
-		fmt.Fprintf(&b, "due %d\n", due)
-	}
-	return strings.ReplaceAll(b.String(), " \n", "\n")
 }
 
-func results(list []TopicResult) string {
-	var b strings.Builder
-	for _, r := range list {
-		if r.Err != nil {
-			var e *order.Error
-			errors.As(r.Err, &e)
-			fmt.Fprintf(&b, "%s: %v: %s\n", r.Name, e.Kind, e.Message)
-			continue
-		}
-		fmt.Fprintf(&b, "%s: ok, %d partitions, factor %d\n", r.Name, r.Partitions, r.ReplicationFactor)
+func (s *script) setFailure(t *testing.T, d *datadriven.TestData) {
+	b, tp := s.brokers[number32(t, d.CmdArgs[0].Key)], tpOf(t, d.CmdArgs[1].Key)
+	switch d.CmdArgs[2].Key {
+	case "transient":
+		b.fail[tp] = &order.TransientError{Err: errors.New("too many open files")}
+	case "storage":
+		b.fail[tp] = order.ErrStorage
+	case "none":
+		delete(b.fail, tp)
+	default:
+		t.Fatalf("%s: unknown failure", d.Pos)
 	}
-	return b.String()
 }
 
-func topicOf(t *testing.T, d *datadriven.TestData) *Topic {
-	topic := &Topic{Name: d.CmdArgs[0].Key, ID: protocol.UUID{0xff}, HasNode: true}
-	for line := range strings.Lines(d.Input) {
-		f := strings.Fields(line)
-		p := Partition{Replicas: znode.Replicas{Partition: int32(len(topic.Partitions)), Replicas: idsOf(t, f[0])}, Version: -1}
-		for _, kv := range f[1:] {
-			k, v, _ := strings.Cut(kv, "=")
-			p.HasNode = true
-			switch k {
-			case "leader":
-				p.State.Leader = number32(t, v)
-			case "epoch":
-				p.State.LeaderEpoch = number32(t, v)
-			case "isr":
-				p.State.ISR = idsOf(t, v)
-			case "version":
-				p.Version = number32(t, v)
-			}
-		}
-		topic.Partitions = append(topic.Partitions, p)
+// alterOf reads "T-P epoch=N version=N isr=IDS [recovering]".
+func (s *script) alterOf(t *testing.T, line string) order.AlterPartition {
+	f := strings.Fields(line)
+	a := order.AlterPartition{TopicPartition: tpOf(t, f[0])}
+	if p := s.ctl.partition(a.TopicPartition); p != nil {
+		a.TopicID = p.topic.id
+	} else {
+		a.TopicID = protocol.UUID{0xff}
 	}
-	return topic
+	for _, kv := range f[1:] {
+		switch k, v, _ := strings.Cut(kv, "="); k {
+		case "epoch":
+			a.LeaderEpoch = number32(t, v)
+		case "version":
+			a.PartitionEpoch = number32(t, v)
+		case "isr":
+			a.ISR = idsOf(t, v)
+		case "recovering":
+			a.Recovering = true
+		default:
+			t.Fatalf("unknown word %s", kv)
+		}
+	}
+	return a
+}
+
+func (s *script) dump(path string) {
+	data, stat, err := s.admin.Get(context.Background(), path)
+	if err != nil {
+		s.log("%s: %v", path, err)
+		return
+	}
+	s.log("%s v%d %s", path, stat.Version, data)
+	names, _, _ := s.admin.Children(context.Background(), path)
+	for _, name := range names {
+		s.dump(path + "/" + name)
+	}
 }
 
 // newTopicOf reads "NAME partitions=N factor=N assign=P:IDS name=value"; null is a null value, a NAME of
 // x*9 nine times an x.
-func newTopicOf(t *testing.T, line string, id byte) NewTopic {
+func newTopicOf(t *testing.T, line string) NewTopic {
 	f := strings.Fields(line)
-	n := NewTopic{Name: strings.Trim(f[0], `"`), Partitions: -1, ReplicationFactor: -1, ID: protocol.UUID{id}}
+	n := NewTopic{Name: strings.Trim(f[0], `"`), Partitions: -1, ReplicationFactor: -1}
 	if x, times, ok := strings.Cut(n.Name, "*"); ok {
 		n.Name = strings.Repeat(x, int(number32(t, times)))
 	}
@@ -264,6 +396,11 @@ func newTopicOf(t *testing.T, line string, id byte) NewTopic {
 		}
 	}
 	return n
+}
+
+func tpOf(t *testing.T, s string) protocol.TopicPartition {
+	i := strings.LastIndexByte(s, '-')
+	return protocol.TopicPartition{Topic: s[:i], Partition: number32(t, s[i+1:])}
 }
 
 func idsOf(t *testing.T, s string) []int32 {

@@ -1,5 +1,7 @@
 package meta
 
+import "context"
+
 // AnyVersion is the version that matches every version of a node, in Set, Delete and CheckOp.
 const AnyVersion int32 = -1
 
@@ -64,58 +66,69 @@ type Event struct {
 	Path string
 }
 
-// Watch reports the first change after the read that set it, and nothing after that: the tree sends that one
-// event and closes the channel. If the session ends first, the tree closes the channel without an event. The
-// channel has room for the event, so nobody needs to read it.
-type Watch <-chan Event
-
 // Tree is one session with a tree of nodes. Paths are absolute ("/brokers/ids/1"), without a slash at the end.
 // All methods may be called by several goroutines at once. A method copies or sends the data that it is given
 // before it returns; the data that it gives belongs to the caller. A node may have null data, which reads as nil.
 //
-// Every error is an [*Error] that names operation and path. It wraps one of this package's ErrXxx values or the
-// store's own error.
+// Every error is an [*Error] that names operation and path. It wraps one of this package's ErrXxx values, the error
+// of the context, or the store's own error.
+//
+// While the session has no connection, a method waits for it until the context ends. A read whose answer was lost
+// is repeated. A write whose answer was lost fails with ErrOutcomeUnknown: it was done or not, and the caller has to
+// look. Any other error of a write says that it was not done.
+//
+// The methods whose names end in W set a watch: it reports the first change after the read as an [Event] to the
+// session's [Watcher], and nothing after that. A session has at most one watch on the data and one on the children
+// of a node, however often it asks for it.
 //
 // Events come in the order of the writes: a caller that has received an event sees its change in every later read
 // through the same session.
 type Tree interface {
 	// Get reads a node. It fails with ErrNoNode if there is none.
-	Get(path string) ([]byte, Stat, error)
+	Get(ctx context.Context, path string) ([]byte, Stat, error)
 	// GetW is Get with a watch that reports a change of the node's data, or its deletion. It sets no watch if it
 	// fails.
-	GetW(path string) ([]byte, Stat, Watch, error)
-	// GetAll reads many nodes and waits for the store once. The n-th answer is that of the n-th path. The answers
+	GetW(ctx context.Context, path string) ([]byte, Stat, error)
+	// GetAll reads many nodes without waiting for each. The n-th answer is that of the n-th path. The answers
 	// may be of different moments. A missing node has ErrNoNode in its own Node.Err; the error is one of the
 	// whole call, such as ErrSessionExpired.
-	GetAll(paths []string) ([]Node, error)
+	GetAll(ctx context.Context, paths []string) ([]Node, error)
+	// GetAllW is GetAll with a watch on each node: that of GetW if the node is there, that of ExistsW if it is not.
+	GetAllW(ctx context.Context, paths []string) ([]Node, error)
 	// Exists says whether there is such a node.
-	Exists(path string) (bool, Stat, error)
+	Exists(ctx context.Context, path string) (bool, Stat, error)
 	// ExistsW is Exists with a watch that reports the node's creation, a change of its data, or its deletion. It
 	// sets the watch whether the node is there or not.
-	ExistsW(path string) (bool, Stat, Watch, error)
+	ExistsW(ctx context.Context, path string) (bool, Stat, error)
 	// Children lists the names (not paths) of a node's children, sorted. It fails with ErrNoNode if there is no
 	// such node.
-	Children(path string) ([]string, Stat, error)
+	Children(ctx context.Context, path string) ([]string, Stat, error)
 	// ChildrenW is Children with a watch that reports that a child was created or deleted, or that the node was
-	// deleted.
-	ChildrenW(path string) ([]string, Stat, Watch, error)
+	// deleted. It sets no watch if it fails.
+	ChildrenW(ctx context.Context, path string) ([]string, Stat, error)
 	// Create makes a node and returns its path, to which a sequential mode has appended the number. It fails with
-	// ErrNodeExists, with ErrNoNode if the parent is missing, or with ErrNoChildrenForEphemerals.
-	Create(path string, data []byte, mode Mode) (string, Stat, error)
+	// ErrNodeExists, with ErrNoNode if the parent is missing, or with ErrNoChildrenForEphemerals. It gives no Stat,
+	// since ZooKeeper gives none: a caller that needs the Czxid sets the node in the same Multi, or reads it.
+	Create(ctx context.Context, path string, data []byte, mode Mode) (string, error)
 	// Set replaces a node's data if the node is at that version. It fails with ErrNoNode or ErrBadVersion.
-	Set(path string, data []byte, version int32) (Stat, error)
+	Set(ctx context.Context, path string, data []byte, version int32) (Stat, error)
 	// Delete removes a node if it is at that version and has no children. It fails with ErrNoNode, ErrBadVersion
 	// or ErrNotEmpty.
-	Delete(path string, version int32) error
+	Delete(ctx context.Context, path string, version int32) error
 	// Multi does all operations in their order, or none of them. Each operation sees what those before it did. If
-	// one fails, the error is a [*MultiError] that says which. There is one result for each operation.
-	Multi(ops ...Op) ([]Result, error)
+	// one is refused, the error is a [*MultiError] that says which; an error of the whole has the path of the first.
+	// There is one result for each operation.
+	Multi(ctx context.Context, ops ...Op) ([]Result, error)
+	// MultiAll does many transactions, each as Multi does it, without waiting for one before it sends the next. They
+	// must not depend on each other: each is done or not by itself, in any order. The n-th result is that of the n-th
+	// transaction.
+	MultiAll(ctx context.Context, txs [][]Op) []TxResult
 	// SessionID gives the session's number, which is the EphemeralOwner of the ephemeral nodes that it makes.
 	SessionID() int64
 	// Done gives a channel that is closed when the session has ended: Close was called, or the store gave the
 	// session up. Its ephemeral nodes are deleted then or soon after, and every later call fails with
 	// ErrSessionExpired.
 	Done() <-chan struct{}
-	// Close ends the session and deletes its ephemeral nodes.
+	// Close ends the session and deletes its ephemeral nodes. No call of the Watcher begins after it.
 	Close() error
 }

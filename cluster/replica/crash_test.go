@@ -6,10 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"klamm/cluster/order"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
-	"klamm/protocol"
 	"klamm/protocol/batch"
 )
 
@@ -36,18 +34,17 @@ func begin(t *testing.T, disk *vfs.Mem, id byte, epoch int32, isNew bool) *life 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{t: t, store: store, manager: NewManager(store, func(map[string]string) *Config { return &Config{Log: c} })}
+	l := &life{t: t, store: store, manager: NewManager(Options{Store: store, BrokerID: 1, Resolve: func(map[string]string) *Config { return &Config{Log: c} }})}
 	l.lead(id, epoch, isNew)
 	return l
 }
 
 func (l *life) lead(id byte, epoch int32, isNew bool) {
 	l.t.Helper()
-	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{id}, LeaderEpoch: epoch, IsNew: isNew}
-	if errs := l.manager.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return nil }); errs[0] != nil {
-		l.t.Fatal(errs[0])
+	err := give(l.manager, nil, alone(tp, id, epoch, isNew))
+	if err != nil {
+		l.t.Fatal(err)
 	}
-	var err error
 	if l.Partition, err = l.manager.Partition(tp); err != nil {
 		l.t.Fatal(err)
 	}
@@ -68,11 +65,12 @@ func (l *life) send(seq int32) logstore.Result {
 		l.t.Fatal(err)
 	}
 	a := []logstore.Append{{Data: data, Header: h}}
-	if err := l.Append(a, lifeNow); err != nil {
+	in, err := l.Append(a, -1, lifeNow)
+	if err != nil {
 		l.t.Fatalf("sequence %d: %v", seq, err)
 	}
 	told := make(chan error, 1)
-	if !l.AwaitCommit(a[0].Result.LastOffset+1, func(err error) { told <- err }) {
+	if !l.AwaitCommit(Wait{a[0].Result.LastOffset + 1, in, -1, NoTimeout}, func(err error) { told <- err }) {
 		if err := <-told; err != nil {
 			l.t.Fatalf("sequence %d: %v", seq, err)
 		}
@@ -89,17 +87,15 @@ func TestPowerLossAfterEachAcknowledgement(t *testing.T) {
 	seq, offset := int32(0), int64(0)
 	for round := range 90 {
 		if round == 50 { // the topic is deleted and made anew at once
-			for _, err := range l.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}}) {
-				if err != nil {
-					t.Fatal(err)
-				}
+			if err := deleteTopic(l.manager, tp); err != nil {
+				t.Fatal(err)
 			}
 			id, seq, offset = 2, 0, 0
 			l.lead(id, epoch, true)
 		}
 		if round%20 == 13 {
 			d := []Deletion{{Partition: l.Partition, Before: -1}}
-			if l.manager.DeleteRecords(d); d[0].Err != nil {
+			if l.manager.DeleteRecords(context.Background(), d); d[0].Err != nil {
 				t.Fatal(d[0].Err)
 			}
 		}

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// DelayedFetch is a fetch that waits until enough bytes have become readable in the partitions that it reads.
-// The append that makes them enough completes it; no other append does.
+// DelayedFetch is a fetch that waits until enough bytes have become readable in the partitions that it reads: a consumer's
+// for bytes below the high watermark, a follower's for bytes in the log. What makes them enough completes it; nothing else does.
 //
-// The caller makes it, registers it with partitions (Watch), and arms it (Arm). Until then an append may complete it
+// The caller makes it, registers it with partitions (Watch or WatchEnd), and arms it (Arm). Until then an append may complete it
 // without a call of fire, and Arm reports that.
 //
 // An append must not look at each of ten thousand delayed fetches that need more bytes than it brings. Therefore each
@@ -24,22 +24,28 @@ type DelayedFetch struct {
 	partitions int64        // how many partitions are watched at most
 	state      atomic.Int32
 	fire       func()
+	next       *DelayedFetch // the one whose fire is called after this one's: see completions
 
 	mu      sync.Mutex
-	watches []*watch // guarded by mu
-	// one and few hold the first watch, so that a fetch of one partition allocates once.
-	one watch
-	few [1]*watch
+	watches []watch // guarded by mu; its memory does not move, since purgatories point into it
+	few     [1]watch
 }
 
-// watch is a delayed fetch in the purgatory of one partition.
+// watch is a delayed fetch in a purgatory of one partition.
 type watch struct {
 	fetch     *DelayedFetch
 	partition *Partition
+	in        *purgatory
 	// Guarded by Partition.mu:
-	counted int64 // the value of Partition.readable up to which bytes have been subtracted from missing
-	due     int64 // the value of Partition.readable at which the next bytes are subtracted
-	place   int   // index in Partition.fetches; -1 when it is not in there
+	counted int64 // the value of purgatory.bytes up to which bytes have been subtracted from missing
+	due     int64 // the value of purgatory.bytes at which the next bytes are subtracted
+	place   int   // index in purgatory.watches; -1 when it is not in there
+}
+
+// purgatory holds the fetches that wait in one partition for bytes of one kind. The partition's mu guards it.
+type purgatory struct {
+	bytes   int64 // how many came since the partition is here; some may count twice, none is left out
+	watches watches
 }
 
 // The states of a DelayedFetch. A state only changes to a later one.
@@ -55,7 +61,7 @@ const (
 func NewDelayedFetch(missing int64, partitions int, fire func()) *DelayedFetch {
 	f := &DelayedFetch{partitions: int64(max(partitions, 1)), fire: fire}
 	if f.watches = f.few[:0]; partitions > len(f.few) {
-		f.watches = make([]*watch, 0, partitions)
+		f.watches = make([]watch, 0, partitions)
 	}
 	f.missing.Store(missing)
 	f.share.Store(f.shareOf(missing))
@@ -79,34 +85,42 @@ func (f *DelayedFetch) Wake() {
 // complete reports whether fire is to be called.
 func (f *DelayedFetch) complete() bool { return f.state.Swap(fetchCompleted) == fetchArmed }
 
-// Watch registers the fetch with a partition. It reports false when the
-// partition's high watermark is no longer hw, the one that the caller has read up to,
-// or the partition has stopped: then the caller reads again.
-func (f *DelayedFetch) Watch(p *Partition, hw int64) bool {
+// Watch registers a consumer's fetch with a partition, at most as often as NewDelayedFetch was told. It reports false when the partition's
+// high watermark is no longer hw, or its leader epoch is no longer epoch, those that the caller has read with: then the caller reads again.
+func (f *DelayedFetch) Watch(p *Partition, epoch int32, hw int64) bool {
+	return f.watch(p, &p.committed, func() bool { return p.hw.Load() == hw && p.state.Load().servesIn(epoch) })
+}
+
+// WatchEnd registers a follower's fetch with a partition, like Watch. It reports false when the log end offset is past end, and with
+// Options.TellHighWatermark when the high watermark is past hw.
+func (f *DelayedFetch) WatchEnd(p *Partition, epoch int32, end, hw int64) bool {
+	return f.watch(p, &p.written, func() bool {
+		return p.end <= end && (p.hw.Load() <= hw || !p.manager.o.TellHighWatermark) && p.state.Load().servesIn(epoch)
+	})
+}
+
+func (f *DelayedFetch) watch(p *Partition, in *purgatory, unmovedLocked func() bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := &f.one
-	if len(f.watches) > 0 {
-		w = new(watch)
-	}
-	w.fetch, w.partition = f, p
-	f.watches = append(f.watches, w)
+	f.watches = append(f.watches, watch{fetch: f, partition: p, in: in})
+	w := &f.watches[len(f.watches)-1]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.counted = p.readable
+	w.counted = in.bytes
 	w.due = w.counted + f.share.Load()
-	heap.Push(&p.fetches, w)
-	return p.stopped == nil && p.hw.Load() == hw
+	heap.Push(&in.watches, w)
+	return unmovedLocked()
 }
 
 // Unwatch removes the fetch from all partitions that it was registered with.
 func (f *DelayedFetch) Unwatch() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, w := range f.watches {
+	for i := range f.watches {
+		w := &f.watches[i]
 		w.partition.mu.Lock()
 		if w.place >= 0 {
-			heap.Remove(&w.partition.fetches, w.place)
+			heap.Remove(&w.in.watches, w.place)
 		}
 		w.partition.mu.Unlock()
 	}
@@ -117,8 +131,8 @@ func (f *DelayedFetch) Unwatch() {
 // that none are missing any more. tight says that the share has just been lowered: the caller then calls tighten after
 // it has released the lock.
 func (w *watch) subtractLocked() (satisfied, tight bool) {
-	f, bytes := w.fetch, w.partition.readable-w.counted
-	w.counted = w.partition.readable
+	f, bytes := w.fetch, w.in.bytes-w.counted
+	w.counted = w.in.bytes
 	left := f.missing.Add(-bytes)
 	if left <= 0 {
 		return true, false
@@ -138,8 +152,8 @@ func (f *DelayedFetch) tighten() (fire bool) {
 	defer f.mu.Unlock()
 	for again := true; again; {
 		again = false
-		for _, w := range f.watches {
-			satisfied, tight := w.recount()
+		for i := range f.watches {
+			satisfied, tight := f.watches[i].recount()
 			if satisfied {
 				return f.complete()
 			}
@@ -158,51 +172,37 @@ func (w *watch) recount() (satisfied, tight bool) {
 		return false, false
 	}
 	satisfied, tight = w.subtractLocked()
-	heap.Fix(&p.fetches, w.place)
+	heap.Fix(&w.in.watches, w.place)
 	return satisfied, tight
 }
 
-// completeFetchesLocked subtracts what is due, and appends the fetches whose fire is to be called to fire, and those to tighten to tight. The
-// caller holds mu.
-func (p *Partition) completeFetchesLocked(fire, tight []*DelayedFetch) (_, _ []*DelayedFetch) {
-	for len(p.fetches) > 0 && p.fetches[0].due <= p.readable {
-		w := p.fetches[0]
+// completeLocked subtracts what is due, and notes the fetches whose fire is to be called, and those to tighten. The caller holds
+// Partition.mu.
+func (in *purgatory) completeLocked(c *completions) {
+	for len(in.watches) > 0 && in.watches[0].due <= in.bytes {
+		w := in.watches[0]
 		satisfied, lowered := w.subtractLocked()
 		if !satisfied {
-			heap.Fix(&p.fetches, 0)
+			heap.Fix(&in.watches, 0)
 			if lowered {
-				tight = append(tight, w.fetch)
+				c.tight = append(c.tight, w.fetch)
 			}
 			continue
 		}
-		heap.Pop(&p.fetches)
+		heap.Pop(&in.watches)
 		if w.fetch.complete() {
-			fire = append(fire, w.fetch)
+			c.fetch(w.fetch)
 		}
 	}
-	return fire, tight
 }
 
-// stopFetchesLocked completes all fetches of a partition that stops, and gives those whose fire is to be called.
-func (p *Partition) stopFetchesLocked() (fire []*DelayedFetch) {
-	for _, w := range p.fetches {
+// wakeLocked completes all fetches of a partition that is not what they have read any more.
+func (in *purgatory) wakeLocked(c *completions) {
+	for _, w := range in.watches {
 		w.place = -1
 		if w.fetch.complete() {
-			fire = append(fire, w.fetch)
+			c.fetch(w.fetch)
 		}
 	}
-	p.fetches = nil
-	return fire
-}
-
-// fireAll calls fire of each fetch. The caller's goroutine serves the last one: mostly it is the only one, and no other thread
-// has to be woken for it.
-func fireAll(fetches []*DelayedFetch) {
-	for i, f := range fetches {
-		if i < len(fetches)-1 {
-			go f.fire()
-		} else {
-			f.fire()
-		}
-	}
+	in.watches = nil
 }

@@ -11,18 +11,28 @@ import (
 
 // grow has bytes become readable in a partition without a log.
 func (p *Partition) grow(bytes int64) {
+	var c completions
 	p.mu.Lock()
-	p.readable += bytes
-	woken, tight := p.completeFetchesLocked(nil, nil)
+	p.committed.bytes += bytes
+	p.committed.completeLocked(&c)
 	p.mu.Unlock()
-	for _, w := range tight {
+	for _, w := range c.tight {
 		if w.tighten() {
-			woken = append(woken, w)
+			c.fetch(w)
 		}
 	}
-	for _, w := range woken {
+	for w := c.fire; w != nil; w = w.next { // on this goroutine, unlike run
 		w.fire()
 	}
+}
+
+// bare are partitions without logs, which this broker leads in epoch 0.
+func bare(n int) []Partition {
+	partitions := make([]Partition, n)
+	for i := range partitions {
+		partitions[i].state.Store(&State{Role: Leader})
+	}
+	return partitions
 }
 
 // modelled is a fetch that waits, and what the model says of it.
@@ -37,7 +47,7 @@ type modelled struct {
 func TestEachFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		partitions := make([]Partition, 1+random.IntN(8))
+		partitions := bare(1 + random.IntN(8))
 		var waiting []*modelled
 		for range 400 {
 			if random.IntN(4) == 0 {
@@ -45,7 +55,7 @@ func TestEachFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 				m.watched = random.Perm(len(partitions))[:1+random.IntN(len(partitions))]
 				m.DelayedFetch = NewDelayedFetch(m.missing, len(m.watched), func() { m.fired = true })
 				for _, i := range m.watched {
-					if !m.Watch(&partitions[i], 0) {
+					if !m.Watch(&partitions[i], 0, 0) {
 						t.Fatal("moved")
 					}
 				}
@@ -78,7 +88,7 @@ func TestEachFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 			m.Unwatch()
 		}
 		for i := range partitions {
-			if n := len(partitions[i].fetches); n > 0 {
+			if n := len(partitions[i].committed.watches); n > 0 {
 				t.Fatalf("seed %d: partition %d still knows %d fetches", seed, i, n)
 			}
 		}
@@ -89,11 +99,11 @@ func TestEachFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 func TestFetchIsWokenAmidAppendsToSeveralPartitions(t *testing.T) {
 	for range 50 {
 		const each = 1000
-		partitions := make([]Partition, 4)
+		partitions := bare(4)
 		woken := make(chan struct{})
 		w := NewDelayedFetch(each*int64(len(partitions)), len(partitions), func() { close(woken) })
 		for i := range partitions {
-			w.Watch(&partitions[i], 0)
+			w.Watch(&partitions[i], 0, 0)
 		}
 		if !w.Arm() {
 			t.Fatal("woken before anything came")
@@ -123,11 +133,11 @@ func TestFetchIsWokenByTheSecondOfTwoSyncs(t *testing.T) {
 	release <- struct{}{}
 	<-begun
 	w := NewDelayedFetch(1, 1, func() {})
-	if !w.Watch(f.Partition, 1) || !w.Arm() {
+	if !w.Watch(f.Partition, 3, 1) || !w.Arm() {
 		t.Fatal("the second sync has not ended, and Watch says that it moved the high watermark")
 	}
 	committed := make(chan error, 1)
-	if f.AwaitCommit(end, func(err error) { committed <- err }) {
+	if f.AwaitCommit(all(end), func(err error) { committed <- err }) {
 		t.Fatal("committed before its sync")
 	}
 	release <- struct{}{}
@@ -148,11 +158,11 @@ func TestFetchIsWokenByAppendsThatPassEachOther(t *testing.T) {
 	both := []logstore.Append{f.batch(), f.batch()}
 	f.log.Append(both, 3, 1)
 	w := NewDelayedFetch(int64(both[0].Result.Size+both[1].Result.Size), 1, func() {})
-	if !w.Watch(f.Partition, 0) || !w.Arm() {
+	if !w.Watch(f.Partition, 3, 0) || !w.Arm() {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	for _, a := range []*logstore.Append{&both[1], &both[0]} {
-		f.appended(a.Result.LastOffset+1, int64(a.Result.Size), false)
+		f.appended(3, a.Result.LastOffset+1, int64(a.Result.Size), false)
 	}
 	if w.state.Load() != fetchCompleted {
 		t.Error("the fetch still waits for bytes that are readable")
@@ -164,10 +174,10 @@ func TestFetchIsWokenByAppendsThatPassEachOther(t *testing.T) {
 func BenchmarkAppendWhileFetchesWait(b *testing.B) {
 	for _, n := range []int{0, 100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var p Partition
+			p := &bare(1)[0]
 			for range n {
 				w := NewDelayedFetch(1<<50, 1, func() {})
-				w.Watch(&p, 0)
+				w.Watch(p, 0, 0)
 				w.Arm()
 			}
 			for b.Loop() {

@@ -1,9 +1,12 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,22 +38,48 @@ func newFixture(t *testing.T, overrides map[string]string) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close(context.Background()) })
-	m := NewManager(store, func(overrides map[string]string) *Config {
+	m := NewManager(Options{Store: store, BrokerID: 1, Resolve: func(overrides map[string]string) *Config {
 		cfg := &Config{Log: logstore.DefaultConfig()}
 		if overrides["flush.messages"] == "1" {
 			cfg.Log.FlushMessages = 1
 		}
 		return cfg
-	})
-	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 3, IsNew: true}
-	if errs := m.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return overrides }); errs[0] != nil {
-		t.Fatal(errs[0])
+	}})
+	if err := give(m, overrides, alone(tp, 1, 3, true)); err != nil {
+		t.Fatal(err)
 	}
 	p, err := m.Partition(tp)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &fixture{t, disk, store, m, p}
+}
+
+// alone is the order to lead a partition whose sole replica is on this broker.
+func alone(tp protocol.TopicPartition, id byte, epoch int32, isNew bool) order.LeaderAndISR {
+	return order.LeaderAndISR{
+		TopicPartition: tp, TopicID: protocol.UUID{id}, Leader: 1, LeaderEpoch: epoch, ISR: []int32{1}, Replicas: []int32{1}, IsNew: isNew,
+	}
+}
+
+// give gives a manager orders, and gives the first error.
+func give(m *Manager, overrides map[string]string, orders ...order.LeaderAndISR) error {
+	answer := m.LeaderAndISR(&order.LeaderAndISRRequest{Partitions: orders}, func(string) map[string]string { return overrides })
+	for _, err := range answer.Partitions {
+		answer.Err = cmp.Or(answer.Err, err)
+	}
+	return answer.Err
+}
+
+// deleteTopic has a manager stop and delete a partition, and gives the error.
+func deleteTopic(m *Manager, tp protocol.TopicPartition) error {
+	answer := m.StopReplica(&order.StopReplicaRequest{Partitions: []order.StopReplica{{TopicPartition: tp, LeaderEpoch: order.LeaderEpochDuringDelete, Delete: true}}})
+	return cmp.Or(answer.Err, answer.At(0))
+}
+
+// all waits for all replicas in sync, after an append in epoch 3.
+func all(offset int64) Wait {
+	return Wait{Offset: offset, LeaderEpoch: 3, Acks: -1, TimeoutMs: NoTimeout}
 }
 
 // batch is one to append, with one record.
@@ -72,7 +101,7 @@ func (f *fixture) batch() logstore.Append {
 func (f *fixture) append() logstore.Result {
 	f.t.Helper()
 	batches := []logstore.Append{f.batch()}
-	if err := f.Append(batches, 1); err != nil {
+	if _, err := f.Append(batches, -1, 1); err != nil {
 		f.t.Fatal(err)
 	}
 	return batches[0].Result
@@ -97,7 +126,7 @@ func TestWithoutFlushAnAppendIsCommittedAtOnce(t *testing.T) {
 		if f.HighWatermark() != want || f.Log().HighWatermark() != want {
 			t.Fatalf("high watermark %d (log %d) after offset %d", f.HighWatermark(), f.Log().HighWatermark(), res.LastOffset)
 		}
-		if !f.AwaitCommit(res.LastOffset+1, func(error) { t.Error("called although it was committed") }) {
+		if !f.AwaitCommit(all(res.LastOffset+1), func(error) { t.Error("called although it was committed") }) {
 			t.Error("not committed")
 		}
 	}
@@ -113,7 +142,7 @@ func TestFlushThatFailedIsTriedAgainForWhoComesAgain(t *testing.T) {
 	f.disk.SetHook(nil)
 	stop := f.disk.Fail(vfs.Rule{Kind: vfs.OpSyncDir, Path: "/d/t-0", Err: syscall.EMFILE})
 	told := make(chan error, 1)
-	if f.AwaitCommit(end, func(err error) { told <- err }) {
+	if f.AwaitCommit(all(end), func(err error) { told <- err }) {
 		t.Fatal("committed before it was flushed")
 	}
 	release <- struct{}{}
@@ -121,7 +150,7 @@ func TestFlushThatFailedIsTriedAgainForWhoComesAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if !f.AwaitCommit(end, func(err error) { told <- err }) {
+	if !f.AwaitCommit(all(end), func(err error) { told <- err }) {
 		if err := <-told; err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +167,7 @@ func TestProducersShareTheNextSync(t *testing.T) {
 	begun, release := f.holdSyncs()
 	committed := make(chan int64, 10)
 	wait := func(next int64) {
-		if f.AwaitCommit(next, func(err error) {
+		if f.AwaitCommit(all(next), func(err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -179,7 +208,7 @@ func TestFailedSyncIsToldAndMovesNothing(t *testing.T) {
 	f := newFixture(t, map[string]string{"flush.messages": "1"})
 	f.disk.Fail(vfs.Rule{Kind: vfs.OpSync, Path: "*.log", Err: syscall.EIO})
 	told := make(chan error, 1)
-	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+	if f.AwaitCommit(all(f.append().LastOffset+1), func(err error) { told <- err }) {
 		t.Fatal("committed although the disk failed")
 	}
 	if err := <-told; !errors.Is(err, syscall.EIO) {
@@ -195,7 +224,7 @@ func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 	size := int64(f.append().Size)
 	fired := 0
 	w := NewDelayedFetch(2*size, 1, func() { fired++ })
-	if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
+	if !w.Watch(f.Partition, 3, f.HighWatermark()) || !w.Arm() {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	f.append()
@@ -208,7 +237,7 @@ func TestFetchIsWokenByTheAppendThatSatisfiesIt(t *testing.T) {
 		t.Fatalf("woken %d times, want once", fired)
 	}
 	w.Unwatch()
-	if len(f.fetches) != 0 {
+	if len(f.committed.watches) != 0 {
 		t.Error("the partition still knows the fetch")
 	}
 }
@@ -217,7 +246,7 @@ func TestWatchSeesWhatCameSinceTheRead(t *testing.T) {
 	f := newFixture(t, nil)
 	read := f.HighWatermark()
 	f.append()
-	if NewDelayedFetch(1, 1, func() {}).Watch(f.Partition, read) {
+	if NewDelayedFetch(1, 1, func() {}).Watch(f.Partition, 3, read) {
 		t.Error("an append between read and watch went unnoticed")
 	}
 }
@@ -226,7 +255,7 @@ func TestWatchSeesWhatCameSinceTheRead(t *testing.T) {
 func TestFetchIsWokenBeforeItIsArmed(t *testing.T) {
 	f := newFixture(t, nil)
 	w := NewDelayedFetch(1, 1, func() { t.Error("fire was called") })
-	if !w.Watch(f.Partition, f.HighWatermark()) {
+	if !w.Watch(f.Partition, 3, f.HighWatermark()) {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	f.append()
@@ -243,7 +272,7 @@ func TestAppendWakesAllWhoWait(t *testing.T) {
 	woken := make(chan int, 100)
 	for i := range 10 {
 		w := NewDelayedFetch(1, 1, func() { woken <- i })
-		if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
+		if !w.Watch(f.Partition, 3, f.HighWatermark()) || !w.Arm() {
 			t.Fatal("woken before anything came")
 		}
 	}
@@ -263,40 +292,59 @@ func TestStopTellsWhoWaits(t *testing.T) {
 	f := newFixture(t, map[string]string{"flush.messages": "1"})
 	begun, release := f.holdSyncs()
 	told := make(chan error, 1)
-	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+	if f.AwaitCommit(all(f.append().LastOffset+1), func(err error) { told <- err }) {
 		t.Fatal("committed before its sync")
 	}
 	woken := make(chan struct{})
 	w := NewDelayedFetch(1<<20, 1, func() { close(woken) })
-	if !w.Watch(f.Partition, f.HighWatermark()) || !w.Arm() {
+	if !w.Watch(f.Partition, 3, f.HighWatermark()) || !w.Arm() {
 		t.Fatal("woken before anything came")
 	}
 	<-begun
 	f.disk.SetHook(nil)
-	stopped := make(chan []error)
-	go func() {
-		stopped <- f.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}})
-	}()
+	stopped := make(chan error)
+	go func() { stopped <- deleteTopic(f.manager, tp) }()
 	<-woken
 	if err := <-told; !errors.As(err, new(*UnknownPartitionError)) {
 		t.Errorf("told %v, want that the partition is not here", err)
 	}
 	release <- struct{}{}
-	if errs := <-stopped; errs[0] != nil {
-		t.Error(errs[0])
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 	if _, err := f.manager.Partition(tp); !errors.As(err, new(*UnknownPartitionError)) {
 		t.Errorf("the partition is still here: %v", err)
 	}
-	if err := f.Append([]logstore.Append{{}}, 1); !errors.As(err, new(*UnknownPartitionError)) {
+	if _, err := f.Append([]logstore.Append{{}}, -1, 1); !errors.As(err, new(*UnknownPartitionError)) {
 		t.Errorf("an append to it gives %v", err)
+	}
+}
+
+// TestOrderForAFailedLogIsRefused: the controller takes an answer without an error for a sign that the log directory works. Here the log fails after
+// the order was found to be news and the log was opened for it.
+func TestOrderForAFailedLogIsRefused(t *testing.T) {
+	for name, does := range map[string]action{"lead": doLead, "follow": doFollow, "follow nobody": doFollowNobody} {
+		f := newFixture(t, nil)
+		f.append()
+		f.disk.Fail(vfs.Rule{Kind: vfs.OpSync, Path: "*.log", Err: syscall.EIO})
+		if f.log.Flush(1) == nil {
+			t.Fatal("the log did not fail")
+		}
+		news := alone(tp, 1, 4, false)
+		o := ordered{LeaderAndISR: &news, does: does, partition: f.Partition, log: f.log}
+		if f.manager.carryOut(&o); !errors.Is(o.err, order.ErrStorage) {
+			t.Errorf("an order to %s gives %v", name, o.err)
+		}
+		if s := f.State(); s.Role != Leader || s.LeaderEpoch != 3 {
+			t.Errorf("after an order to %s this broker is %s in leader epoch %d", name, s.Role, s.LeaderEpoch)
+		}
 	}
 }
 
 func TestCheckEpoch(t *testing.T) {
 	f := newFixture(t, nil)
 	for requested, want := range map[int32]string{-1: "", 3: "", 2: "fenced", 4: "unknown"} {
-		err := f.CheckEpoch(requested)
+		err := f.CheckEpoch(f.State(), requested)
 		var e *EpochError
 		switch {
 		case !errors.As(err, &e):
@@ -316,7 +364,7 @@ func TestDeleteRecords(t *testing.T) {
 	}
 	for _, tc := range []struct{ before, want int64 }{{1, 1}, {0, 1}, {4, -1}, {-2, -1}, {-1, 3}} {
 		d := []Deletion{{Partition: f.Partition, Before: tc.before}}
-		f.manager.DeleteRecords(d)
+		f.manager.DeleteRecords(context.Background(), d)
 		low, err := d[0].LowWatermark, d[0].Err
 		if low != tc.want {
 			t.Errorf("before %d: low watermark %d (%v), want %d", tc.before, low, err, tc.want)
@@ -345,9 +393,9 @@ func TestDeleteRecords(t *testing.T) {
 func TestConfigureReachesEveryPartition(t *testing.T) {
 	f := newFixture(t, nil)
 	// Partition 1 is not here, as when its directory failed.
-	lead := order.LeaderAndISR{TopicPartition: protocol.TopicPartition{Topic: "t", Partition: 2}, TopicID: protocol.UUID{1}, IsNew: true}
-	if errs := f.manager.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return nil }); errs[0] != nil {
-		t.Fatal(errs[0])
+	lead := alone(protocol.TopicPartition{Topic: "t", Partition: 2}, 1, 0, true)
+	if err := give(f.manager, nil, lead); err != nil {
+		t.Fatal(err)
 	}
 	third, err := f.manager.Partition(lead.TopicPartition)
 	if err != nil {
@@ -358,8 +406,8 @@ func TestConfigureReachesEveryPartition(t *testing.T) {
 		t.Error("a partition behind a gap did not get the topic's change")
 	}
 	// One partition less leaves the topic's properties to the other.
-	if errs := f.manager.StopReplica([]order.StopReplica{{TopicPartition: lead.TopicPartition, Delete: true}}); errs[0] != nil {
-		t.Fatal(errs[0])
+	if err := deleteTopic(f.manager, lead.TopicPartition); err != nil {
+		t.Fatal(err)
 	}
 	if f.Config().Log.FlushMessages != 1 || f.Log().Config().FlushMessages != 1 {
 		t.Error("the partition did not get the topic's change")
@@ -367,6 +415,49 @@ func TestConfigureReachesEveryPartition(t *testing.T) {
 	f.manager.Reconfigure()
 	if f.Config().Log.FlushMessages != 1 {
 		t.Error("a change of the broker's defaults dropped the topic's own")
+	}
+}
+
+// TestAllTopicsAreConfiguredInOnePass: all partitions were listed once for each topic.
+func TestAllTopicsAreConfiguredInOnePass(t *testing.T) {
+	f := newFixture(t, nil)
+	const topics, partitions = 300, 4
+	var orders []order.LeaderAndISR
+	for i := range topics * partitions {
+		orders = append(orders, alone(protocol.TopicPartition{Topic: fmt.Sprint("u", i/partitions), Partition: int32(i % partitions)}, 2, 0, true))
+	}
+	if err := give(f.manager, nil, orders...); err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]int{}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f.manager.ConfigureAll(func(topic string) map[string]string {
+		if asked[topic]++; topic == "u7" {
+			return map[string]string{"flush.messages": "1"}
+		}
+		return nil
+	})
+	runtime.ReadMemStats(&after)
+	// A list of the partitions for each topic takes 3 MB.
+	if made := after.TotalAlloc - before.TotalAlloc; made > 1<<20 {
+		t.Errorf("%d bytes were allocated", made)
+	}
+	for _, o := range orders {
+		p, err := f.manager.Partition(o.TopicPartition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Log().Config().FlushMessages == 1; got != (o.Topic == "u7") {
+			t.Errorf("%s: flushes each message: %v", o.TopicPartition, got)
+		}
+		if n := asked[o.Topic]; n != 1 {
+			t.Errorf("topic %s was resolved %d times", o.Topic, n)
+		}
+	}
+	f.manager.Reconfigure()
+	if p, _ := f.manager.Partition(protocol.TopicPartition{Topic: "u7"}); p.Log().Config().FlushMessages != 1 {
+		t.Error("a change of the broker's defaults dropped a topic's own")
 	}
 }
 
@@ -381,7 +472,7 @@ func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
 		}
 	})
 	told := make(chan error, 1)
-	if f.AwaitCommit(f.append().LastOffset+1, func(err error) { told <- err }) {
+	if f.AwaitCommit(all(f.append().LastOffset+1), func(err error) { told <- err }) {
 		told <- nil
 	}
 	if err := <-told; err != nil {
@@ -395,11 +486,11 @@ func TestRecordsOfAKilledBrokerAreOnTheDiskBeforeTheyCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close(context.Background())
-	m := NewManager(store, f.manager.resolve)
-	lead := order.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, LeaderEpoch: 4}
-	errs := m.LeaderAndISR([]order.LeaderAndISR{lead}, func(string) map[string]string { return map[string]string{"flush.messages": "1"} })
-	if errs[0] != nil {
-		t.Fatal(errs[0])
+	o := f.manager.o
+	o.Store = store
+	m := NewManager(o)
+	if err := give(m, map[string]string{"flush.messages": "1"}, alone(tp, 1, 4, false)); err != nil {
+		t.Fatal(err)
 	}
 	p, err := m.Partition(tp)
 	if err != nil {
@@ -427,8 +518,8 @@ func TestDeletionWhileAppendsRun(t *testing.T) {
 						some.Done()
 					}
 					batches := []logstore.Append{f.batch()}
-					err := f.Append(batches, 1)
-					if err == nil && !f.AwaitCommit(batches[0].Result.LastOffset+1, func(err error) { committed <- err }) {
+					_, err := f.Append(batches, -1, 1)
+					if err == nil && !f.AwaitCommit(all(batches[0].Result.LastOffset+1), func(err error) { committed <- err }) {
 						err = <-committed
 					}
 					if err == nil && f.HighWatermark() <= batches[0].Result.LastOffset {
@@ -446,13 +537,98 @@ func TestDeletionWhileAppendsRun(t *testing.T) {
 		some.Wait()
 		woken := make(chan struct{})
 		w := NewDelayedFetch(1<<40, 1, func() { close(woken) })
-		watched := w.Watch(f.Partition, f.HighWatermark()) && w.Arm()
-		if errs := f.manager.StopReplica([]order.StopReplica{{TopicPartition: tp, Delete: true}}); errs[0] != nil {
-			t.Error(errs[0])
+		watched := w.Watch(f.Partition, 3, f.HighWatermark()) && w.Arm()
+		if err := deleteTopic(f.manager, tp); err != nil {
+			t.Error(err)
 		}
 		if watched {
 			<-woken
 		}
 		workers.Wait()
+	}
+}
+
+// TestAppendThatIsToldAfterItsRoleHasEnded has a batch written by a leader that follows by the time that the batch is counted: a sync that
+// began then was taken for one of the next leadership, and never ended for it.
+func TestAppendThatIsToldAfterItsRoleHasEnded(t *testing.T) {
+	f := newFixture(t, map[string]string{"flush.messages": "1"})
+	a := []logstore.Append{f.batch()}
+	f.log.Append(a, 3, 1)
+	follow := alone(tp, 1, 4, false)
+	follow.Leader, follow.Replicas = 2, []int32{1, 2}
+	if err := give(f.manager, map[string]string{"flush.messages": "1"}, follow); err != nil {
+		t.Fatal(err)
+	}
+	f.appended(3, 1, int64(a[0].Result.Size), true)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.syncing {
+		t.Error("a follower syncs for the leader that it was")
+	}
+}
+
+// TestRequestThatNamesAPartitionTwice: the higher leader epoch stays, and the fetchers know of no other.
+func TestRequestThatNamesAPartitionTwice(t *testing.T) {
+	for range 50 {
+		f := newFixture(t, nil)
+		follow := alone(tp, 1, 4, false)
+		follow.Leader, follow.Replicas = 2, []int32{1, 2}
+		answer := f.manager.LeaderAndISR(&order.LeaderAndISRRequest{Partitions: []order.LeaderAndISR{alone(tp, 1, 5, false), follow}},
+			func(string) map[string]string { return nil })
+		if err := cmp.Or(answer.At(0), answer.At(1)); err != nil {
+			t.Fatal(err)
+		}
+		if s := f.State(); s.LeaderEpoch != 5 || s.Role != Leader {
+			t.Fatalf("%s in epoch %d", s.Role, s.LeaderEpoch)
+		}
+	}
+}
+
+// See TestBrokerDoubtsItsLeadershipsWhenItsSessionMayHaveEnded.
+func TestLeaderThatMayBeDeposedDoesNotSayThatRecordsAreMissing(t *testing.T) {
+	f := newFixture(t, nil)
+	of := func(seq int32) []logstore.Append {
+		b := batch.NewBuilder(batch.None)
+		b.ProducerID, b.ProducerEpoch, b.BaseSequence = 9, 0, seq
+		b.Add(1, nil, []byte("value"))
+		data, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := batch.ParseHeader(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []logstore.Append{{Data: data, Header: h}}
+	}
+	if _, err := f.Append(of(0), -1, 1); err != nil {
+		t.Fatal(err)
+	}
+	_, past := f.Log().Read(7, 100, 1, true)
+	check := func(what string, replicas []int32, deposed, hides bool) {
+		t.Helper()
+		f.manager.o.MayBeDeposed = func() bool { return deposed }
+		o := alone(tp, 1, f.LeaderEpoch()+1, false)
+		o.Replicas = replicas
+		if err := give(f.manager, nil, o); err != nil {
+			t.Fatal(err)
+		}
+		var notLeader *NotLeaderError
+		_, err := f.Append(of(5), -1, 1)
+		if errors.As(err, &notLeader) != hides || errors.Is(err, logstore.ErrOutOfOrderSequence) == hides {
+			t.Errorf("%s: a gap in the sequence numbers is refused with %v", what, err)
+		}
+		if err := f.Certain(past); errors.As(err, &notLeader) != hides {
+			t.Errorf("%s: an offset beyond the end is refused with %v", what, err)
+		}
+	}
+	check("it leads", []int32{1, 2}, false, false)
+	check("it may be deposed", []int32{1, 2}, true, true)
+	check("there is nobody else", []int32{1}, true, false)
+
+	f.manager.o.MayBeDeposed = func() bool { return true }
+	gone := &logstore.OffsetOutOfRangeError{Requested: 1, Start: 5, End: 9}
+	if err := f.Certain(gone); err != gone {
+		t.Errorf("an offset that retention has passed is refused with %v", err)
 	}
 }

@@ -15,8 +15,8 @@ package admin
 // for the copy's directory (INVALID_TOPIC_EXCEPTION); a path that DescribeLogDirs does
 // not list (LOG_DIR_NOT_FOUND); a directory that failed (KAFKA_STORAGE_ERROR); a
 // partition in a directory that failed (KAFKA_STORAGE_ERROR); a partition that the
-// cluster does not have (UNKNOWN_TOPIC_OR_PARTITION), or that another broker has
-// (REPLICA_NOT_AVAILABLE); any move while a directory is offline
+// cluster does not have (UNKNOWN_TOPIC_OR_PARTITION), or of which this broker has no
+// replica (REPLICA_NOT_AVAILABLE); any move while a directory is offline
 // (KAFKA_STORAGE_ERROR). If this broker does not have the partition, it remembers the
 // directory until it restarts, and creates the partition there if it gets it.
 //
@@ -82,7 +82,7 @@ func (s *Service) moveTo(tp protocol.TopicPartition, dir string) error {
 	if err := s.store.CheckDir(dir); err != nil {
 		return err
 	}
-	_, err := view.Partition(s.broker, s.replicas, tp)
+	_, err := view.Replica(s.broker, s.replicas, tp)
 	if err == nil {
 		err = s.store.MoveTo(tp, dir)
 	} else if !errors.Is(err, kerr.KafkaStorageError) {

@@ -20,7 +20,7 @@ func (s *Service) AutoCreate(who string, names []string) []error {
 		wanted[i] = s.autoTopic(name)
 	}
 	told := make([]error, len(names))
-	for i, res := range s.broker.CreateTopics(ctx, wanted, false) {
+	for i, res := range s.broker.AutoCreateTopics(ctx, wanted) {
 		told[i] = res.Err
 		if res.Err == nil || errors.Is(res.Err, cluster.ErrTopicExists) || errors.Is(res.Err, cluster.ErrTimedOut) {
 			told[i] = kerr.LeaderNotAvailable

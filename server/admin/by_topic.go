@@ -1,5 +1,7 @@
 package admin
 
+import "klamm/protocol"
+
 // byTopic is the list of topics of an answer that names each topic once, however often the request names it.
 type byTopic[T any] struct {
 	list   *[]T
@@ -21,4 +23,23 @@ func (b *byTopic[T]) of(topic string) *T {
 		*b.list = append(*b.list, b.empty(topic))
 	}
 	return &(*b.list)[at]
+}
+
+// namedPartitions returns the partitions that the topics of a request name, each once; nil if the list of topics is null.
+func namedPartitions[T any](topics []T, of func(*T) (topic string, partitions []int32)) []protocol.TopicPartition {
+	if topics == nil {
+		return nil
+	}
+	list := []protocol.TopicPartition{}
+	seen := make(map[protocol.TopicPartition]bool)
+	for i := range topics {
+		topic, partitions := of(&topics[i])
+		for _, n := range partitions {
+			if tp := (protocol.TopicPartition{Topic: topic, Partition: n}); !seen[tp] {
+				seen[tp] = true
+				list = append(list, tp)
+			}
+		}
+	}
+	return list
 }

@@ -6,17 +6,17 @@ package admin
 //	2 flexible
 //	3 THROTTLING_QUOTA_EXCEEDED may be answered
 //
-// Refused, in this order, topic by topic: a topic that is named twice
-// (INVALID_REQUEST, answered once); a topic that is being deleted
-// (INVALID_TOPIC_EXCEPTION); an unknown topic (UNKNOWN_TOPIC_OR_PARTITION); a count
-// that is not above the topic's number of partitions (INVALID_PARTITIONS); an
-// assignment with unknown brokers, with too few or too many partitions, or with
-// another number of replicas than the topic has (INVALID_REPLICA_ASSIGNMENT). With a
-// timeout of 0 or less the partitions are created, and the answer is
+// Refused, in this order, topic by topic: a topic that is named twice (INVALID_REQUEST,
+// answered once); a topic that is being deleted (INVALID_TOPIC_EXCEPTION); an unknown
+// topic (UNKNOWN_TOPIC_OR_PARTITION); a topic with a partition that is being reassigned
+// (REASSIGNMENT_IN_PROGRESS); a count that is not above the topic's number of partitions
+// (INVALID_PARTITIONS); an assignment with unknown brokers, with too few or too many
+// partitions, or with another number of replicas than the topic has
+// (INVALID_REPLICA_ASSIGNMENT). Where a partition has no leader when the client's time is
+// up, and always with a timeout of 0 or less, the partitions are created and the answer is
 // REQUEST_TIMED_OUT.
 //
-// Missing on purpose: a refusal while the topic's partitions are reassigned. klamm has
-// no reassignments yet.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -61,9 +61,6 @@ func (s *Service) CreatePartitions(c *request.Call, req *kmsg.CreatePartitionsRe
 	for i, res := range s.broker.CreatePartitions(ctx, wanted, req.ValidateOnly) {
 		out := &resp.Topics[places[i]]
 		out.ErrorCode, out.ErrorMessage = codes.Of(res.Err), codes.Message(res.Err)
-		if res.Err == nil && req.TimeoutMillis <= 0 && !req.ValidateOnly {
-			out.ErrorCode = kerr.RequestTimedOut.Code
-		}
 	}
 	return resp
 }

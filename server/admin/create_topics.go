@@ -21,12 +21,14 @@ package admin
 // topic's in '.' and '_' only (INVALID_TOPIC_EXCEPTION); an invalid assignment
 // (INVALID_REPLICA_ASSIGNMENT); an invalid configuration (INVALID_CONFIG).
 //
-// With a timeout of 0 or less a topic is created, and the answer is REQUEST_TIMED_OUT,
-// as in the reference: the request did not wait until the topic was ready.
+// A topic whose partitions have no leaders when the client's time is up is created all the
+// same, and the answer is REQUEST_TIMED_OUT, as in the reference. So it is of every topic
+// that is created with a timeout of 0 or less: that request waits for no leader.
 //
 // Missing on purpose: create.topic.policy.class.name, which names a Java class.
 
 import (
+	"errors"
 	"maps"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -75,9 +77,6 @@ func (s *Service) CreateTopics(c *request.Call, req *kmsg.CreateTopicsRequest) k
 	told := createdTopics{server: s}
 	for i, res := range s.broker.CreateTopics(ctx, wanted, req.ValidateOnly) {
 		told.answer(&resp.Topics[places[i]], res, &wanted[i])
-		if res.Err == nil && req.TimeoutMillis <= 0 && !req.ValidateOnly {
-			timedOut(&resp.Topics[places[i]])
-		}
 	}
 	return resp
 }
@@ -106,10 +105,13 @@ type createdTopics struct {
 // answer puts the outcome for one topic into the answer.
 func (d *createdTopics) answer(out *kmsg.CreateTopicsResponseTopic, res cluster.TopicResult, asked *cluster.NewTopic) {
 	out.ErrorCode, out.ErrorMessage = codes.Of(res.Err), codes.Message(res.Err)
+	if res.Err == nil || errors.Is(res.Err, cluster.ErrTimedOut) {
+		out.TopicID = res.ID
+	}
 	if res.Err != nil {
 		return
 	}
-	out.TopicID, out.NumPartitions, out.ReplicationFactor = res.ID, res.Partitions, res.ReplicationFactor
+	out.NumPartitions, out.ReplicationFactor = res.Partitions, res.ReplicationFactor
 	overrides := make(map[string]string, len(asked.Configs))
 	for _, c := range asked.Configs {
 		if c.Value != nil {
@@ -132,11 +134,4 @@ func (s *Service) describedConfigs(overrides map[string]string) []kmsg.CreateTop
 		configs[i] = c
 	}
 	return configs
-}
-
-// timedOut answers a topic of a request that did not wait until the topic was ready.
-func timedOut(out *kmsg.CreateTopicsResponseTopic) {
-	out.ErrorCode = kerr.RequestTimedOut.Code
-	out.NumPartitions, out.ReplicationFactor = -1, -1
-	out.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 }

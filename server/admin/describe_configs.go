@@ -65,6 +65,7 @@ func (s *Service) DescribeConfigs(_ *request.Call, req *kmsg.DescribeConfigsRequ
 		name string
 	}
 	described := make(map[resource]int)
+	configs := s.broker.ReadTopicConfigs(s.cut, s.knownTopics(req.Resources))
 	for i := range req.Resources {
 		in := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
@@ -75,7 +76,7 @@ func (s *Service) DescribeConfigs(_ *request.Call, req *kmsg.DescribeConfigsRequ
 			err = codes.ErrNamedTooOften
 		}
 		if err == nil {
-			entries, err = s.describeResource(in, config.DescribeOptions{
+			entries, err = s.describeResource(in, configs, config.DescribeOptions{
 				Names: in.ConfigNames, Synonyms: req.IncludeSynonyms, Documentation: req.IncludeDocumentation,
 			})
 		}
@@ -91,17 +92,31 @@ func (s *Service) DescribeConfigs(_ *request.Call, req *kmsg.DescribeConfigsRequ
 	return resp
 }
 
-// describeResource returns the configuration of one resource.
-func (s *Service) describeResource(in *kmsg.DescribeConfigsRequestResource, o config.DescribeOptions) ([]config.Entry, error) {
+// knownTopics returns the topics among resources that exist, each once.
+func (s *Service) knownTopics(resources []kmsg.DescribeConfigsRequestResource) (names []string) {
+	known, seen := s.broker.Metadata(), map[string]bool{}
+	for i := range resources {
+		r := &resources[i]
+		if r.ResourceType == resourceTopic && !seen[r.ResourceName] && known.Topic(r.ResourceName) != nil {
+			seen[r.ResourceName] = true
+			names = append(names, r.ResourceName)
+		}
+	}
+	return names
+}
+
+// describeResource returns the configuration of one resource. configs are those of the topics that existed a moment ago.
+func (s *Service) describeResource(in *kmsg.DescribeConfigsRequestResource, configs map[string]map[string]string, o config.DescribeOptions) ([]config.Entry, error) {
 	switch in.ResourceType {
 	case resourceTopic:
 		if err := cluster.ValidateTopicName(in.ResourceName); err != nil {
 			return nil, err
 		}
-		if s.broker.Metadata().Topic(in.ResourceName) == nil {
+		own, exists := configs[in.ResourceName]
+		if !exists {
 			return nil, errUnknownTopic
 		}
-		return s.config.DescribeTopic(s.broker.TopicConfig(in.ResourceName), o), nil
+		return s.config.DescribeTopic(own, o), nil
 	case resourceBroker:
 		if in.ResourceName == "" {
 			return s.config.DescribeDefault(o), nil

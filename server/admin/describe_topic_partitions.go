@@ -121,7 +121,9 @@ func (d *partitionsAnswer) topic(name string, from int32, all bool) bool {
 	begin := min(int(from), count)
 	end := min(begin+d.remaining, count)
 	for i := begin; i < end; i++ {
-		out.Partitions = append(out.Partitions, d.partition(known.Partitions.At(i)))
+		if p := known.Partitions.At(i); p.Index >= 0 {
+			out.Partitions = append(out.Partitions, d.partition(p))
+		}
 	}
 	d.resp.Topics = append(d.resp.Topics, out)
 	if end < count {

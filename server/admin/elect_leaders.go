@@ -6,15 +6,18 @@ package admin
 //	2 flexible
 //
 // Refused, in this order: an unknown kind of election (INVALID_REQUEST, for each
-// partition that is named); then partition by partition, one that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION), one that has a leader (ELECTION_NOT_NEEDED), and one
-// that no broker can lead, since its log directory is offline
-// (PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE). The answer names
-// each partition once. Null in place of the list asks for all partitions; the answer
-// then names only those that need an election.
+// partition that is named); every partition, where this broker is not the controller
+// (NOT_CONTROLLER); then partition by partition, by the controller, one that does not
+// exist (UNKNOWN_TOPIC_OR_PARTITION), one whose topic is being deleted
+// (INVALID_TOPIC_EXCEPTION), one whose leader is as it should be (ELECTION_NOT_NEEDED),
+// and one that no replica can lead (PREFERRED_LEADER_NOT_AVAILABLE,
+// ELIGIBLE_LEADERS_NOT_AVAILABLE). A leader that this broker does not show when the
+// client's time is up leads all the same, and the answer is REQUEST_TIMED_OUT; so it is of
+// every election with a timeout of 0 or less. The answer names each partition once. Null in
+// place of the list asks for all partitions; the answer then names only those that need an
+// election.
 //
-// Missing on purpose: elections of another replica. A partition of klamm has one
-// replica.
+// Nothing is missing.
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,60 +36,54 @@ const (
 )
 
 // ElectLeaders serves ElectLeaders: see above.
-func (s *Service) ElectLeaders(_ *request.Call, req *kmsg.ElectLeadersRequest) kmsg.Response {
+func (s *Service) ElectLeaders(c *request.Call, req *kmsg.ElectLeadersRequest) kmsg.Response {
 	resp := kmsg.NewPtrElectLeadersResponse()
-	results := newByTopic(&resp.Topics, func(topic string) kmsg.ElectLeadersResponseTopic {
+	topics := newByTopic(&resp.Topics, func(topic string) kmsg.ElectLeadersResponseTopic {
 		t := kmsg.NewElectLeadersResponseTopic()
 		t.Topic = topic
 		return t
 	})
-	meta := s.broker.Metadata()
-	add := func(tp protocol.TopicPartition, err error) {
+	for _, res := range s.electLeaders(c, req, resp) {
 		out := kmsg.NewElectLeadersResponseTopicPartition()
-		out.Partition, out.ErrorCode, out.ErrorMessage = tp.Partition, codes.Of(err), codes.Message(err)
-		t := results.of(tp.Topic)
+		out.Partition, out.ErrorCode, out.ErrorMessage = res.Partition, codes.Of(res.Err), codes.Message(res.Err)
+		t := topics.of(res.Topic)
 		t.Partitions = append(t.Partitions, out)
-	}
-	if req.Version > 0 && req.ElectionType != electPreferred && req.ElectionType != electUnclean {
-		resp.ErrorCode = kerr.InvalidRequest.Code
-	}
-	if req.Topics == nil {
-		for topic := range meta.Topics() {
-			for p := range topic.Partitions.All() {
-				if resp.ErrorCode == 0 && p.Leader == cluster.NoLeader {
-					add(protocol.TopicPartition{Topic: topic.Name, Partition: p.Index}, elects(p, req.ElectionType))
-				}
-			}
-		}
-		return resp
-	}
-	answered := make(map[protocol.TopicPartition]bool)
-	for i := range req.Topics {
-		for _, n := range req.Topics[i].Partitions {
-			tp := protocol.TopicPartition{Topic: req.Topics[i].Topic, Partition: n}
-			switch {
-			case answered[tp]:
-			case resp.ErrorCode != 0:
-				add(tp, kerr.InvalidRequest)
-			default:
-				add(tp, elects(meta.Partition(tp), req.ElectionType))
-			}
-			answered[tp] = true
-		}
 	}
 	return resp
 }
 
-// elects returns the error with which the election of a partition's leader ends. There is always one, since the
-// partition has one replica.
-func elects(p *cluster.Partition, kind int8) error {
-	switch {
-	case p == nil:
-		return codes.Refuse(kerr.UnknownTopicOrPartition, "The partition does not exist.")
-	case p.Leader != cluster.NoLeader:
-		return kerr.ElectionNotNeeded
-	case kind == electUnclean:
-		return codes.Refuse(kerr.EligibleLeadersNotAvailable, "No replica of the partition can lead it.")
+// electLeaders returns the outcome for each partition of the answer.
+func (s *Service) electLeaders(c *request.Call, req *kmsg.ElectLeadersRequest, resp *kmsg.ElectLeadersResponse) []cluster.ElectionResult {
+	named := namedPartitions(req.Topics, func(t *kmsg.ElectLeadersRequestTopic) (string, []int32) { return t.Topic, t.Partitions })
+	kind := req.ElectionType
+	if req.Version == 0 {
+		kind = electPreferred
 	}
-	return codes.Refuse(kerr.PreferredLeaderNotAvailable, "The preferred replica cannot lead the partition.")
+	if kind != electPreferred && kind != electUnclean {
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return electionsFailed(named, kerr.InvalidRequest)
+	}
+	ctx, cancel := s.within(c.Who(), req.TimeoutMillis)
+	defer cancel()
+	results, err := s.broker.ElectLeaders(ctx, named, kind == electUnclean)
+	if err == nil {
+		return results
+	}
+	if named == nil {
+		for topic := range s.broker.Metadata().Topics() {
+			for p := range topic.Partitions.All() {
+				named = append(named, protocol.TopicPartition{Topic: topic.Name, Partition: p.Index})
+			}
+		}
+	}
+	return electionsFailed(named, err)
+}
+
+// electionsFailed returns one outcome for all partitions.
+func electionsFailed(partitions []protocol.TopicPartition, err error) []cluster.ElectionResult {
+	results := make([]cluster.ElectionResult, len(partitions))
+	for i, tp := range partitions {
+		results[i] = cluster.ElectionResult{TopicPartition: tp, Err: err}
+	}
+	return results
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -81,12 +82,17 @@ type allTopicsResponse struct {
 	topics                 []byte
 }
 
-// AppendTo implements kmsg.Response.
-func (r *allTopicsResponse) AppendTo(dst []byte) []byte {
+// AppendAround implements request.Shared.
+func (r *allTopicsResponse) AppendAround(dst []byte) (around []byte, at int, shared []byte) {
+	before, after := aroundTopics(r.MetadataResponse)
 	begin := len(dst)
 	dst = r.MetadataResponse.AppendTo(dst)
-	before, after := aroundTopics(r.MetadataResponse)
-	rest := append([]byte(nil), dst[len(dst)-after:]...)
-	dst = append(dst[:begin+before], r.topics...)
-	return append(dst, rest...)
+	at = begin + before
+	return append(dst[:at], dst[len(dst)-after:]...), at, r.topics
+}
+
+// AppendTo implements kmsg.Response.
+func (r *allTopicsResponse) AppendTo(dst []byte) []byte {
+	around, at, shared := r.AppendAround(dst)
+	return slices.Insert(around, at, shared...)
 }

@@ -1,8 +1,8 @@
 // Package admin serves the APIs of administration. There is one file for each API: they
-// describe the cluster and its topics, create, change and delete topics, and handle
-// configurations and log directories. The package also answers the APIs of ACLs, SASL,
-// delegation tokens, quotas, elections, reassignments and features, as a broker does that
-// has none of these.
+// describe the cluster and its topics, create, change, move and delete topics, elect
+// leaders, and handle configurations and log directories. The package also answers the
+// APIs of ACLs, SASL, delegation tokens, quotas and features, as a broker does that has
+// none of these.
 //
 // It decides nothing about topics or leaders: it hands each request to the cluster and
 // puts the outcome into the answer.
@@ -14,6 +14,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"klamm/cluster"
 	"klamm/cluster/replica"
@@ -53,8 +54,17 @@ func New(o Options) *Service {
 	return &Service{broker: o.Broker, replicas: o.Replicas, store: o.Store, config: o.Config, limits: o.Limits, cut: o.Cut}
 }
 
-// within is request.Within for a request that changes topics. The log names who, the client that asks for the change.
+const (
+	// graceMs is how much longer a request waits for the controller than the client does, where the metadata tree is slow.
+	graceMs = 5_000
+	// maxTimeoutMs is the longest that the controller waits for brokers, whatever timeout the client gives. The request ends no earlier.
+	maxTimeoutMs = int32(request.MaxWait/time.Millisecond) - graceMs
+)
+
+// within returns the context of a request that changes the cluster. The controller answers when the client's time is up, and the context ends later.
+// The log names who, the client that asks for the change.
 func (s *Service) within(who string, timeoutMs int32) (context.Context, context.CancelFunc) {
-	ctx, cancel := request.Within(s.cut, timeoutMs)
-	return cluster.AskedBy(ctx, boundedlog.Printable(who)), cancel
+	timeoutMs = min(timeoutMs, maxTimeoutMs)
+	ctx, cancel := request.Within(s.cut, max(0, timeoutMs)+graceMs)
+	return cluster.Asked(ctx, boundedlog.Printable(who), timeoutMs), cancel
 }

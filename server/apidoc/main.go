@@ -47,7 +47,7 @@ var opening = regexp.MustCompile(`^(\w+): key (\d+), versions? (\d+)(?: to (\d+)
 // generate gives docs/apis.md, or says which file and which row of the table
 // do not agree.
 func generate(root string) (string, error) {
-	pages, err := read(filepath.Join(root, "server"), "", "data", "groups", "txn", "admin")
+	pages, err := read(filepath.Join(root, "server"), "", "data", "groups", "txn", "admin", "peer")
 	if err != nil {
 		return "", err
 	}
@@ -61,6 +61,9 @@ func generate(root string) (string, error) {
 		delete(pages, api.Key)
 		if p.Name != api.Name || p.From != api.Min || p.To != api.Max {
 			return "", fmt.Errorf("server/%s is about %s %d to %d, protocol's table about %s %d to %d", p.File, p.Name, p.From, p.To, api.Name, api.Min, api.Max)
+		}
+		if !strings.HasPrefix(p.Missing, api.Lacks) {
+			return "", fmt.Errorf("server/%s says that %q is missing, protocol's table that it lacks %q", p.File, p.Missing, api.Lacks)
 		}
 		fmt.Fprintf(&b, "| %d | [%s](../server/%s) | %s | %d | %s |\n", api.Key, api.Name, p.File, versions(api), api.Flexible, p.Missing)
 	}
@@ -77,6 +80,7 @@ each API begins with, which also tells what each version changed and what is ref
 The lowest versions are those of Apache Kafka 3.9.2 with ZooKeeper, the highest those of 4.4.0. What is not in the table is not announced; a request for it closes the
 connection, as it does with Apache's broker. The table has all that 3.9.2 announces to clients, also what belongs to security, quotas, transactions and
 groups of KIP-848, which klamm has not yet: clients tell a broker's version by it. klamm answers those requests as 3.9.2 does without them.
+What brokers of 3.9 say to each other, LeaderAndIsr to ControlledShutdown, AlterPartition and AllocateProducerIds, 4.4.0 does not have.
 
 | key | API | versions | flexible from | missing on purpose |
 |-|-|-|-|-|

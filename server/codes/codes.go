@@ -7,8 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"klamm/cluster"
 	"klamm/cluster/meta/local"
+	"klamm/cluster/order"
 	"klamm/cluster/replica"
 	"klamm/groupcoord"
 	"klamm/logstore"
@@ -62,6 +62,9 @@ func Error(err error) *kerr.Error {
 	return kerr.UnknownServerError
 }
 
+// Unexpected reports whether an error is none that a client can act on (UNKNOWN_SERVER_ERROR). It belongs into the log.
+func Unexpected(err error) bool { return Error(err) == kerr.UnknownServerError }
+
 // sentinels maps the errors that are values, and not types, to protocol errors.
 var sentinels = []struct {
 	err  error
@@ -72,19 +75,34 @@ var sentinels = []struct {
 	{logstore.ErrInvalidTxnState, kerr.InvalidTxnState},
 	{logstore.ErrBatchTooLarge, kerr.RecordListTooLarge},
 	{logstore.ErrClosed, kerr.NotLeaderForPartition},
-	{cluster.ErrTopicExists, kerr.TopicAlreadyExists},
-	{cluster.ErrInvalidTopic, kerr.InvalidTopicException},
-	{cluster.ErrInvalidPartitions, kerr.InvalidPartitions},
-	{cluster.ErrInvalidReplicationFactor, kerr.InvalidReplicationFactor},
-	{cluster.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
-	{cluster.ErrInvalidConfig, kerr.InvalidConfig},
-	{cluster.ErrInvalidRequest, kerr.InvalidRequest},
-	{cluster.ErrPolicyViolation, kerr.PolicyViolation},
-	{cluster.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
-	{cluster.ErrUnknownTopicID, kerr.UnknownTopicID},
-	{cluster.ErrReassignmentInProgress, kerr.ReassignmentInProgress},
-	{cluster.ErrTimedOut, kerr.RequestTimedOut},
-	{cluster.ErrNotController, kerr.NotController},
+	{order.ErrTopicExists, kerr.TopicAlreadyExists},
+	{order.ErrInvalidTopic, kerr.InvalidTopicException},
+	{order.ErrInvalidPartitions, kerr.InvalidPartitions},
+	{order.ErrInvalidReplicationFactor, kerr.InvalidReplicationFactor},
+	{order.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
+	{order.ErrInvalidConfig, kerr.InvalidConfig},
+	{order.ErrInvalidRequest, kerr.InvalidRequest},
+	{order.ErrPolicyViolation, kerr.PolicyViolation},
+	{order.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
+	{order.ErrUnknownTopicID, kerr.UnknownTopicID},
+	{order.ErrReassignmentInProgress, kerr.ReassignmentInProgress},
+	{order.ErrTimedOut, kerr.RequestTimedOut},
+	{order.ErrNotController, kerr.NotController},
+	{order.ErrNoReassignmentInProgress, kerr.NoReassignmentInProgress},
+	{order.ErrElectionNotNeeded, kerr.ElectionNotNeeded},
+	{order.ErrPreferredLeaderNotAvailable, kerr.PreferredLeaderNotAvailable},
+	{order.ErrEligibleLeadersNotAvailable, kerr.EligibleLeadersNotAvailable},
+	{order.ErrStaleControllerEpoch, kerr.StaleControllerEpoch},
+	{order.ErrStaleBrokerEpoch, kerr.StaleBrokerEpoch},
+	{order.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
+	{order.ErrInconsistentTopicID, kerr.InconsistentTopicID},
+	{order.ErrStorage, kerr.KafkaStorageError},
+	{order.ErrFencedLeaderEpoch, kerr.FencedLeaderEpoch},
+	{order.ErrInvalidUpdateVersion, kerr.InvalidUpdateVersion},
+	{order.ErrIneligibleReplica, kerr.IneligibleReplica},
+	{order.ErrNotAttempted, kerr.OperationNotAttempted},
+	{order.ErrBrokerNotAvailable, kerr.BrokerNotAvailable},
+	{order.ErrBrokerIDNotRegistered, kerr.BrokerIDNotRegistered},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 	{groupcoord.ErrInvalidGroupID, kerr.InvalidGroupID},
 	{groupcoord.ErrNotAvailable, kerr.CoordinatorNotAvailable},
@@ -122,6 +140,14 @@ func logError(err error) (e *kerr.Error, ok bool) {
 		return kerr.UnknownTopicOrPartition, true
 	case Is[*replica.NotLeaderError](err):
 		return kerr.NotLeaderForPartition, true
+	case Is[*replica.UnknownReplicaError](err):
+		return kerr.UnknownLeaderEpoch, true
+	case Is[*replica.NotEnoughReplicasError](err):
+		return kerr.NotEnoughReplicas, true
+	case Is[*replica.NotEnoughReplicasAfterAppendError](err):
+		return kerr.NotEnoughReplicasAfterAppend, true
+	case Is[*replica.CommitTimeoutError](err):
+		return kerr.RequestTimedOut, true
 	case Is[*logstore.OffsetOutOfRangeError](err):
 		return kerr.OffsetOutOfRange, true
 	case Is[*logstore.DirError](err), Is[*local.DiskError](err):
@@ -165,6 +191,9 @@ func Message(err error) *string {
 			return nil
 		}
 		return &r.message
+	}
+	if e, ok := errors.AsType[*order.Error](err); ok && e.Message == "" {
+		return nil
 	}
 	if e, ok := err.(*kerr.Error); ok { // not wrapped: the protocol's description is all there is
 		return &e.Description

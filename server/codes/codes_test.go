@@ -10,6 +10,7 @@ import (
 
 	"klamm/cluster"
 	"klamm/cluster/meta/local"
+	"klamm/cluster/order"
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol/batch"
@@ -25,6 +26,10 @@ func TestErrorsBecomeCodes(t *testing.T) {
 		{&replica.EpochError{Requested: 3, Current: 2}, kerr.UnknownLeaderEpoch},
 		{&replica.UnknownPartitionError{}, kerr.UnknownTopicOrPartition},
 		{&replica.NotLeaderError{}, kerr.NotLeaderForPartition},
+		{&replica.UnknownReplicaError{}, kerr.UnknownLeaderEpoch},
+		{&replica.NotEnoughReplicasError{}, kerr.NotEnoughReplicas},
+		{&replica.NotEnoughReplicasAfterAppendError{}, kerr.NotEnoughReplicasAfterAppend},
+		{&replica.CommitTimeoutError{}, kerr.RequestTimedOut},
 		{&logstore.OffsetOutOfRangeError{}, kerr.OffsetOutOfRange},
 		{&logstore.DirError{Err: errors.New("i/o error")}, kerr.KafkaStorageError},
 		{&logstore.CorruptError{Err: errors.New("CRC")}, kerr.CorruptMessage},
@@ -59,9 +64,24 @@ func TestErrorsBecomeCodes(t *testing.T) {
 	}
 }
 
+// A code that another broker answers with is the code of the error that it becomes.
+func TestCodesOfPeersComeBack(t *testing.T) {
+	for code := range int16(140) {
+		if known := kerr.ErrorForCode(code); code != 0 && errors.Is(known, kerr.UnknownServerError) {
+			continue
+		}
+		if got := Of(order.ErrorOf(code)); got != code {
+			t.Errorf("code %d becomes %v, and that %d", code, order.ErrorOf(code), got)
+		}
+	}
+}
+
 func TestWhatIsNotExpectedIsNotTold(t *testing.T) {
 	if m := Message(errors.New("open /secret/path: permission denied")); m != nil {
 		t.Errorf("a client is told %q", *m)
+	}
+	if m := Message(&order.Error{Kind: order.ErrTimedOut}); m != nil {
+		t.Errorf("a refusal without a message says %q", *m)
 	}
 	if m := Message(Refuse(kerr.InvalidRequest, "why")); m == nil || *m != "why" {
 		t.Errorf("a client is not told why: %v", m)

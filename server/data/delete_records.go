@@ -10,10 +10,10 @@ package data
 // (INVALID_TOPIC_EXCEPTION); a partition led elsewhere
 // (NOT_LEADER_OR_FOLLOWER); a topic whose cleanup.policy does not delete
 // (POLICY_VIOLATION); an offset below 0 that is not -1, or above the high
-// watermark (OFFSET_OUT_OF_RANGE).
+// watermark (OFFSET_OUT_OF_RANGE); a live replica that has not deleted the records
+// within the request's timeout (REQUEST_TIMED_OUT).
 //
-// Missing on purpose: the timeout. It bounds the wait for the other replicas, and
-// klamm has no other replicas yet.
+// Nothing is missing.
 //
 // If a request names a partition twice, the last offset counts and the answer names
 // the partition once.
@@ -67,7 +67,9 @@ func (s *Service) DeleteRecords(_ *request.Call, req *kmsg.DeleteRecordsRequest)
 			resp.Topics[at].Partitions = append(resp.Topics[at].Partitions, out)
 		}
 	}
-	s.replicas.DeleteRecords(deletions)
+	ctx, cancel := request.Within(s.cut, req.TimeoutMillis)
+	defer cancel()
+	s.replicas.DeleteRecords(ctx, deletions)
 	for i, at := range places {
 		out := &resp.Topics[at[0]].Partitions[at[1]]
 		out.LowWatermark, out.ErrorCode = deletions[i].LowWatermark, codes.Of(deletions[i].Err)

@@ -5,8 +5,9 @@ package data
 // Refused, in this order: topic by topic, an invalid name
 // (INVALID_TOPIC_EXCEPTION) and a topic that does not exist
 // (UNKNOWN_TOPIC_OR_PARTITION), both for each of its partitions; then partition
-// by partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION) or is led
-// elsewhere (NOT_LEADER_OR_FOLLOWER).
+// by partition, one that does not exist (UNKNOWN_TOPIC_OR_PARTITION) or of which
+// this broker has no replica (NOT_LEADER_OR_FOLLOWER). A follower describes what it
+// has: tools ask each broker for its own partitions.
 //
 // A partition that is named more than 4 times is refused (INVALID_REQUEST). The
 // reference describes its producers each time, and four bytes of a request can then
@@ -22,6 +23,7 @@ import (
 	"klamm/protocol"
 	"klamm/server/codes"
 	"klamm/server/request"
+	"klamm/server/view"
 )
 
 // DescribeProducers serves DescribeProducers: see above.
@@ -63,7 +65,7 @@ func (s *Service) describeProducers(topic string, partition int32, refused error
 		return out
 	}
 	tp := protocol.TopicPartition{Topic: topic, Partition: partition}
-	p, err := s.partition(tp)
+	p, err := view.Replica(s.broker, s.replicas, tp)
 	if err != nil {
 		out.ErrorCode = codes.Of(err)
 		return out

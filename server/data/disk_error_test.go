@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"klamm/cluster"
+	orders "klamm/cluster/order"
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/logstore/vfs"
@@ -62,13 +62,14 @@ func TestDiskErrorsOfReadersTakeTheDirectoryOffline(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = store.Close(context.Background()) })
-			m := replica.NewManager(store, func(map[string]string) *replica.Config {
+			m := replica.NewManager(replica.Options{Store: store, BrokerID: 1, Resolve: func(map[string]string) *replica.Config {
 				return &replica.Config{Log: logstore.DefaultConfig(), DownConvert: true}
-			})
+			}})
 			tp := protocol.TopicPartition{Topic: "t"}
-			order := cluster.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, IsNew: true}
-			if errs := m.LeaderAndISR([]cluster.LeaderAndISR{order}, func(string) map[string]string { return nil }); errs[0] != nil {
-				t.Fatal(errs[0])
+			lead := orders.LeaderAndISR{TopicPartition: tp, TopicID: protocol.UUID{1}, Leader: 1, ISR: []int32{1}, Replicas: []int32{1}, IsNew: true}
+			answer := m.LeaderAndISR(&orders.LeaderAndISRRequest{Partitions: []orders.LeaderAndISR{lead}}, func(string) map[string]string { return nil })
+			if err := answer.At(0); err != nil {
+				t.Fatal(err)
 			}
 			p, err := m.Partition(tp)
 			if err != nil {
@@ -84,7 +85,7 @@ func TestDiskErrorsOfReadersTakeTheDirectoryOffline(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Append([]logstore.Append{{Data: data, Header: h}}, 1); err != nil {
+			if _, err := p.Append([]logstore.Append{{Data: data, Header: h}}, 1, 1); err != nil {
 				t.Fatal(err)
 			}
 			err = read(&Service{replicas: m, now: time.Now}, p, func(kind vfs.OpKind) {

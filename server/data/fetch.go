@@ -21,29 +21,40 @@ package data
 //
 // Refused, in this order: the whole request, for an unknown session
 // (FETCH_SESSION_ID_NOT_FOUND), for another epoch than the session's next
-// (INVALID_FETCH_SESSION_EPOCH), for a session that names topics by id where the
+// (INVALID_FETCH_SESSION_EPOCH), for the session of another follower
+// (FETCH_SESSION_ID_NOT_FOUND), for a session that names topics by id where the
 // request names them by name, or the reverse (FETCH_SESSION_TOPIC_ID_ERROR), for an
 // isolation level that does not exist, if one of the partitions exists
 // (UNKNOWN_SERVER_ERROR, as the reference answers); then partition by partition, an
 // unknown topic id (UNKNOWN_TOPIC_ID), an unknown partition
-// (UNKNOWN_TOPIC_OR_PARTITION), a topic with compression.type=zstd before version 10
-// (UNSUPPORTED_COMPRESSION_TYPE), a topic with message.downconversion.enable=false
-// before version 4 (UNSUPPORTED_VERSION), a topic that was deleted and made again
-// under its name (INCONSISTENT_TOPIC_ID), another leader epoch than the partition's
-// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a broker that has no replica of the
-// partition (NOT_LEADER_OR_FOLLOWER), an offset outside the log, or a last fetched
-// epoch that the log does not know (OFFSET_OUT_OF_RANGE), and before version 4 a first
-// batch in zstd (UNSUPPORTED_COMPRESSION_TYPE).
+// (UNKNOWN_TOPIC_OR_PARTITION; see view.Unknown), one that this broker has no replica of
+// (NOT_LEADER_OR_FOLLOWER) or whose log directory failed (KAFKA_STORAGE_ERROR), a topic
+// with compression.type=zstd before version 10 (UNSUPPORTED_COMPRESSION_TYPE), a topic
+// with message.downconversion.enable=false before version 4 (UNSUPPORTED_VERSION), a
+// topic that was deleted and made again under its name (INCONSISTENT_TOPIC_ID), another
+// leader epoch than the partition's (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH), a
+// partition that this broker does not lead, or from version 11 on neither leads nor
+// follows (NOT_LEADER_OR_FOLLOWER), an offset outside the log, or a last fetched epoch
+// that the log does not know (OFFSET_OUT_OF_RANGE), and before version 4 a first batch
+// in zstd (UNSUPPORTED_COMPRESSION_TYPE).
 //
-// Missing on purpose: preferred read replicas, since klamm has no followers yet; the
-// beginning of a batch that would fill a limit to the byte, which the reference sends
-// and clients drop.
+// A follower (a replica id) reads up to the end of the log, and says by its offset how far
+// its own log is: see readAsReplica. Only the leader serves it. It is refused as a client
+// is, and besides, before its offset is looked at, if it is none of the partition's
+// replicas (UNKNOWN_LEADER_EPOCH, and NOT_LEADER_OR_FOLLOWER if it gave no epoch).
+//
+// With replica.selector.class, a leader that knows a replica in the consumer's rack
+// answers at once with that replica and without records: see preferred.
+//
+// Missing on purpose: the beginning of a batch that would fill a limit to the byte,
+// which the reference sends and clients drop.
 //
 // Bounded, where the reference is bounded by its heap: a request that names more than
-// 50,000 partitions cannot be read; all sessions together have 100,000 partitions at
-// most, and a fetcher for which that leaves no room gets no session; while large
-// fetches with 50,000 partitions together are under way, a further one is held back
-// and then answered at once (begin).
+// 50,000 partitions cannot be read, on a listener for brokers 4,000,000; all sessions but
+// those of followers together have 100,000 partitions at most, and a fetcher for which
+// that leaves no room gets no session; while large fetches with 50,000 partitions
+// together, of others than followers, are under way, a further one is held back and then
+// answered at once (begin).
 
 import (
 	"iter"
@@ -56,7 +67,6 @@ import (
 	"klamm/cluster/replica"
 	"klamm/logstore"
 	"klamm/protocol"
-	"klamm/protocol/batch"
 	"klamm/server/codes"
 	"klamm/server/request"
 	"klamm/server/transport"
@@ -108,7 +118,7 @@ type fetchContext struct {
 	server  *Service
 	call    *request.Call
 	version int16
-	size    int  // how many partitions the request and its session can have at most
+	size    int  // how many partitions the request can have at most, and its session has to look at
 	held    bool // begin held the request back, so that it must not wait for records
 	req     protocol.FetchRequest
 	resp    protocol.FetchResponse
@@ -117,13 +127,18 @@ type fetchContext struct {
 	full    bool               // this is a full request that asks for a session
 	targets []fetchTarget      // the partitions to read, in the order in which they are served
 	results []fetchResult      // one for each target
+	toldHW  []int64            // in a session, the high watermark that the fetcher was told last of each target, -1 for none
 	places  map[sessionKey]int // the index of each partition in targets
 
 	deadline time.Time             // when the request is answered, however little there is to read
 	delayed  *replica.DelayedFetch // the delayed fetch by which the request waits
 	resumed  func()                // what delayed calls; it is resume
 	waited   bool                  // the connection's goroutine no longer owns the context
-	ends     []func()              // what free calls: see begin
+	quiet    bool                  // the session has partitions that can be read and are no targets
+	counted  bool                  // what the request says of a follower's log was taken in
+	// throttled is how many bytes the answer has that count against leader.replication.throttled.rate.
+	throttled int
+	ends      []func() // what free calls: see begin
 }
 
 // fetchResult is the outcome of reading one partition.
@@ -134,9 +149,12 @@ type fetchResult struct {
 	hw        int64
 	lso       int64
 	logStart  int64
+	end       int64 // where the log ended before a follower read it
+	epoch     int32 // the leader epoch with which the partition was read
 	region    logstore.Region
 	old       oldRecords               // in place of region before version 4
 	diverging *protocol.EpochEndOffset // in place of both: the fetcher's log has diverged from this one
+	preferred int32                    // the replica to read from instead of this broker; -1 for none
 	partition *replica.Partition       // nil if the partition was not read
 }
 
@@ -168,15 +186,17 @@ func (s *Service) Fetch(c *request.Call) error {
 // serve answers the request, or reports that the request waits for records.
 func (f *fetchContext) serve() (waits bool, err error) {
 	s, c := f.server, f.call
-	if err := f.begin(len(c.Body) / leastFetchPartition); err != nil {
+	if err := f.admit(); err != nil {
 		return false, err
 	}
-	if err := f.req.Parse(c.Body, c.Header.Version); err != nil {
+	if err := f.req.Parse(c.Body, c.Header.Version, c.MaxPartitions()); err != nil {
 		return false, err
 	}
-	if n := s.sessions.sizeOf(f.req.SessionID); n > 0 {
-		if err := f.begin(n); err != nil {
-			return false, err
+	if f.req.SessionID != 0 {
+		if fs := s.sessions.get(f.req.SessionID); fs != nil {
+			if err := f.begin(fs.looksAt()); err != nil {
+				return false, err
+			}
 		}
 	}
 	if f.held {
@@ -204,44 +224,6 @@ func (f *fetchContext) knowsAny() bool {
 		code, _ := f.locate(&t)
 		return code == 0
 	})
-}
-
-const (
-	// leastFetchPartition is how many bytes a partition takes in a request at least.
-	leastFetchPartition = 16
-	// maxFetching bounds the partitions of all large fetches that are being served or
-	// wait. Each takes some 500 bytes. A fetch for which that leaves no room waits for
-	// heldFetch before it is parsed, and then for a place; it is then answered at once.
-	maxFetching = 50_000
-	// heldFetch is how long a fetch is held back.
-	heldFetch = 200 * time.Millisecond
-)
-
-// begin counts size more partitions for this fetch, and free uncounts them. If too many
-// partitions are under way, begin holds the fetch back.
-func (f *fetchContext) begin(size int) error {
-	s := f.server
-	f.size += size
-	if size <= maxFetchTargets || f.held {
-		return nil
-	}
-	if s.fetching.Add(int64(size)) <= maxFetching {
-		f.ends = append(f.ends, func() { s.fetching.Add(-int64(size)) })
-		return nil
-	}
-	s.fetching.Add(-int64(size))
-	conn := f.call.Conn
-	s.limits.Hit("partitions of fetches", "a fetch of many partitions is held back", "client", conn.RemoteAddr().String())
-	if err := conn.Park(s.now().Add(heldFetch), nil); err != nil {
-		return err
-	}
-	done, err := s.places.Take(request.WaitsForNothing, conn.Quit())
-	if err != nil {
-		return err
-	}
-	f.held = true
-	f.ends = append(f.ends, done)
-	return nil
 }
 
 // refuseAll answers with an error alone. The error stands at the top, beside the session
@@ -283,8 +265,8 @@ func (f *fetchContext) free() {
 	clear(f.places)
 	pool := &f.server.fetchContexts
 	f.server, f.call, f.meta, f.session, f.full, f.size, f.held = nil, nil, nil, nil, false, 0, false
-	f.delayed, f.waited = nil, false
-	f.targets, f.results = f.targets[:0], f.results[:0]
+	f.delayed, f.waited, f.quiet, f.counted = nil, false, false, false
+	f.targets, f.results, f.toldHW, f.throttled = f.targets[:0], f.results[:0], f.toldHW[:0], 0
 	pool.Put(f)
 }
 
@@ -310,6 +292,10 @@ func (f *fetchContext) open(nowMs int64) int16 {
 		fs.mu.Unlock()
 		return kerr.InvalidFetchSessionEpoch.Code
 	}
+	if fs.follower != nil && (fs.replica != req.ReplicaID || fs.peer != f.fromPeer()) {
+		fs.mu.Unlock()
+		return kerr.FetchSessionIDNotFound.Code
+	}
 	if fs.usesTopicIDs != (f.version >= topicIDVersion) {
 		fs.mu.Unlock()
 		return kerr.FetchSessionTopicIDError.Code
@@ -320,10 +306,10 @@ func (f *fetchContext) open(nowMs int64) int16 {
 	f.forgetLocked(fs)
 	size := len(fs.partitions)
 	fs.epoch = nextEpoch(fs.epoch)
-	for p := fs.head.next; p != &fs.head; p = p.next {
-		f.nameTopic(&p.target)
-		f.targets = append(f.targets, p.target)
+	if fs.follower != nil {
+		fs.follower.Fetched(f.server.replicas.NowMs())
 	}
+	f.lookLocked(fs)
 	fs.mu.Unlock()
 	if size == 0 {
 		// A session without partitions has nothing to answer, so it is closed.
@@ -347,6 +333,7 @@ func (f *fetchContext) requested() iter.Seq[fetchTarget] {
 					maxBytes:         p.MaxBytes,
 					leaderEpoch:      p.CurrentLeaderEpoch,
 					lastFetchedEpoch: p.LastFetchedEpoch,
+					logStart:         p.LogStartOffset,
 				}) {
 					return
 				}
@@ -405,6 +392,9 @@ func (f *fetchContext) forgetLocked(fs *fetchSession) {
 // fromReplica reports whether a broker sent the request, and not a consumer.
 func (f *fetchContext) fromReplica() bool { return f.req.ReplicaID >= 0 }
 
+// fromPeer reports whether a broker sent the request on a listener for brokers. On others anybody may say that it is a replica.
+func (f *fetchContext) fromPeer() bool { return f.call.Peer && f.fromReplica() }
+
 // wait reads the targets until there is enough to answer, the client's max_wait is over, the
 // client has left, or the server stops, and returns false. If there is not enough, it makes a
 // delayed fetch and returns true: from then on the delayed fetch owns the context, and calls
@@ -414,7 +404,7 @@ func (f *fetchContext) wait() bool {
 	for {
 		size, urgent := f.read()
 		missing := int64(f.minBytes()) - int64(size)
-		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(f.deadline) || conn.Ending() {
+		if urgent || missing <= 0 || f.req.MaxWaitMs <= 0 || !f.server.now().Before(f.deadline) || conn.Ending() || f.ended() {
 			return false
 		}
 		f.release()
@@ -425,13 +415,14 @@ func (f *fetchContext) wait() bool {
 		if f.watch(f.delayed) && !conn.Ending() && f.delayed.Arm() {
 			return true
 		}
-		f.delayed.Unwatch()
+		f.unwatch()
 		if waited { // this may be the goroutine of an append, which must not read again and again
 			go f.goOn()
 			return true
 		}
 		f.waited = false
 		conn.AwaitsNothing()
+		f.lookAgain()
 	}
 }
 
@@ -443,8 +434,8 @@ const fewTargets = 64
 // awaited records calls it. That goroutine must not spend much time here, so resume leaves
 // many targets, and the conversion of records, to another.
 func (f *fetchContext) resume() {
-	f.delayed.Unwatch()
-	if f.version < firstBatchFetch || len(f.targets) > fewTargets {
+	f.unwatch()
+	if f.version < firstBatchFetch || len(f.targets)+f.noted() > fewTargets {
 		go f.goOn()
 	} else {
 		f.goOn()
@@ -453,6 +444,7 @@ func (f *fetchContext) resume() {
 
 // goOn answers a request that has waited, or has it wait again.
 func (f *fetchContext) goOn() {
+	f.lookAgain()
 	if f.wait() {
 		return
 	}
@@ -480,14 +472,16 @@ func (f *fetchContext) maxBytes() int {
 
 // read reads every target once, within the limits. It returns the number of bytes, and
 // whether the answer is urgent, so that it must not wait: no target can be read, or the
-// log refused one, or a target has more records in its next segment, which a region
-// cannot reach into.
+// log refused one, or another replica should be read, or a follower is to learn of the
+// high watermark, or a target has more records in its next segment, which a region cannot
+// reach into.
 func (f *fetchContext) read() (size int, urgent bool) {
 	f.results = resized(f.results, len(f.targets))
-	left, atLeastOne, readable := f.maxBytes(), f.version >= firstSoftFetch, false
+	defer func() { f.counted = true }()
+	left, atLeastOne, readable := f.maxBytes(), f.version >= firstSoftFetch, f.quiet
 	for i := range f.targets {
 		t, r := &f.targets[i], &f.results[i]
-		*r = fetchResult{hw: -1, lso: -1, logStart: -1}
+		*r = fetchResult{hw: -1, lso: -1, logStart: -1, preferred: -1}
 		if r.code, r.refused = f.locate(t); r.code != 0 {
 			continue
 		}
@@ -496,7 +490,7 @@ func (f *fetchContext) read() (size int, urgent bool) {
 			urgent = true
 			continue
 		}
-		urgent = urgent || r.diverging != nil
+		urgent = urgent || r.diverging != nil || r.preferred >= 0 || f.owesHighWatermark(i)
 		if n := r.size(); n > 0 {
 			size += n
 			left = max(0, left-n)
@@ -514,7 +508,7 @@ func (f *fetchContext) locate(t *fetchTarget) (code int16, refused int8) {
 		return kerr.UnknownTopicID.Code, refusedID
 	}
 	if f.meta.Partition(t.topicPartition()) == nil {
-		return kerr.UnknownTopicOrPartition.Code, refusedPartition
+		return codes.Of(view.Unknown(f.server.broker, t.topicPartition())), refusedPartition
 	}
 	return 0, refusedNot
 }
@@ -522,7 +516,7 @@ func (f *fetchContext) locate(t *fetchTarget) (code int16, refused int8) {
 // readPartition reads at most left bytes from one partition. With atLeastOne it reads one
 // batch even if that is larger. It returns the code of an error, 0 for none.
 func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, atLeastOne bool) int16 {
-	p, err := f.server.partition(t.topicPartition())
+	p, err := view.Replica(f.server.broker, f.server.replicas, t.topicPartition())
 	if err != nil {
 		return codes.Of(err)
 	}
@@ -533,44 +527,40 @@ func (f *fetchContext) readPartition(t *fetchTarget, r *fetchResult, left int, a
 	if !view.IsOfTopic(p, t.key.id) {
 		return kerr.InconsistentTopicID.Code
 	}
-	if err := p.CheckEpoch(t.leaderEpoch); err != nil {
+	return f.readIn(p.State(), t, r, p, left, atLeastOne)
+}
+
+// readIn is readPartition for a partition that is in state s. A follower's position counts in the leader epoch that was
+// compared with the request's: in a later one the logs may have diverged.
+func (f *fetchContext) readIn(s *replica.State, t *fetchTarget, r *fetchResult, p *replica.Partition, left int, atLeastOne bool) int16 {
+	err := p.CheckEpoch(s, t.leaderEpoch)
+	if err == nil {
+		err = f.refusesRole(s)
+	}
+	if err != nil {
 		return codes.Of(err)
 	}
 	if f.fromReplica() {
-		return kerr.NotLeaderForPartition.Code // no other broker has a replica
+		if err := p.CheckReplica(s, f.req.ReplicaID); err != nil {
+			return replicaCode(t, err)
+		}
 	}
+	r.epoch = s.LeaderEpoch
 	log := p.Log()
+	if r.preferred = f.preferred(t, p); r.preferred >= 0 {
+		b := p.Bounds()
+		r.hw, r.lso, r.logStart = b.HighWatermark, b.LastStable, b.LogStart
+		return 0
+	}
 	if t.lastFetchedEpoch >= 0 {
 		if r.diverging, err = divergence(log, t); err != nil {
 			return codes.Of(err)
 		}
 	}
-	r.hw, r.lso = p.HighWatermark(), p.LastStableOffset()
-	if r.diverging != nil {
-		r.logStart = log.StartOffset()
-		return 0
+	if f.fromReplica() {
+		return f.readAsReplica(t, r, p, left, atLeastOne)
 	}
-	upTo := r.hw
-	if f.req.Isolation == readCommitted {
-		upTo = r.lso
-	}
-	r.region, err = log.Read(t.offset, min(int(t.maxBytes), left), upTo, atLeastOne)
-	if err != nil {
-		r.hw, r.lso = -1, -1
-		p.ReadFailed(err)
-		return codes.Of(err)
-	}
-	r.logStart = log.StartOffset()
-	r.partition = p
-	if f.version < firstBatchFetch {
-		if err := f.convert(t, r, log, upTo); err != nil {
-			r.hw, r.lso, r.logStart = -1, -1, -1
-			p.ReadFailed(err)
-			r.format = codes.Is[*batch.CodecError](err)
-			return codes.Of(err)
-		}
-	}
-	return 0
+	return f.readAsConsumer(t, r, p, left, atLeastOne)
 }
 
 // divergence compares the fetcher's log with this one (KIP-595;
@@ -587,18 +577,6 @@ func divergence(log *logstore.Log, t *fetchTarget) (*protocol.EpochEndOffset, er
 		return &protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, nil
 	}
 	return nil, nil
-}
-
-// watch makes w wait for every partition that was read. It returns false if the high
-// watermark of one has moved since it was read.
-func (f *fetchContext) watch(w *replica.DelayedFetch) bool {
-	unmoved := true
-	for i := range f.results {
-		if r := &f.results[i]; r.partition != nil {
-			unmoved = w.Watch(r.partition, r.hw) && unmoved
-		}
-	}
-	return unmoved
 }
 
 // release gives back the files that were read, and the memory of converted records.
@@ -618,8 +596,7 @@ func (f *fetchContext) respond(nowMs int64) {
 		f.resp.SessionID = f.session.id
 		f.session.mu.Lock()
 		defer f.session.mu.Unlock()
-		if f.session.epoch != nextEpoch(f.req.SessionEpoch) {
-			// Meanwhile another request has used the session.
+		if !f.isNewestLocked() {
 			f.release()
 			f.resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
 			return
@@ -635,6 +612,9 @@ func (f *fetchContext) respond(nowMs int64) {
 			}
 		}
 	}
+	if f.throttled > 0 {
+		f.server.replicas.Sent(int64(f.throttled))
+	}
 }
 
 // add appends one partition's answer. It goes into the last topic of the response if that
@@ -647,16 +627,19 @@ func (f *fetchContext) add(t *fetchTarget, r *fetchResult) {
 		f.resp.Topics = topics
 	}
 	p := protocol.NewFetchPartitionResponse(t.key.partition, r.code)
-	p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.hw, r.lso, r.logStart
+	p.HighWatermark, p.LastStableOffset, p.LogStartOffset, p.PreferredReadReplica = r.hw, r.lso, r.logStart, r.preferred
 	switch {
 	case r.code != 0 && r.refused == refusedNot && !r.format:
 		p.AbortedTransactions = nil
-	case r.code == 0 && r.diverging == nil && f.req.Isolation == readCommitted:
+	case r.code == 0 && r.diverging == nil && r.preferred < 0 && f.req.Isolation == readCommitted:
 		p.AbortedTransactions = []protocol.AbortedTransaction{}
 	}
 	switch {
 	case r.region.Size() > 0:
 		p.Records = &r.region
+		if f.fromReplica() && r.partition.ThrottlesLeader() {
+			f.throttled += r.region.Size()
+		}
 	case r.old.Size() > 0:
 		p.Records = r.old
 	}
@@ -725,7 +708,10 @@ func (f *fetchContext) reply() error {
 // newSession opens a session with the targets and what this answer says of them. It
 // returns the session's id, 0 if the cache has no room for one.
 func (f *fetchContext) newSession(nowMs int64) int32 {
-	fs := f.server.sessions.create(f.fromReplica(), f.version >= topicIDVersion, len(f.targets), nowMs, func(fs *fetchSession) {
+	if f.fromPeer() {
+		f.server.sessions.giveWay(f.req.ReplicaID, f.targets)
+	}
+	fs := f.server.sessions.create(f.req.ReplicaID, f.fromPeer(), f.version >= topicIDVersion, len(f.targets), nowMs, func(fs *fetchSession) {
 		for i := range f.targets {
 			p := fs.setLocked(f.targets[i])
 			p.hw, p.logStart = f.results[i].hw, f.results[i].logStart
@@ -738,7 +724,7 @@ func (f *fetchContext) newSession(nowMs int64) int32 {
 }
 
 // tellLocked reports whether an incremental answer must name the partition: it has
-// records or an error, or its high watermark or log start offset has moved. tellLocked
+// records, an error or a preferred replica, or its high watermark or log start offset has moved. tellLocked
 // notes in the session what the answer says. A partition with records goes to the end of
 // the order, so that the next answer begins with others.
 func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
@@ -746,14 +732,17 @@ func (f *fetchContext) tellLocked(t *fetchTarget, r *fetchResult) bool {
 	if p == nil {
 		return false
 	}
-	tell := r.size() > 0 || r.code != 0 || r.diverging != nil || p.hw != r.hw || p.logStart != r.logStart
+	tell := r.size() > 0 || r.code != 0 || r.diverging != nil || r.preferred >= 0 || p.hw != r.hw || p.logStart != r.logStart
 	p.hw, p.logStart = r.hw, r.logStart
 	if r.code != 0 {
 		p.hw = -1 // so that an answer names the partition when its error is over
 	}
-	if r.size() > 0 {
-		p.unlink()
+	switch {
+	case r.size() > 0:
+		f.session.unlinkLocked(p)
 		f.session.pushLocked(p)
+	case r.code == 0 && r.diverging == nil && t.watch != nil && t.watch.CaughtUp():
+		f.session.unlinkLocked(p) // what comes from now on is noted
 	}
 	return tell
 }

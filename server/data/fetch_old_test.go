@@ -152,7 +152,7 @@ func TestOldFetchesPassOverMarkers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := part.Append([]logstore.Append{{Data: raw, Header: h, Origin: logstore.FromCoordinator}}, 1); err != nil {
+		if _, err := part.Append([]logstore.Append{{Data: raw, Header: h, Origin: logstore.FromCoordinator}}, 1, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

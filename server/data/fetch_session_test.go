@@ -12,7 +12,11 @@ func target(topic string, partition int32) fetchTarget {
 }
 
 func sessionOf(sc *sessionCache, privileged bool, size int, nowMs int64) *fetchSession {
-	return sc.create(privileged, false, size, nowMs, func(*fetchSession) {})
+	replicaID := int32(-1)
+	if privileged {
+		replicaID = 1
+	}
+	return sc.create(replicaID, false, false, size, nowMs, func(*fetchSession) {})
 }
 
 // Which session gives way is told by the rules of the reference's cache: one
@@ -96,7 +100,7 @@ func order(fs *fetchSession) []int32 {
 }
 
 func TestSessionKeepsOrderAndForgets(t *testing.T) {
-	fs := newFetchSession(1, false, false, 0)
+	fs := newFetchSession(1, -1, false, 0)
 	for i := range int32(4) {
 		fs.setLocked(target("t", i))
 	}
@@ -124,26 +128,31 @@ func TestNextEpochSkipsThoseWithAMeaning(t *testing.T) {
 // What an incremental answer has to name, and how partitions that were served
 // move behind those that were not.
 func TestTellLocked(t *testing.T) {
-	fs := newFetchSession(1, false, false, 0)
+	fs := newFetchSession(1, -1, false, 0)
 	for i := range int32(2) {
 		p := fs.setLocked(target("t", i))
 		p.hw, p.logStart = 5, 0
 	}
 	f := &fetchContext{session: fs}
 	first := target("t", 0)
-	if f.tellLocked(&first, &fetchResult{hw: 5}) {
+	if f.tellLocked(&first, &fetchResult{preferred: -1, hw: 5}) {
 		t.Error("a partition without news was named")
 	}
-	if !f.tellLocked(&first, &fetchResult{hw: 6}) {
+	if !f.tellLocked(&first, &fetchResult{preferred: -1, hw: 6}) {
 		t.Error("a high watermark that moved was not named")
 	}
-	if !f.tellLocked(&first, &fetchResult{hw: 6, logStart: 2}) {
+	if !f.tellLocked(&first, &fetchResult{preferred: -1, hw: 6, logStart: 2}) {
 		t.Error("a log start offset that moved was not named")
 	}
-	if !f.tellLocked(&first, &fetchResult{hw: -1, logStart: 2, code: 3}) {
+	if !f.tellLocked(&first, &fetchResult{preferred: -1, hw: -1, logStart: 2, code: 3}) {
 		t.Error("an error was not named")
 	}
-	if !f.tellLocked(&first, &fetchResult{hw: 6, logStart: 2}) {
+	if !f.tellLocked(&first, &fetchResult{preferred: -1, hw: 6, logStart: 2}) {
 		t.Error("a partition was not named again once its error was gone")
+	}
+	for range 2 {
+		if !f.tellLocked(&first, &fetchResult{preferred: 3, hw: 6, logStart: 2}) {
+			t.Error("a preferred replica was not named")
+		}
 	}
 }

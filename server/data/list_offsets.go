@@ -17,9 +17,12 @@ package data
 // (INVALID_REQUEST for each mention); a negative timestamp that the version does not
 // know (UNSUPPORTED_VERSION); an isolation level that does not exist, from a consumer
 // (UNKNOWN_SERVER_ERROR, as the reference answers); a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION) or that another broker leads (NOT_LEADER_OR_FOLLOWER);
-// another leader epoch than the partition's (FENCED_LEADER_EPOCH,
-// UNKNOWN_LEADER_EPOCH).
+// (UNKNOWN_TOPIC_OR_PARTITION); another leader epoch than that of the replica here
+// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH); a partition that another broker leads
+// (NOT_LEADER_OR_FOLLOWER), unless the replica id is -2 and this broker follows it; to a
+// consumer, the latest offset or that of a time which no readable record has, from a leader
+// whose high watermark is not back yet where its leader epoch began
+// (OFFSET_NOT_AVAILABLE, and before version 5 LEADER_NOT_AVAILABLE; KIP-207).
 //
 // Missing on purpose: tiered storage. Timestamp -4 is answered as -2 is. For -5 and -6
 // the answer is that there is no such offset.
@@ -53,6 +56,9 @@ var timestampSince = map[int64]int16{
 
 // consumerReplicaID is the replica id of a request from a client. A broker has its own id there.
 const consumerReplicaID = -1
+
+// debuggingReplicaID is the replica id of a tool that looks into the log of any replica.
+const debuggingReplicaID = -2
 
 // ListOffsets serves ListOffsets: see above.
 func (s *Service) ListOffsets(_ *request.Call, req *kmsg.ListOffsetsRequest) kmsg.Response {
@@ -118,17 +124,18 @@ var noOffset = logstore.TimestampOffset{Offset: -1, TimestampMs: -1, LeaderEpoch
 
 // findOffset returns the offset for one timestamp, and noOffset if there is none.
 func (s *Service) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPartition, in *kmsg.ListOffsetsRequestTopicPartition) (logstore.TimestampOffset, error) {
-	p, err := s.partition(tp)
+	p, err := s.partitionIn(tp, in.CurrentLeaderEpoch, req.ReplicaID == debuggingReplicaID)
 	if err != nil {
 		return noOffset, err
 	}
+	unavailable := catchingUp(req, p) // before the bound is taken, which only grows
 	bound := readableUpTo(p, req.ReplicaID, req.IsolationLevel)
-	if err := checkEpoch(p, in.CurrentLeaderEpoch); err != nil {
-		return noOffset, err
-	}
 	log := p.Log()
 	switch in.Timestamp {
 	case timestampLatest:
+		if unavailable != nil {
+			return noOffset, unavailable
+		}
 		return logstore.TimestampOffset{Offset: bound, TimestampMs: -1, LeaderEpoch: p.LeaderEpoch()}, nil
 	case timestampEarliest, timestampEarliestLocal:
 		start := log.StartOffset()
@@ -148,9 +155,20 @@ func (s *Service) findOffset(req *kmsg.ListOffsetsRequest, tp protocol.TopicPart
 		return noOffset, err
 	}
 	if !ok || found.Offset >= bound {
-		return noOffset, nil
+		return noOffset, unavailable
 	}
 	return found, nil
+}
+
+// catchingUp is the error for a consumer whose answer would go back behind one of an earlier leader, nil if it would not.
+func catchingUp(req *kmsg.ListOffsetsRequest, p *replica.Partition) error {
+	switch {
+	case req.ReplicaID != consumerReplicaID || !p.CatchingUp():
+		return nil
+	case req.Version < 5:
+		return kerr.LeaderNotAvailable
+	}
+	return kerr.OffsetNotAvailable
 }
 
 // readableUpTo returns the offset below which the sender of a request may read.
@@ -162,13 +180,4 @@ func readableUpTo(p *replica.Partition, replicaID int32, isolation int8) int64 {
 		return p.LastStableOffset()
 	}
 	return p.HighWatermark()
-}
-
-// checkEpoch compares the leader epoch that a client believes in with the partition's.
-// -1 matches any epoch. An epoch below -1 is fenced, as an old epoch is.
-func checkEpoch(p *replica.Partition, requested int32) error {
-	if requested < -1 {
-		return kerr.FencedLeaderEpoch
-	}
-	return p.CheckEpoch(requested)
 }

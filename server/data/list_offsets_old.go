@@ -26,7 +26,7 @@ func (s *Service) oldOffset(req *kmsg.ListOffsetsRequest, topic string, in *kmsg
 		return out
 	}
 	tp := protocol.TopicPartition{Topic: topic, Partition: in.Partition}
-	p, err := s.partition(tp)
+	p, err := s.partitionIn(tp, -1, req.ReplicaID == debuggingReplicaID)
 	if err != nil {
 		out.ErrorCode = codes.Of(err)
 		return out

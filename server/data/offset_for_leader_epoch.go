@@ -8,9 +8,9 @@ package data
 //	4 flexible
 //
 // Refused, in this order, partition by partition: a partition that does not exist
-// (UNKNOWN_TOPIC_OR_PARTITION) or that another broker leads (NOT_LEADER_OR_FOLLOWER);
-// another leader epoch than the partition's (FENCED_LEADER_EPOCH,
-// UNKNOWN_LEADER_EPOCH). To ask for the end of an epoch that the log does not know is
+// (UNKNOWN_TOPIC_OR_PARTITION); another leader epoch than that of the replica here
+// (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH); a partition that another broker leads
+// (NOT_LEADER_OR_FOLLOWER). To ask for the end of an epoch that the log does not know is
 // no error: the answer is -1 and -1 (KIP-320).
 //
 // Nothing is missing.
@@ -42,10 +42,7 @@ func (s *Service) OffsetForLeaderEpoch(_ *request.Call, req *kmsg.OffsetForLeade
 func (s *Service) endOfEpoch(topic string, in *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	out := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	out.Partition = in.Partition
-	p, err := s.partition(protocol.TopicPartition{Topic: topic, Partition: in.Partition})
-	if err == nil {
-		err = checkEpoch(p, in.CurrentLeaderEpoch)
-	}
+	p, err := s.partitionIn(protocol.TopicPartition{Topic: topic, Partition: in.Partition}, in.CurrentLeaderEpoch, false)
 	if err != nil {
 		out.ErrorCode = codes.Of(err)
 		return out

@@ -23,9 +23,16 @@ package data
 // topic (INVALID_TOPIC_EXCEPTION), a partition that another broker leads
 // (NOT_LEADER_OR_FOLLOWER), a topic that was deleted and made again since the broker
 // looked up its id (UNKNOWN_TOPIC_ID), a batch that breaks a rule of its topic (see
-// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE), and
+// batch.Validate), a batch of a transaction that is not open (INVALID_TXN_STATE), with
+// acks=-1 fewer replicas in sync than min.insync.replicas (NOT_ENOUGH_REPLICAS), and
 // a wrong epoch or sequence of the producer (INVALID_PRODUCER_EPOCH,
 // OUT_OF_ORDER_SEQUENCE_NUMBER). With acks=0 any refusal closes the connection.
+//
+// A batch that is stored waits with acks=-1 for the replicas in sync, and also with acks=1
+// for a flush that flush.messages asks for. Meanwhile it is refused if this broker ceases to
+// lead (NOT_LEADER_OR_FOLLOWER), if the partition is deleted (UNKNOWN_TOPIC_OR_PARTITION), if
+// the flush fails (KAFKA_STORAGE_ERROR), after the request's timeout (REQUEST_TIMED_OUT), and
+// with acks=-1 if too few replicas are in sync at last (NOT_ENOUGH_REPLICAS_AFTER_APPEND).
 //
 // A compressed batch that expands far more than data normally does waits for its turn
 // to be checked. If too many such batches wait, the batch is refused, and the client
@@ -34,10 +41,8 @@ package data
 // A refusal by the log or by its rules has the log start offset. A refusal of the
 // request itself has -1 there.
 //
-// Missing on purpose: NOT_ENOUGH_REPLICAS. The reference needs no more replicas in
-// sync than the partition has, and klamm's partitions have one. If a request names a
-// partition twice, klamm stores both batches, where the reference drops the first
-// without looking at it.
+// Missing on purpose: if a request names a partition twice, klamm stores both batches,
+// where the reference drops the first without looking at it.
 
 import (
 	"errors"
@@ -250,26 +255,36 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 // answer wait for that and returns.
 func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
 	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: cfg.LogAppendTime}
-	err := part.Append(p.batch[:], nowMs)
+	epoch, err := part.Append(p.batch[:], p.req.Acks, nowMs)
 	stored := p.batch[0].Result
 	p.batch[0] = logstore.Append{}
-	if !errors.Is(err, logstore.ErrBatchTooLarge) { // this error refuses the request and not the append
+	switch {
+	case errors.Is(err, logstore.ErrBatchTooLarge), codes.Is[*replica.NotLeaderError](err), codes.Is[*replica.UnknownPartitionError](err):
+		// These refuse the request and not the append.
+	case codes.Is[*replica.NotEnoughReplicasError](err):
+		res.LogStartOffset = part.Log().StartOffset()
+	default:
 		res.LogStartOffset = stored.LogStartOffset
 	}
 	if err != nil {
 		return err
 	}
 	res.BaseOffset, res.LogAppendTimeMs = stored.BaseOffset, stored.LogAppendTimeMs
-	if p.req.Acks != 0 && part.HighWatermark() <= stored.LastOffset {
-		p.await(part, stored.LastOffset+1, res)
+	if p.req.Acks != 0 {
+		p.await(part, replica.Wait{
+			Offset: stored.LastOffset + 1, LeaderEpoch: epoch, Acks: p.req.Acks, TimeoutMs: int64(p.req.TimeoutMs),
+		}, res)
 	}
 	return nil
 }
 
-// await has the answer wait until the high watermark reaches offset.
-func (p *produceCall) await(part *replica.Partition, offset int64, res *protocol.ProducePartitionResponse) {
+// await has the answer wait until the append counts as the producer wants it to.
+func (p *produceCall) await(part *replica.Partition, w replica.Wait, res *protocol.ProducePartitionResponse) {
+	if part.Counts(w) {
+		return
+	}
 	p.waiting.Add(1)
-	committed := part.AwaitCommit(offset, func(err error) {
+	committed := part.AwaitCommit(w, func(err error) {
 		if err != nil {
 			p.refuse(part.TopicPartition().Topic, err, res)
 		}

@@ -10,10 +10,13 @@
 package data
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"klamm/cluster"
 	"klamm/cluster/replica"
@@ -35,6 +38,7 @@ type Options struct {
 	// ClientErred logs a request that is refused after its handler has returned.
 	ClientErred func(c *transport.Conn, msg string, err error)
 	Now         func() time.Time // the wall clock
+	Cut         context.Context  // ends when the server stops waiting for requests
 }
 
 // Service serves the APIs of records. Its methods are handlers of package request.
@@ -46,11 +50,13 @@ type Service struct {
 	limits      *boundedlog.LimitLog
 	clientErred func(c *transport.Conn, msg string, err error)
 	now         func() time.Time
+	cut         context.Context
 	born        time.Time // when the service was made: ticksMs counts from here
 
 	sessions      *sessionCache
 	producerIDs   producerIDs
 	fetchMaxBytes int
+	rackAware     bool          // consumers are told which replica is in their rack
 	fetching      atomic.Int64  // the partitions of the large fetches under way, see fetchContext.begin
 	oldBytes      atomic.Int64  // the bytes of converted records that are in memory
 	converting    chan struct{} // one element for each conversion under way, of which there are no more than processors
@@ -66,9 +72,10 @@ func New(o Options) *Service {
 	v := o.Config.Current()
 	return &Service{
 		broker: o.Broker, replicas: o.Replicas, config: o.Config, places: o.Places, limits: o.Limits,
-		clientErred: o.ClientErred, now: o.Now, born: o.Now(),
+		clientErred: o.ClientErred, now: o.Now, cut: o.Cut, born: o.Now(),
 		sessions:      newSessionCache(v.Int("max.incremental.fetch.session.cache.slots")),
 		fetchMaxBytes: v.Int("fetch.max.bytes"),
+		rackAware:     config.RackAware(v),
 		converting:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		produceCalls:  sync.Pool{New: func() any { return new(produceCall) }},
 		fetchContexts: sync.Pool{New: func() any { return &fetchContext{places: make(map[sessionKey]int)} }},
@@ -79,6 +86,29 @@ func New(o Options) *Service {
 // partition returns a partition that this broker leads, or the error of view.Partition.
 func (s *Service) partition(tp protocol.TopicPartition) (*replica.Partition, error) {
 	return view.Partition(s.broker, s.replicas, tp)
+}
+
+// partitionIn returns a partition that this broker leads, or with anyReplica also one that it
+// follows, in the leader epoch that a client believes in
+// (kafka.cluster.Partition.localLogWithEpochOrThrow). -1 matches any epoch. An epoch below -1
+// is fenced, as an old epoch is. A replica that does not lead compares the epoch too, before
+// it says so.
+func (s *Service) partitionIn(tp protocol.TopicPartition, epoch int32, anyReplica bool) (*replica.Partition, error) {
+	p, err := view.Replica(s.broker, s.replicas, tp)
+	if err != nil {
+		return nil, err
+	}
+	if epoch < -1 {
+		return nil, kerr.FencedLeaderEpoch
+	}
+	state := p.State()
+	if err := p.CheckEpoch(state, epoch); err != nil {
+		return nil, err
+	}
+	if anyReplica {
+		return p, state.Replicating()
+	}
+	return p, state.Leading()
 }
 
 // nowMs returns the time in ms since 1970, as records have it.

@@ -8,22 +8,27 @@ import (
 	"sync"
 )
 
-// maxSessionPartitions bounds the partitions of all sessions together. Each takes some
-// 300 bytes of memory, and only 16 bytes of a request. A fetcher for which there is no
-// room gets no session, and has to name its partitions in each request.
+// maxSessionPartitions bounds the partitions of all sessions together but those of peers.
+// Each takes some 300 bytes of memory, and only 16 bytes of a request. A fetcher for which
+// there is no room gets no session, and has to name its partitions in each request.
+//
+// A peer's sessions have room however large they are: followers that name all their
+// partitions in each request cost the leader more than sessions do. Together they have as
+// many partitions as the peer follows, see giveWay.
 const maxSessionPartitions = 100_000
 
 // sessionCache holds the fetch sessions, at most max of them. Its times are those of
 // Service.ticksMs. With the wall clock, a session would stay young for years after
 // somebody had set the clock back.
 //
-// Order of locks: the cache's mu before a session's; never the other way round.
+// Order of locks: the cache's mu before a session's; never the other way round. Sessions are closed without the cache's.
 type sessionCache struct {
 	max int
 
 	mu       sync.Mutex
 	sessions map[int32]*fetchSession // guarded by mu
-	size     int                     // guarded by mu; the sum of the sessions' cachedSize
+	gone     []*fetchSession         // guarded by mu; sessions that were given up and are to be closed without mu
+	size     int                     // guarded by mu; the sum of the sessions' cachedSize, without those of peers
 
 	// These find the session to evict without a look at all sessions: any client may send full fetches as often as it
 	// likes. All are guarded by mu.
@@ -48,7 +53,7 @@ func (h *sessionHeap) Len() int { return len(h.sessions) }
 
 func (h *sessionHeap) Less(i, j int) bool {
 	b := h.sessions[j]
-	return lessValuable(h.sessions[i], b.privileged, b.cachedSize, b.id)
+	return lessValuable(h.sessions[i], b.privileged(), b.cachedSize, b.id)
 }
 
 func (h *sessionHeap) Swap(i, j int) {
@@ -100,28 +105,28 @@ func (sc *sessionCache) get(id int32) *fetchSession {
 	return sc.sessions[id]
 }
 
-// sizeOf returns how many partitions a session has, 0 for an unknown session.
-func (sc *sessionCache) sizeOf(id int32) int {
-	if id == 0 {
-		return 0
-	}
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if fs := sc.sessions[id]; fs != nil {
-		return fs.cachedSize
-	}
-	return 0
-}
-
 func (sc *sessionCache) remove(id int32) {
 	sc.mu.Lock()
+	defer sc.unlock()
 	sc.removeLocked(id)
+}
+
+// unlock releases mu, and closes the sessions that were given up under it.
+func (sc *sessionCache) unlock() {
+	gone := sc.gone
+	sc.gone = nil
 	sc.mu.Unlock()
+	for _, fs := range gone {
+		fs.close()
+	}
 }
 
 func (sc *sessionCache) removeLocked(id int32) {
 	if fs := sc.sessions[id]; fs != nil {
-		sc.size -= fs.cachedSize
+		if !fs.peer {
+			sc.size -= fs.cachedSize
+		}
+		sc.gone = append(sc.gone, fs)
 		delete(sc.sessions, id)
 		sc.used.Remove(fs.used)
 		fs.used = nil
@@ -134,17 +139,19 @@ func (sc *sessionCache) removeLocked(id int32) {
 	}
 }
 
-// touch notes a use of the session, which has size partitions now. If the session grew and
-// all sessions together have more than maxSessionPartitions then, touch gives the session
-// up: its fetcher begins another.
+// touch notes a use of the session, which has size partitions now. If the session, which
+// is none of a peer, grew and there are more than maxSessionPartitions then, touch gives
+// the session up: its fetcher begins another.
 func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 	sc.mu.Lock()
-	defer sc.mu.Unlock()
+	defer sc.unlock()
 	if fs.used == nil {
 		return // the cache has given the session up meanwhile
 	}
-	sc.size += size - fs.cachedSize
-	grew := size > fs.cachedSize
+	grew := !fs.peer && size > fs.cachedSize
+	if !fs.peer {
+		sc.size += size - fs.cachedSize
+	}
 	fs.lastUsedMs, fs.cachedSize = nowMs, size
 	sc.used.MoveToBack(fs.used)
 	sc.old.fix(fs)
@@ -154,27 +161,50 @@ func (sc *sessionCache) touch(fs *fetchSession, size int, nowMs int64) {
 	}
 }
 
-// create makes a session for size partitions if there is room for it, or if a less
+// giveWay gives up the sessions of a peer that have one of the partitions for which the peer begins another: it fetches each partition in one
+// session. Without that, a peer that lost the answers to its first requests would leave behind a session with each of them, for as long as there
+// are slots.
+func (sc *sessionCache) giveWay(replicaID int32, targets []fetchTarget) {
+	sc.mu.Lock()
+	var sessions []*fetchSession
+	for _, fs := range sc.sessions {
+		if fs.peer && fs.replica == replicaID {
+			sessions = append(sessions, fs)
+		}
+	}
+	sc.mu.Unlock()
+	for _, fs := range sessions {
+		if fs.hasAny(targets) {
+			sc.remove(fs.id)
+		}
+	}
+}
+
+// create makes a session of a replica, or with -1 of a consumer, for size partitions if there is room for it, or if a less
 // valuable session can make room. It returns nil otherwise. It calls fill before any
 // other request can find the session.
-func (sc *sessionCache) create(privileged, usesTopicIDs bool, size int, nowMs int64, fill func(*fetchSession)) *fetchSession {
+func (sc *sessionCache) create(replicaID int32, peer, usesTopicIDs bool, size int, nowMs int64, fill func(*fetchSession)) *fetchSession {
+	privileged := replicaID >= 0
 	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if sc.size+size > maxSessionPartitions {
+	defer sc.unlock()
+	fits := func() bool { return peer || sc.size+size <= maxSessionPartitions }
+	if !fits() {
 		sc.expireLocked(nowMs)
 	}
-	if sc.size+size > maxSessionPartitions || len(sc.sessions) >= sc.max && !sc.evictLocked(privileged, size, nowMs) {
+	if !fits() || len(sc.sessions) >= sc.max && !sc.evictLocked(privileged, size, nowMs) {
 		return nil
 	}
 	id := int32(0)
 	for id == 0 || sc.sessions[id] != nil {
 		id = rand.Int32N(math.MaxInt32)
 	}
-	fs := newFetchSession(id, privileged, usesTopicIDs, nowMs)
-	fs.cachedSize = size
+	fs := newFetchSession(id, replicaID, usesTopicIDs, nowMs)
+	fs.cachedSize, fs.peer = size, peer
 	fill(fs)
 	sc.sessions[id] = fs
-	sc.size += size
+	if !peer {
+		sc.size += size
+	}
 	fs.used, fs.young = sc.used.PushBack(fs), sc.young.PushBack(fs)
 	if !privileged {
 		heap.Push(&sc.consumers, fs)
@@ -212,7 +242,7 @@ func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool
 	}
 	sc.ageLocked(nowMs)
 	least := sc.old.first()
-	if c := sc.consumers.first(); privileged && c != nil && (least == nil || lessValuable(c, least.privileged, least.cachedSize, least.id)) {
+	if c := sc.consumers.first(); privileged && c != nil && (least == nil || lessValuable(c, least.privileged(), least.cachedSize, least.id)) {
 		least = c
 	}
 	if least == nil || !lessValuable(least, privileged, size, 0) {
@@ -238,8 +268,8 @@ func (sc *sessionCache) ageLocked(nowMs int64) {
 // lessValuable reports whether a session is less worth keeping than one with the given
 // properties.
 func lessValuable(fs *fetchSession, privileged bool, size int, id int32) bool {
-	if fs.privileged != privileged {
-		return !fs.privileged
+	if fs.privileged() != privileged {
+		return !fs.privileged()
 	}
 	if fs.cachedSize != size {
 		return fs.cachedSize < size

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"klamm/cluster/replica"
+	"klamm/server/request"
 )
 
 // gives is the session that gives way, found by looking at all of them.
@@ -14,10 +17,10 @@ func (sc *sessionCache) gives(privileged bool, size int, nowMs int64) *fetchSess
 			oldest = fs
 		}
 		old := nowMs-fs.createdMs > sessionEvictionMs
-		if !old && !(privileged && !fs.privileged) {
+		if !old && !(privileged && !fs.privileged()) {
 			continue
 		}
-		if least == nil || lessValuable(fs, least.privileged, least.cachedSize, least.id) {
+		if least == nil || lessValuable(fs, least.privileged(), least.cachedSize, least.id) {
 			least = fs
 		}
 	}
@@ -74,6 +77,29 @@ func TestSessionThatGivesWayIsFoundWithoutLookingAtAll(t *testing.T) {
 	}
 }
 
+// A request waited in the place of a later one of its session, and read again and again what only the later one could take out of the session's news.
+func TestRequestDoesNotWaitOnceALaterOneHasUsedItsSession(t *testing.T) {
+	fs := newFetchSession(1, 9, false, 0)
+	earlier := &fetchContext{session: fs}
+	earlier.req.SessionEpoch, fs.epoch = 1, 2
+	if earlier.ended() || !earlier.watch(replica.NewDelayedFetch(1, 0, nil)) {
+		t.Fatal("the request does not wait although none came after it")
+	}
+	later := &fetchContext{session: fs}
+	later.req.SessionEpoch, fs.epoch = 2, 3
+	woken := 0
+	waits := replica.NewDelayedFetch(1, 0, func() { woken++ })
+	if later.ended() || !later.watch(waits) || !waits.Arm() {
+		t.Fatal("the later request does not wait")
+	}
+	if earlier.watch(replica.NewDelayedFetch(1, 0, nil)) || !earlier.ended() {
+		t.Error("the earlier request waits for news that are the later one's")
+	}
+	if fs.close(); woken != 1 {
+		t.Errorf("the later request was woken %d times", woken)
+	}
+}
+
 // BenchmarkFullFetchWithoutASlot is what a fetcher costs that gets no session, with so many that have one.
 func BenchmarkFullFetchWithoutASlot(b *testing.B) {
 	for _, n := range []int{10, 1000, 100_000} {
@@ -88,5 +114,23 @@ func BenchmarkFullFetchWithoutASlot(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Partitions that are noted while a follower's fetch waits are counted with those that it was begun with, and uncounted with them.
+func TestPartitionsThatAFetchFindsWhileItWaitsAreCounted(t *testing.T) {
+	s := &Service{}
+	f := &fetchContext{server: s, call: &request.Call{}, session: newFetchSession(1, 9, false, 0)}
+	f.req.SessionEpoch, f.session.epoch = 1, 2
+	for p := range int32(maxFetchTargets + 1) {
+		f.session.setLocked(fetchTarget{key: sessionKey{topic: "t", partition: p}})
+	}
+	f.lookAgain()
+	if got := s.fetching.Load(); got != maxFetchTargets+1 {
+		t.Errorf("%d partitions are counted while the fetch is under way", got)
+	}
+	f.free()
+	if got := s.fetching.Load(); got != 0 {
+		t.Errorf("%d partitions are counted after it", got)
 	}
 }

@@ -37,6 +37,7 @@ package groups
 // Nothing is missing.
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -114,7 +115,7 @@ func (c *commitCall) collect(meta *cluster.Metadata) {
 		for j := range in.Partitions {
 			p := &in.Partitions[j]
 			out.Partitions[j].Partition = p.Partition
-			if topic == nil || p.Partition < 0 || int(p.Partition) >= topic.Partitions.Len() {
+			if topic == nil || !topic.Partitions.Has(p.Partition) {
 				out.Partitions[j].ErrorCode = refused
 				continue
 			}
@@ -154,7 +155,7 @@ func (c *commitCall) keepInTree(s *Service) {
 			o.Err = groupcoord.ErrMetadataTooLarge
 			continue
 		}
-		o.Err = s.broker.SetConsumerOffset(c.req.Group, protocol.TopicPartition{Topic: o.Topic, Partition: o.Partition}, o.Offset)
+		o.Err = s.broker.SetConsumerOffset(context.Background(), c.req.Group, protocol.TopicPartition{Topic: o.Topic, Partition: o.Partition}, o.Offset)
 	}
 	c.done(nil)
 }

@@ -14,8 +14,8 @@ package groups
 //	10 topic ids instead of names (KIP-848)
 //
 // Refused, group by group, in this order: if this broker stops
-// (COORDINATOR_NOT_AVAILABLE), still reads the group's records
-// (COORDINATOR_LOAD_IN_PROGRESS) or is not the group's coordinator
+// (COORDINATOR_NOT_AVAILABLE), still reads the group's records or cannot read them
+// (COORDINATOR_LOAD_IN_PROGRESS), or is not the group's coordinator
 // (NOT_COORDINATOR); from version 10 on an unknown topic id, partition by partition
 // (UNKNOWN_TOPIC_ID); if the client asks for stable offsets, an offset that is being
 // committed (UNSTABLE_OFFSET_COMMIT). A group, topic or partition that does not exist
@@ -25,6 +25,7 @@ package groups
 // Missing on purpose: member ids and epochs of KIP-848. klamm has no such groups.
 
 import (
+	"context"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -113,7 +114,7 @@ func (s *Service) fetchFromTree(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetF
 			tp := protocol.TopicPartition{Topic: t.Topic, Partition: partition}
 			if meta.Partition(tp) == nil {
 				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
-			} else if offset, found, err := s.broker.ConsumerOffset(req.Group, tp); err != nil {
+			} else if offset, found, err := s.broker.ConsumerOffset(context.Background(), req.Group, tp); err != nil {
 				p.ErrorCode = codes.Of(err)
 			} else if found {
 				p.Offset = offset

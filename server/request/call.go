@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/protocol"
+	"klamm/protocol/shape"
 	"klamm/server/transport"
 )
 
@@ -16,6 +17,7 @@ type Call struct {
 	API     *protocol.API
 	Header  protocol.RequestHeader
 	Body    []byte           // the bytes after the header; nil after forgetBody
+	Peer    bool             // it came in on a listener that brokers use among themselves
 	Answer  transport.Answer // the answer's place in the order of the connection's answers
 	Places  *Places          // the places for requests of many elements
 	large   bool             // the request has many elements and holds a place, see Places
@@ -36,7 +38,7 @@ func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.
 // TypedOrClosed is Typed for a function that can find a request unreadable. If the function returns an error, the
 // server closes the connection.
 func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) (kmsg.Response, error)) Handler {
-	known := newShapes(func() kmsg.Request { return newRequest() })
+	known := shape.New(func() shape.Message { return newRequest() })
 	return func(c *Call) error {
 		req := newRequest()
 		done, err := c.decode(req, known)
@@ -56,11 +58,12 @@ func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Re
 
 // decode reads a request's body into req. The caller calls done when the request has been served: a request of many
 // elements holds a place until then, for which other such requests wait, see Places.
-func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) {
-	if len(c.Body) > protocol.MaxRequestBytes {
-		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), protocol.MaxRequestBytes)
+func (c *Call) decode(req kmsg.Request, known *shape.Shapes) (done func(), err error) {
+	bytes, most := c.limits()
+	if len(c.Body) > bytes {
+		return nil, fmt.Errorf("the body has %d bytes, more than the %d that are read", len(c.Body), bytes)
 	}
-	elements, err := known.check(c.API, c.Header.Version, c.Body)
+	elements, err := known.Check(c.Header.Version, c.Body, most)
 	if err != nil {
 		return nil, fmt.Errorf("the body cannot be read: %w", err)
 	}
@@ -82,7 +85,7 @@ func (c *Call) decode(req kmsg.Request, known *shapes) (done func(), err error) 
 // TypedLater makes a Handler of a function that may answer after it has returned, on any goroutine. The function
 // calls answer exactly once. The connection handles its next request after the answer, as the reference does.
 func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req Req, answer func(kmsg.Response))) Handler {
-	known := newShapes(func() kmsg.Request { return newRequest() })
+	known := shape.New(func() shape.Message { return newRequest() })
 	return func(c *Call) error {
 		req := newRequest()
 		done, err := c.decode(req, known)
@@ -142,8 +145,22 @@ func (c *Call) Begin() []byte {
 // before the connection's next request is served.
 func (c *Call) Reply(resp kmsg.Response) {
 	resp.SetVersion(c.Header.Version)
-	c.Fill(resp.AppendTo(c.Begin()))
+	if s, ok := resp.(Shared); ok {
+		buf, at, shared := s.AppendAround(c.Begin())
+		protocol.FinishResponse(buf, len(shared))
+		c.Answer.FillAround(buf, at, shared)
+		c.replied = true
+	} else {
+		c.Fill(resp.AppendTo(c.Begin()))
+	}
 	c.Complete(transport.Own)
+}
+
+// Shared is a message of which a part is encoded already and goes into the answers to many clients as it is. Each of these would otherwise
+// hold a copy until its client has read it.
+type Shared interface {
+	// AppendAround appends what stands before and behind the shared bytes, and says where in dst they belong.
+	AppendAround(dst []byte) (around []byte, at int, shared []byte)
 }
 
 // Complete sends the answer when the answers to the connection's earlier requests have

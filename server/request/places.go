@@ -21,6 +21,8 @@ const (
 	WaitsForNothing WaitKind = iota
 	WaitsForController
 	WaitsForDisk // for a sync, or for records to be committed
+	TakesOrders  // for the logs that an order of the controller has this broker open, create or delete
+	AsksForISRs  // for the controller, on behalf of another broker
 	waitKinds
 )
 
@@ -35,6 +37,10 @@ func WaitOf(key int16) WaitKind {
 		protocol.KeyAlterReplicaLogDirs,
 		protocol.KeyOffsetCommit: // version 0 has each offset written to the metadata tree and synced
 		return WaitsForDisk
+	case protocol.KeyLeaderAndISR, protocol.KeyStopReplica, protocol.KeyUpdateMetadata:
+		return TakesOrders
+	case protocol.KeyAlterPartition:
+		return AsksForISRs
 	}
 	return WaitsForNothing
 }

@@ -6,6 +6,9 @@ import "os"
 // answers. The code that answers the request sets the content, with Fill or SetParts,
 // before it calls Conn.Complete. The zero Answer may be passed to Conn.Expect.
 type Answer struct {
+	// Greeting is set before the answer is expected, for one that a client library takes for a part of connecting (ApiVersions).
+	Greeting bool
+
 	ready bool // guarded by the connection's mu; parts and size may be read only once ready is set
 	size  int  // bytes of all parts
 	parts []Part
@@ -44,6 +47,13 @@ type Releaser interface{ Release() }
 func (a *Answer) Fill(buffer []byte) {
 	a.only[0].Bytes = buffer
 	a.parts, a.buffer, a.size = a.only[:], buffer, len(buffer)
+}
+
+// FillAround makes the answer of a buffer that came from Conn.Buffer, as Fill does, and of shared, which goes between the first at bytes
+// of the buffer and the others. Other answers may have the same shared bytes, which nobody may change.
+func (a *Answer) FillAround(buffer []byte, at int, shared []byte) {
+	a.parts = []Part{{Bytes: buffer[:at:at]}, {Bytes: shared}, {Bytes: buffer[at:]}}
+	a.buffer, a.size = buffer, len(buffer)+len(shared)
 }
 
 // SetParts makes parts, which have size bytes together, the answer. The connection

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,6 +53,7 @@ type Conn struct {
 	active   atomic.Int64 // when bytes last moved, see SocketServer.ticks
 	order                 // the order of the answers
 
+	heard atomic.Bool // the client was sent an answer that is no greeting
 	left  atomic.Bool // the client has left: its requests wait no more
 	later atomic.Bool // the current request is answered later, and no other is served before: see HoldNext
 	timer *time.Timer // wakes the waiting request; only Await and AwaitsNothing use it, on the goroutine that serves that request
@@ -100,7 +102,7 @@ func (r flushingReader) Read(p []byte) (int, error) {
 // serve reads requests until the client leaves or makes an error, or the server stops.
 // Then it sends the answers that it still owes.
 func (c *Conn) serve() {
-	defer func() { _ = c.nc.Close() }()
+	defer c.close()
 	if c.receiver.awaitBytes() != nil {
 		return // the client left, or the server stops
 	}
@@ -134,6 +136,28 @@ func (c *Conn) serve() {
 	c.wakeDelayed()
 	c.drain()
 	c.linger()
+}
+
+// close closes the socket: with a reset when the server stops and has answered nothing on it but greetings.
+func (c *Conn) close() {
+	if c.isStopping() && !c.heard.Load() {
+		reset(c.nc)
+		return
+	}
+	_ = c.nc.Close()
+}
+
+// reset closes a connection as a broken network does, after which clients try again. When a connection ends cleanly before its first
+// answer but that to ApiVersions, franz-go concludes that it speaks to something else than a broker, or without the credentials that one asks for, and gives up.
+func reset(nc net.Conn) {
+	below := nc
+	if secured, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		below = secured.NetConn()
+	}
+	if socket, ok := below.(interface{ SetLinger(seconds int) error }); ok { // as *net.TCPConn has it
+		_ = socket.SetLinger(0)
+	}
+	_ = nc.Close()
 }
 
 // serveFrame parses the header of a request and passes the request to Options.Serve. An
@@ -187,7 +211,12 @@ func (c *Conn) idle(since int64) bool {
 // socket is the connection as the outlet of its order.
 type socket struct{ c *Conn }
 
-func (s socket) write(batch []*Answer) error { return s.c.sender.send(batch) }
+func (s socket) write(batch []*Answer) error {
+	if !s.c.heard.Load() && slices.ContainsFunc(batch, func(a *Answer) bool { return !a.Greeting }) {
+		s.c.heard.Store(true)
+	}
+	return s.c.sender.send(batch)
+}
 
 func (s socket) takes(bytes int) bool { return bytes <= s.c.sender.atOnce && s.c.sender.drained() }
 
@@ -333,7 +362,7 @@ const lingerTime = time.Second
 // until the client closes too.
 func (c *Conn) linger() {
 	tcp, ok := c.nc.(*net.TCPConn)
-	if !ok || c.isBroken() || !c.isStopping() || c.br.Buffered() == 0 && c.receiver.unread() == 0 {
+	if !ok || c.isBroken() || !c.isStopping() || !c.heard.Load() || c.br.Buffered() == 0 && c.receiver.unread() == 0 {
 		return
 	}
 	if tcp.CloseWrite() == nil {
@@ -349,7 +378,7 @@ func (c *Conn) read() (*protocol.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := protocol.CheckFrameSize(c.br, n); err != nil {
+	if err := protocol.CheckFrameSize(c.br, n, c.listener.Peers); err != nil {
 		return nil, err
 	}
 	if !c.server.budget.take(int64(n), c.quit, c.heldByBudget) {

@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
@@ -11,10 +12,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"klamm/internal/await"
+	"klamm/protocol"
 )
 
 // looseConn is a connection without a broker, for tests of how a connection sends answers.
@@ -150,6 +153,26 @@ func TestRegionsAreSentAsTheyAre(t *testing.T) {
 				t.Error("the client got other bytes than the file has")
 			}
 		})
+	}
+}
+
+// Two connections send the same bytes, each between the ends of a buffer of its own.
+func TestSharedBytesGoBetweenWhatIsTheAnswersOwn(t *testing.T) {
+	shared := bytes.Repeat([]byte("shared"), 100_000)
+	for _, tail := range []string{"tail", ""} {
+		for _, head := range []string{"one", "another"} {
+			c, far := looseConn(t)
+			a := new(Answer)
+			a.FillAround(append(c.Buffer(100), head+tail...), len(head), shared)
+			c.Expect(a)
+			c.Complete(a, Aside)
+			want := head + string(shared) + tail
+			got := make([]byte, len(want))
+			_ = far.SetReadDeadline(time.Now().Add(await.Patience))
+			if _, err := io.ReadFull(far, got); err != nil || string(got) != want || a.size != len(want) {
+				t.Errorf("%q and %q: the client got other bytes, or %v; the size is %d", head, tail, err, a.size)
+			}
+		}
 	}
 }
 
@@ -299,5 +322,39 @@ func TestRequestBehindAnAnsweredFetchIsRead(t *testing.T) {
 	c.AwaitsNothing()
 	if got := <-read; got != "next" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestStopResetsWhatItNeverAnswered: a stop closed connections cleanly that had just been made, and franz-go gave up over that.
+func TestStopResetsWhatItNeverAnswered(t *testing.T) {
+	s := startEcho(t, nil)
+	silent, half, greeted, answered := s.dial(t), s.dial(t), s.dial(t), s.dial(t)
+	greeting := ask(4, 10)
+	binary.BigEndian.PutUint16(greeting[4:], uint16(protocol.KeyAPIVersions))
+	binary.BigEndian.PutUint16(greeting[6:], 3)
+	if _, err := greeted.Write(greeting); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, greeted, 10)
+	if _, err := half.Write(ask(4, 10)[:2]); err != nil { // which the server never reads whole
+		t.Fatal(err)
+	}
+	if _, err := answered.Write(ask(4, 10)); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, answered, 10)
+	await.Until(t, "both connections are served", func() bool { return len(s.Conns()) == 4 })
+	s.StopAccepting()
+	s.Settle(t.Context())
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{silent, half, greeted} {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a connection without an answer ends with %v, want a reset", err)
+		}
+	}
+	if _, err := answered.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a connection with an answer ends with %v, want a clean end", err)
 	}
 }

@@ -23,8 +23,8 @@ func startEcho(t *testing.T, change func(*Options)) *SocketServer {
 		Limited:     func(string, string, ...any) {},
 		ClientErred: func(_ *Conn, msg string, err error) { t.Log(msg, err) },
 		Logger:      slog.New(slog.DiscardHandler), Now: time.Now,
-		Serve: func(c *Conn, _ protocol.RequestHeader, body []byte) error {
-			a := new(Answer)
+		Serve: func(c *Conn, header protocol.RequestHeader, body []byte) error {
+			a := &Answer{Greeting: header.Key == protocol.KeyAPIVersions}
 			if len(body) < gateBytes {
 				c.MayWait()
 			}

@@ -17,6 +17,9 @@ type Listener struct {
 	// advertised.listeners is not configured. Then the broker advertises to each client the
 	// address that the client's own connection reached.
 	Any bool
+	// Peers is set when other brokers use the listener: requests between brokers come in there alone, and may be larger than those of clients. It is set
+	// before the listener is served.
+	Peers bool
 
 	ln net.Listener
 }

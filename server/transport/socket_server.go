@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"klamm/protocol"
@@ -30,6 +31,9 @@ type Options struct {
 	// Limited is called when a limit holds a client back. limit is the name of the Kafka
 	// property. args contain no text that a client chose.
 	Limited func(limit, msg string, args ...any)
+	// FreeFiles is called when the process has no file descriptor for another connection. It reports whether it
+	// freed some: then the server accepts on at once. Nil frees none.
+	FreeFiles func() bool
 	// ClientErred is called when a client made an error, or when the server could not serve it.
 	ClientErred func(c *Conn, msg string, err error)
 	Logger      *slog.Logger     // gets the errors of the listeners
@@ -44,6 +48,7 @@ type SocketServer struct {
 	serve       func(c *Conn, header protocol.RequestHeader, body []byte) error
 	limited     func(limit, msg string, args ...any)
 	clientErred func(c *Conn, msg string, err error)
+	freeFiles   func() bool
 	logger      *slog.Logger
 	now         func() time.Time
 	listeners   []*Listener
@@ -71,7 +76,7 @@ type SocketServer struct {
 // NewSocketServer makes a server. It accepts no connection before Serve.
 func NewSocketServer(o Options) *SocketServer {
 	s := &SocketServer{
-		serve: o.Serve, limited: o.Limited, clientErred: o.ClientErred, logger: o.Logger, now: o.Now,
+		serve: o.Serve, limited: o.Limited, clientErred: o.ClientErred, freeFiles: o.FreeFiles, logger: o.Logger, now: o.Now,
 		maxRequestBytes: o.MaxRequestBytes, sendBufferBytes: o.SendBufferBytes, maxIdle: o.MaxIdle,
 		newRate: func() *creationRate { return newCreationRate(o.RateWindows, o.RateWindow) },
 		budget:  newByteBudget(o.QueuedBytes),
@@ -108,16 +113,20 @@ func (s *SocketServer) SetLimits(limits ConnectionLimits) {
 
 // accept accepts connections until the listener is closed. After any other error (no
 // descriptors left, a connection reset before it was accepted) it pauses and tries again:
-// if a listener gave up, the broker would look alive and serve nobody.
+// if a listener gave up, the broker would look alive and serve nobody. It does not pause
+// when descriptors were freed, unless somebody else has taken those.
 func (s *SocketServer) accept(l *Listener) {
 	defer s.own.Done()
 	const firstPause, maxPause = 5 * time.Millisecond, time.Second
-	pause := firstPause
+	pause, freed := firstPause, false
 	for {
 		nc, err := l.ln.Accept()
 		if err != nil {
 			if s.quit.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if freed = !freed && outOfFiles(err) && s.freeFiles != nil && s.freeFiles(); freed {
+				continue
 			}
 			s.logger.Warn("cannot accept a connection", "listener", l.Name, "error", err)
 			select {
@@ -127,9 +136,14 @@ func (s *SocketServer) accept(l *Listener) {
 			pause = min(2*pause, maxPause)
 			continue
 		}
-		pause = firstPause
+		pause, freed = firstPause, false
 		s.admit(nc, l)
 	}
+}
+
+// outOfFiles reports whether an error is for want of file descriptors.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // admit begins to serve an accepted connection. If too many connections are open, admit
@@ -141,9 +155,11 @@ func (s *SocketServer) admit(nc net.Conn, l *Listener) {
 		s.limited(limit, "a connection waits to be accepted", "client", nc.RemoteAddr().String(), "listener", l.Name)
 	}
 	if err := s.quotas.take(l.Name, c.remote, held); err != nil {
-		if !errors.Is(err, errQuotasClosed) {
-			s.clientErred(c, "a connection was refused", err)
+		if errors.Is(err, errQuotasClosed) {
+			reset(nc)
+			return
 		}
+		s.clientErred(c, "a connection was refused", err)
 		_ = nc.Close()
 		return
 	}
@@ -163,7 +179,7 @@ func (s *SocketServer) start(c *Conn) {
 	defer s.mu.Unlock()
 	if s.conns == nil {
 		s.quotas.giveBack(c.listener.Name, c.remote)
-		_ = c.nc.Close()
+		reset(c.nc)
 		return
 	}
 	s.conns[c] = struct{}{}

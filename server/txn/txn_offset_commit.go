@@ -49,7 +49,7 @@ func (s *Service) TxnOffsetCommit(_ *request.Call, req *kmsg.TxnOffsetCommitRequ
 		for j := range in.Partitions {
 			p := kmsg.NewTxnOffsetCommitResponseTopicPartition()
 			p.Partition, p.ErrorCode = in.Partitions[j].Partition, codes.Of(refused)
-			if topic == nil || p.Partition < 0 || int(p.Partition) >= topic.Partitions.Len() {
+			if topic == nil || !topic.Partitions.Has(p.Partition) {
 				p.ErrorCode = unknown.Code
 			}
 			out.Partitions = append(out.Partitions, p)

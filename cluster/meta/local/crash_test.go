@@ -61,7 +61,7 @@ func TestNewTreeSurvivesAPowerCut(t *testing.T) {
 	o := namesOn(t, disk)
 	s, ses := openWith(t, o)
 	defer s.Close()
-	if _, _, err := ses.Create("/topic", nil, meta.Persistent); err != nil {
+	if _, err := ses.Create(t.Context(), "/topic", nil, meta.Persistent); err != nil {
 		t.Fatal(err)
 	}
 	wantName(t, disk, o.Path)
@@ -80,7 +80,7 @@ func TestTreeOfAKilledProcessSurvivesAPowerCut(t *testing.T) {
 	}
 	s, ses := openWith(t, o)
 	defer s.Close()
-	if _, _, err := ses.Create("/topic", nil, meta.Persistent); err != nil {
+	if _, err := ses.Create(t.Context(), "/topic", nil, meta.Persistent); err != nil {
 		t.Fatal(err)
 	}
 	wantName(t, disk, o.Path)

@@ -46,17 +46,13 @@ func swap(t *testing.T, s *Store, device string) (back func()) {
 	}
 }
 
-func openWith(t *testing.T, o Options) (*Store, *Session) {
+func openWith(t *testing.T, o Options) (*Store, meta.Tree) {
 	t.Helper()
 	s, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ses, err := s.Session()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, ses
+	return s, session(t, s)
 }
 
 // TestFullDiskRefusesWritesAndGoesOn fills the disk. A write fails and changes nothing, and reads go on. Writes
@@ -71,23 +67,23 @@ func TestFullDiskRefusesWritesAndGoesOn(t *testing.T) {
 	}}
 	s, ses := openWith(t, o)
 	defer s.Close()
-	if _, _, err := ses.Create("/a", []byte("1"), meta.Persistent); err != nil {
+	if _, err := ses.Create(t.Context(), "/a", []byte("1"), meta.Persistent); err != nil {
 		t.Fatal(err)
 	}
 	back := swap(t, s, "/dev/full")
-	_, err := ses.Set("/a", []byte("2"), meta.AnyVersion)
+	_, err := ses.Set(t.Context(), "/a", []byte("2"), meta.AnyVersion)
 	if disk, ok := errors.AsType[*DiskError](err); !ok || !errors.Is(err, syscall.ENOSPC) || disk.Path != o.Path {
 		t.Fatalf("on a full disk: %v", err)
 	}
-	if data, _, err := ses.Get("/a"); err != nil || string(data) != "1" {
+	if data, _, err := ses.Get(t.Context(), "/a"); err != nil || string(data) != "1" {
 		t.Errorf("reads %q, %v", data, err)
 	}
 	lend = true
 	kept = func(write func() error) error { back(); return write() }
-	if _, err := ses.Set("/a", []byte("3"), meta.AnyVersion); err != nil {
+	if _, err := ses.Set(t.Context(), "/a", []byte("3"), meta.AnyVersion); err != nil {
 		t.Errorf("with room that was kept: %v", err)
 	}
-	if data, stat, err := ses.Get("/a"); err != nil || string(data) != "3" || stat.Version != 1 {
+	if data, stat, err := ses.Get(t.Context(), "/a"); err != nil || string(data) != "3" || stat.Version != 1 {
 		t.Errorf("reads %q, version %d, %v", data, stat.Version, err)
 	}
 }
@@ -97,27 +93,27 @@ func TestFullDiskRefusesWritesAndGoesOn(t *testing.T) {
 func TestFailedSyncIsNotTriedAgain(t *testing.T) {
 	o := Options{Path: filepath.Join(t.TempDir(), FileName)}
 	s, ses := openWith(t, o)
-	if _, _, err := ses.Create("/a", []byte("1"), meta.Persistent); err != nil {
+	if _, err := ses.Create(t.Context(), "/a", []byte("1"), meta.Persistent); err != nil {
 		t.Fatal(err)
 	}
 	back := swap(t, s, "/dev/null")
-	if _, err := ses.Set("/a", []byte("2"), meta.AnyVersion); !errors.Is(err, syscall.EINVAL) {
+	if _, err := ses.Set(t.Context(), "/a", []byte("2"), meta.AnyVersion); !errors.Is(err, syscall.EINVAL) {
 		t.Fatalf("without a sync: %v", err)
 	}
 	back()
-	if _, err := ses.Set("/a", []byte("3"), meta.AnyVersion); !errors.Is(err, syscall.EINVAL) {
+	if _, err := ses.Set(t.Context(), "/a", []byte("3"), meta.AnyVersion); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("after a failed sync: %v", err)
 	}
-	if _, err := s.Session(); !errors.Is(err, syscall.EINVAL) {
+	if _, err := s.Open(t.Context(), meta.Watcher{}); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("a session after a failed sync: %v", err)
 	}
-	if data, _, err := ses.Get("/a"); err != nil || string(data) != "1" {
+	if data, _, err := ses.Get(t.Context(), "/a"); err != nil || string(data) != "1" {
 		t.Errorf("reads %q, %v", data, err)
 	}
 	_ = s.Close() // the session's end cannot be written either
 	s, ses = openWith(t, o)
 	defer s.Close()
-	if _, err := ses.Set("/a", []byte("4"), meta.AnyVersion); err != nil {
+	if _, err := ses.Set(t.Context(), "/a", []byte("4"), meta.AnyVersion); err != nil {
 		t.Errorf("opened again: %v", err)
 	}
 	if err := s.db.View(func(tx *bbolt.Tx) error {

@@ -56,28 +56,28 @@ func TestDiskThatRefusesWritesIsReadOn(t *testing.T) {
 			return errors.New("nothing is kept")
 		}}
 		s, ses := openWith(t, o)
-		if _, _, err := ses.Create("/a", []byte("1"), meta.Persistent); err != nil {
+		if _, err := ses.Create(t.Context(), "/a", []byte("1"), meta.Persistent); err != nil {
 			t.Fatal(err)
 		}
 		err := failing(t, c.call, c.errno, func() error {
-			_, err := ses.Set("/a", []byte("2"), meta.AnyVersion)
+			_, err := ses.Set(t.Context(), "/a", []byte("2"), meta.AnyVersion)
 			return err
 		})
 		if disk, ok := errors.AsType[*DiskError](err); !ok || !errors.Is(err, c.errno) || disk.Path != o.Path {
 			t.Fatalf("%d, %v: %v", c.call, c.errno, err)
 		}
-		if _, err := ses.Set("/a", []byte("3"), meta.AnyVersion); !errors.Is(err, c.errno) {
+		if _, err := ses.Set(t.Context(), "/a", []byte("3"), meta.AnyVersion); !errors.Is(err, c.errno) {
 			t.Errorf("after %v: %v", c.errno, err)
 		}
-		if data, _, err := ses.Get("/a"); err != nil || string(data) != "1" {
+		if data, _, err := ses.Get(t.Context(), "/a"); err != nil || string(data) != "1" {
 			t.Errorf("reads %q, %v", data, err)
 		}
 		_ = s.Close() // the session's end cannot be written either
 		s, ses = openWith(t, o)
-		if data, _, err := ses.Get("/a"); err != nil || string(data) != "1" && string(data) != "2" {
+		if data, _, err := ses.Get(t.Context(), "/a"); err != nil || string(data) != "1" && string(data) != "2" {
 			t.Errorf("opened again it reads %q, %v", data, err)
 		}
-		if _, err := ses.Set("/a", []byte("4"), meta.AnyVersion); err != nil {
+		if _, err := ses.Set(t.Context(), "/a", []byte("4"), meta.AnyVersion); err != nil {
 			t.Errorf("opened again: %v", err)
 		}
 		if err := s.Close(); err != nil {

@@ -24,19 +24,16 @@ func openStore(t *testing.T, path string) *Store {
 	return s
 }
 
-func session(t *testing.T, s *Store) *Session {
+func session(t *testing.T, s *Store) meta.Tree {
 	t.Helper()
-	ses, err := s.Session()
+	ses, err := s.Open(t.Context(), meta.Watcher{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ses
 }
 
-func fresh(t *testing.T) metatest.Opener {
-	s := openStore(t, filepath.Join(t.TempDir(), FileName))
-	return func() meta.Tree { return session(t, s) }
-}
+func fresh(t *testing.T) meta.Store { return openStore(t, filepath.Join(t.TempDir(), FileName)) }
 
 func TestConformance(t *testing.T) { metatest.Run(t, fresh) }
 
@@ -75,11 +72,11 @@ func TestReopenAfterKill(t *testing.T) {
 		path string
 		mode meta.Mode
 	}{{"/brokers", meta.Persistent}, {"/brokers/ids", meta.Persistent}, {"/brokers/ids/1", meta.Ephemeral}, {"/controller", meta.Ephemeral}} {
-		if _, _, err := tree.Create(n.path, []byte(n.path), n.mode); err != nil {
+		if _, err := tree.Create(t.Context(), n.path, []byte(n.path), n.mode); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, before, err := tree.Get("/brokers")
+	_, before, err := tree.Get(t.Context(), "/brokers")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +91,11 @@ func TestReopenAfterKill(t *testing.T) {
 
 	again := session(t, openStore(t, copied))
 	for path, want := range map[string]bool{"/brokers": true, "/brokers/ids": true, "/brokers/ids/1": false, "/controller": false} {
-		if there, _, err := again.Exists(path); err != nil || there != want {
+		if there, _, err := again.Exists(t.Context(), path); err != nil || there != want {
 			t.Errorf("%s: there %v (%v), want %v", path, there, err, want)
 		}
 	}
-	data, after, err := again.Get("/brokers")
+	data, after, err := again.Get(t.Context(), "/brokers")
 	if err != nil || string(data) != "/brokers" || after.Czxid != before.Czxid || after.Ctime != before.Ctime {
 		t.Errorf("/brokers came back as %q %+v (%v), was %+v", data, after, err, before)
 	}
@@ -108,7 +105,10 @@ func TestReopenAfterKill(t *testing.T) {
 	if again.SessionID() == tree.SessionID() {
 		t.Error("a session's number was given twice")
 	}
-	_, stat, err := again.Create("/brokers/ids/1", nil, meta.Ephemeral)
+	if _, err := again.Create(t.Context(), "/brokers/ids/1", nil, meta.Ephemeral); err != nil {
+		t.Fatal(err)
+	}
+	_, stat, err := again.Exists(t.Context(), "/brokers/ids/1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +127,8 @@ func TestPeekChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := store.Session()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := session.Create("/a", []byte("x"), meta.Ephemeral); err != nil {
+	session := session(t, store)
+	if _, err := session.Create(t.Context(), "/a", []byte("x"), meta.Ephemeral); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Peek(path, "/a"); !errors.Is(err, ErrHeld) {
@@ -166,7 +163,7 @@ func TestCutShort(t *testing.T) {
 	s := openStore(t, path)
 	tree := session(t, s)
 	for i := range 200 {
-		if _, _, err := tree.Create(fmt.Sprintf("/n%d", i), make([]byte, 500), meta.Persistent); err != nil {
+		if _, err := tree.Create(t.Context(), fmt.Sprintf("/n%d", i), make([]byte, 500), meta.Persistent); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,7 +194,7 @@ func TestCutShort(t *testing.T) {
 		}
 		// What was cut was room to grow: nothing is missing.
 		opened++
-		names, _, err := session(t, s).Children("/")
+		names, _, err := session(t, s).Children(t.Context(), "/")
 		if err != nil || len(names) != 200 {
 			t.Errorf("%d of %d bytes were opened, and have %d nodes of 200 (%v)", size, len(whole), len(names), err)
 		}

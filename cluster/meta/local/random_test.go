@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"klamm/cluster/meta"
 	"klamm/cluster/meta/metatest"
 )
 
@@ -15,7 +14,7 @@ func TestRandom(t *testing.T) {
 	for seed := range uint64(4) {
 		path := filepath.Join(t.TempDir(), FileName)
 		s := openStore(t, path)
-		metatest.Random(t, seed, 400, func() meta.Tree { return session(t, s) }, func(m *metatest.Model) {
+		metatest.Random(t, seed, 400, s, func(m *metatest.Model) {
 			left, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -16,10 +16,10 @@ import (
 func TestRottenChildCountSizesNoList(t *testing.T) {
 	for _, count := range []int32{-1, math.MaxInt32} {
 		s, ses := openWith(t, Options{Path: filepath.Join(t.TempDir(), FileName)})
-		if _, _, err := ses.Create("/a", nil, meta.Persistent); err != nil {
+		if _, err := ses.Create(t.Context(), "/a", nil, meta.Persistent); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := ses.Create("/a/b", nil, meta.Persistent); err != nil {
+		if _, err := ses.Create(t.Context(), "/a/b", nil, meta.Persistent); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.db.Update(func(tx *bbolt.Tx) error {
@@ -27,7 +27,7 @@ func TestRottenChildCountSizesNoList(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		names, _, err := ses.Children("/a")
+		names, _, err := ses.Children(t.Context(), "/a")
 		if err != nil || !slices.Equal(names, []string{"b"}) {
 			t.Errorf("with a count of %d: %q, %v", count, names, err)
 		}

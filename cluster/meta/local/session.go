@@ -2,18 +2,22 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"strings"
 
 	"go.etcd.io/bbolt"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/meta/notify"
 )
 
-// Session is one session on a Store; it implements [meta.Tree].
+// Session is one session on a Store; it implements [meta.Tree]. It is never without a connection, and ends only when
+// it is closed.
 type Session struct {
 	store *Store
 	id    int64
 	done  chan struct{} // closed under store.mu
+	calls *notify.Queue
 }
 
 var _ meta.Tree = (*Session)(nil)
@@ -27,6 +31,14 @@ func (s *Session) ended() bool {
 	}
 }
 
+// refuse gives the error of an operation that must not begin: its context or the session has ended.
+func (s *Session) refuse(ctx context.Context) error {
+	if s.ended() {
+		return meta.ErrSessionExpired
+	}
+	return ctx.Err()
+}
+
 // SessionID implements meta.Tree.
 func (s *Session) SessionID() int64 { return s.id }
 
@@ -34,27 +46,28 @@ func (s *Session) SessionID() int64 { return s.id }
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Get implements meta.Tree.
-func (s *Session) Get(path string) ([]byte, meta.Stat, error) {
-	r, err := s.read("get", path)
+func (s *Session) Get(ctx context.Context, path string) ([]byte, meta.Stat, error) {
+	r, err := s.read(ctx, "get", path)
 	return r.data, r.stat(), err
 }
 
 // GetW implements meta.Tree.
-func (s *Session) GetW(path string) ([]byte, meta.Stat, meta.Watch, error) {
+func (s *Session) GetW(ctx context.Context, path string) ([]byte, meta.Stat, error) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	r, err := s.read("get", path)
+	r, err := s.read(ctx, "get", path)
 	if err != nil {
-		return nil, meta.Stat{}, nil, err
+		return nil, meta.Stat{}, err
 	}
-	return r.data, r.stat(), s.watchLocked(s.store.data, path), nil
+	s.watchLocked(s.store.data, path)
+	return r.data, r.stat(), nil
 }
 
 // GetAll implements meta.Tree. All answers are of the same moment.
-func (s *Session) GetAll(paths []string) ([]meta.Node, error) {
+func (s *Session) GetAll(ctx context.Context, paths []string) ([]meta.Node, error) {
 	nodes := make([]meta.Node, len(paths))
-	if s.ended() {
-		return nil, &meta.Error{Op: "get", Path: "/", Err: meta.ErrSessionExpired}
+	if err := s.refuse(ctx); err != nil {
+		return nil, &meta.Error{Op: "get", Path: "/", Err: err}
 	}
 	err := s.store.db.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(nodesBucket)
@@ -74,29 +87,44 @@ func (s *Session) GetAll(paths []string) ([]meta.Node, error) {
 	return nodes, nil
 }
 
+// GetAllW implements meta.Tree. All answers are of the same moment.
+func (s *Session) GetAllW(ctx context.Context, paths []string) ([]meta.Node, error) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	nodes, err := s.GetAll(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	for i, path := range paths {
+		if nodes[i].Err == nil || isNoNode(nodes[i].Err) {
+			s.watchLocked(s.store.data, path)
+		}
+	}
+	return nodes, nil
+}
+
 // Exists implements meta.Tree.
-func (s *Session) Exists(path string) (bool, meta.Stat, error) {
-	r, err := s.read("exists", path)
+func (s *Session) Exists(ctx context.Context, path string) (bool, meta.Stat, error) {
+	r, err := s.read(ctx, "exists", path)
 	return present(r, err)
 }
 
 // ExistsW implements meta.Tree.
-func (s *Session) ExistsW(path string) (bool, meta.Stat, meta.Watch, error) {
+func (s *Session) ExistsW(ctx context.Context, path string) (bool, meta.Stat, error) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	r, err := s.read("exists", path)
-	there, stat, err := present(r, err)
-	if err != nil {
-		return false, stat, nil, err
+	there, stat, err := s.Exists(ctx, path)
+	if err == nil {
+		s.watchLocked(s.store.data, path)
 	}
-	return there, stat, s.watchLocked(s.store.data, path), nil
+	return there, stat, err
 }
 
 // Children implements meta.Tree.
-func (s *Session) Children(path string) ([]string, meta.Stat, error) {
+func (s *Session) Children(ctx context.Context, path string) ([]string, meta.Stat, error) {
 	var names []string
 	var r record
-	err := s.view("children", path, func(b *bbolt.Bucket) (err error) {
+	err := s.view(ctx, "children", path, func(b *bbolt.Bucket) (err error) {
 		if r, err = find(b, path); err != nil {
 			return err
 		}
@@ -115,44 +143,60 @@ func (s *Session) Children(path string) ([]string, meta.Stat, error) {
 }
 
 // ChildrenW implements meta.Tree.
-func (s *Session) ChildrenW(path string) ([]string, meta.Stat, meta.Watch, error) {
+func (s *Session) ChildrenW(ctx context.Context, path string) ([]string, meta.Stat, error) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	names, stat, err := s.Children(path)
-	if err != nil {
-		return nil, stat, nil, err
+	names, stat, err := s.Children(ctx, path)
+	if err == nil {
+		s.watchLocked(s.store.children, path)
 	}
-	return names, stat, s.watchLocked(s.store.children, path), nil
+	return names, stat, err
 }
 
 // Create implements meta.Tree.
-func (s *Session) Create(path string, data []byte, mode meta.Mode) (string, meta.Stat, error) {
-	res, err := s.one("create", meta.CreateOp(path, data, mode))
-	return res.Path, res.Stat, err
+func (s *Session) Create(ctx context.Context, path string, data []byte, mode meta.Mode) (string, error) {
+	res, err := s.one(ctx, "create", meta.CreateOp(path, data, mode))
+	return res.Path, err
 }
 
 // Set implements meta.Tree.
-func (s *Session) Set(path string, data []byte, version int32) (meta.Stat, error) {
-	res, err := s.one("set", meta.SetOp(path, data, version))
+func (s *Session) Set(ctx context.Context, path string, data []byte, version int32) (meta.Stat, error) {
+	res, err := s.one(ctx, "set", meta.SetOp(path, data, version))
 	return res.Stat, err
 }
 
 // Delete implements meta.Tree.
-func (s *Session) Delete(path string, version int32) error {
-	_, err := s.one("delete", meta.DeleteOp(path, version))
+func (s *Session) Delete(ctx context.Context, path string, version int32) error {
+	_, err := s.one(ctx, "delete", meta.DeleteOp(path, version))
 	return err
 }
 
 // Multi implements meta.Tree.
-func (s *Session) Multi(ops ...meta.Op) ([]meta.Result, error) {
+func (s *Session) Multi(ctx context.Context, ops ...meta.Op) ([]meta.Result, error) {
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	results, failed, err := s.commit(ops)
+	results, err := s.commit(ctx, [][]meta.Op{ops})
 	if err != nil {
-		return nil, &meta.MultiError{Index: failed, Err: &meta.Error{Op: "multi", Path: ops[failed].Path, Err: err}}
+		return nil, err.multi(ops)
 	}
-	return results, nil
+	return results[0], nil
+}
+
+// MultiAll implements meta.Tree. It writes all transactions in one transaction of the file, since each of those waits
+// for the disk. If one of them is refused, it writes each by itself.
+func (s *Session) MultiAll(ctx context.Context, txs [][]meta.Op) []meta.TxResult {
+	out := make([]meta.TxResult, len(txs))
+	if results, err := s.commit(ctx, txs); err == nil {
+		for i := range out {
+			out[i].Results = results[i]
+		}
+		return out
+	}
+	for i, ops := range txs {
+		out[i].Results, out[i].Err = s.Multi(ctx, ops...)
+	}
+	return out
 }
 
 // Close implements meta.Tree.
@@ -164,6 +208,7 @@ func (s *Session) Close() error {
 		return nil
 	}
 	close(s.done)
+	s.calls.Close()
 	delete(st.sessions, s.id)
 	st.dropWatchesLocked(s)
 	prefix := bytesOf(s.id)
@@ -189,26 +234,26 @@ func (s *Session) Close() error {
 	return nil
 }
 
-func (s *Session) one(name string, op meta.Op) (meta.Result, error) {
-	results, _, err := s.commit([]meta.Op{op})
+func (s *Session) one(ctx context.Context, name string, op meta.Op) (meta.Result, error) {
+	results, err := s.commit(ctx, [][]meta.Op{{op}})
 	if err != nil {
-		return meta.Result{}, &meta.Error{Op: name, Path: op.Path, Err: err}
+		return meta.Result{}, &meta.Error{Op: name, Path: op.Path, Err: err.cause}
 	}
-	return results[0], nil
+	return results[0][0], nil
 }
 
-func (s *Session) read(op, path string) (r record, err error) {
-	err = s.view(op, path, func(b *bbolt.Bucket) (err error) {
+func (s *Session) read(ctx context.Context, op, path string) (r record, err error) {
+	err = s.view(ctx, op, path, func(b *bbolt.Bucket) (err error) {
 		r, err = find(b, path)
 		return err
 	})
 	return r, err
 }
 
-func (s *Session) view(op, path string, f func(*bbolt.Bucket) error) error {
+func (s *Session) view(ctx context.Context, op, path string, f func(*bbolt.Bucket) error) error {
 	err := meta.CheckPath(path)
-	if err == nil && s.ended() {
-		err = meta.ErrSessionExpired
+	if err == nil {
+		err = s.refuse(ctx)
 	}
 	if err == nil {
 		err = s.store.db.View(func(tx *bbolt.Tx) error { return f(tx.Bucket(nodesBucket)) })

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"klamm/cluster/meta"
+	"klamm/cluster/meta/notify"
 )
 
 // FileName is the name that the tree's file has at the top of the first log directory.
@@ -53,7 +55,7 @@ type Options struct {
 	LockTimeout time.Duration
 }
 
-// Store is an open tree. Its methods may be called by several goroutines at once.
+// Store is an open tree; it implements [meta.Store]. Its methods may be called by several goroutines at once.
 type Store struct {
 	db     *bbolt.DB
 	clock  func() time.Time
@@ -64,8 +66,8 @@ type Store struct {
 	// watch, so that no change falls between the two.
 	mu       sync.Mutex
 	sessions map[int64]*Session
-	data     map[string][]watcher // by node: created, changed, deleted
-	children map[string][]watcher // by node: a child came or went, or deleted
+	data     watches // created, changed, deleted
+	children watches // a child came or went, or deleted
 	closed   bool
 }
 
@@ -90,7 +92,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		db: db, clock: o.Clock, lend: o.Lend, sessions: map[int64]*Session{},
-		data: map[string][]watcher{}, children: map[string][]watcher{},
+		data: watches{}, children: watches{},
 	}
 	if err := s.prepare(); err != nil {
 		db.Close()
@@ -249,12 +251,15 @@ func noRoom(err error) bool {
 	return errors.As(err, &write) && (errors.Is(write, syscall.ENOSPC) || errors.Is(write, syscall.EDQUOT))
 }
 
-// Session begins a session.
-func (s *Store) Session() (*Session, error) {
+// Open implements meta.Store.
+func (s *Store) Open(ctx context.Context, w meta.Watcher) (meta.Tree, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, &meta.Error{Op: "session", Path: "/", Err: meta.ErrSessionExpired}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &meta.Error{Op: "session", Path: "/", Err: err}
 	}
 	var id int64
 	err := s.update(func(tx *bbolt.Tx) error {
@@ -265,7 +270,7 @@ func (s *Store) Session() (*Session, error) {
 	if err != nil {
 		return nil, &meta.Error{Op: "session", Path: "/", Err: err}
 	}
-	ses := &Session{store: s, id: id, done: make(chan struct{})}
+	ses := &Session{store: s, id: id, done: make(chan struct{}), calls: notify.New(w)}
 	s.sessions[id] = ses
 	return ses, nil
 }

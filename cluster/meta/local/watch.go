@@ -6,50 +6,46 @@ import (
 	"klamm/cluster/meta"
 )
 
-// watcher waits for one event.
-type watcher struct {
-	session *Session
-	ch      chan meta.Event
-}
+// watches has, by node, the sessions that wait for one event there.
+type watches map[string]map[*Session]bool
 
 // watchLocked sets a watch on a node.
-func (s *Session) watchLocked(table map[string][]watcher, path string) meta.Watch {
-	ch := make(chan meta.Event, 1)
-	table[path] = append(table[path], watcher{s, ch})
-	return ch
+func (s *Session) watchLocked(table watches, path string) {
+	if table[path] == nil {
+		table[path] = map[*Session]bool{}
+	}
+	table[path][s] = true
 }
 
-// fireLocked sends events to their watchers. Each channel has room for its one event, so that sending waits for nobody.
+// fireLocked tells events to the sessions that watch for them. It waits for nobody.
 func (s *Store) fireLocked(events []fired) {
 	for _, f := range events {
+		path := f.event.Path
+		if f.event.Type == meta.NodeDeleted {
+			for session := range s.children[path] {
+				if !s.data[path][session] { // who watches both is told once
+					session.calls.Event(f.event)
+				}
+			}
+			delete(s.children, path)
+		}
 		table := s.data
 		if f.children {
 			table = s.children
 		}
-		for _, w := range table[f.event.Path] {
-			w.ch <- f.event
-			close(w.ch)
+		for session := range table[path] {
+			session.calls.Event(f.event)
 		}
-		delete(table, f.event.Path)
+		delete(table, path)
 	}
 }
 
-// dropWatchesLocked closes a session's watches without an event.
+// dropWatchesLocked forgets a session's watches.
 func (s *Store) dropWatchesLocked(ses *Session) {
-	for _, table := range []map[string][]watcher{s.data, s.children} {
-		for path, all := range table {
-			kept := all[:0]
-			for _, w := range all {
-				if w.session == ses {
-					close(w.ch)
-				} else {
-					kept = append(kept, w)
-				}
-			}
-			if len(kept) == 0 {
+	for _, table := range []watches{s.data, s.children} {
+		for path, sessions := range table {
+			if delete(sessions, ses); len(sessions) == 0 {
 				delete(table, path)
-			} else {
-				table[path] = kept
 			}
 		}
 	}
@@ -57,7 +53,7 @@ func (s *Store) dropWatchesLocked(ses *Session) {
 
 // present turns the result of a read into an answer of Exists: a missing node is no error.
 func present(r record, err error) (bool, meta.Stat, error) {
-	if errors.Is(err, meta.ErrNoNode) {
+	if isNoNode(err) {
 		return false, meta.Stat{}, nil
 	}
 	if err != nil {
@@ -65,3 +61,5 @@ func present(r record, err error) (bool, meta.Stat, error) {
 	}
 	return true, r.stat(), nil
 }
+
+func isNoNode(err error) bool { return errors.Is(err, meta.ErrNoNode) }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -23,7 +24,7 @@ type write struct {
 // fired is a watch event that waits for its transaction to be on the disk.
 type fired struct {
 	event    meta.Event
-	children bool // whether watches on children get it; otherwise watches on data do
+	children bool // whether watches on children get it; otherwise watches on data do. NodeDeleted goes to both
 }
 
 // begin takes the next transaction number.
@@ -36,33 +37,53 @@ func begin(tx *bbolt.Tx, nowMs int64) *write {
 	return w
 }
 
-// commit runs a session's operations in one transaction, and fires their watches once the transaction is on the
-// disk. If an operation fails, commit gives its index and its error, which is not wrapped.
-func (s *Session) commit(ops []meta.Op) (results []meta.Result, failed int, err error) {
+// refusal says why transactions were not done.
+type refusal struct {
+	index int // of the operation that was refused, in its transaction; -1 if no operation was
+	cause error
+}
+
+// multi gives the error of a Multi.
+func (r *refusal) multi(ops []meta.Op) error {
+	if r.index < 0 {
+		return &meta.Error{Op: "multi", Path: ops[0].Path, Err: r.cause}
+	}
+	return &meta.MultiError{Index: r.index, Err: &meta.Error{Op: "multi", Path: ops[r.index].Path, Err: r.cause}}
+}
+
+// commit does a session's transactions, in one transaction of the file, and fires their watches once that is on the
+// disk. It does all of them or none.
+func (s *Session) commit(ctx context.Context, txs [][]meta.Op) (results [][]meta.Result, refused *refusal) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	if s.ended() {
-		return nil, 0, meta.ErrSessionExpired
+	if err := s.refuse(ctx); err != nil {
+		return nil, &refusal{-1, err}
 	}
-	var w *write
-	err = s.store.update(func(tx *bbolt.Tx) error {
-		w = begin(tx, s.store.nowMs())
+	var fired []fired
+	failed := -1
+	err := s.store.update(func(tx *bbolt.Tx) error {
+		w := begin(tx, s.store.nowMs())
 		w.session = s.id
-		results = make([]meta.Result, len(ops))
-		for i, op := range ops {
-			var err error
-			if results[i], err = w.do(op); err != nil {
-				failed = i
-				return err
+		results = make([][]meta.Result, len(txs))
+		for n, ops := range txs {
+			results[n] = make([]meta.Result, len(ops))
+			for i, op := range ops {
+				var err error
+				if results[n][i], err = w.do(op); err != nil {
+					failed = i
+					return err
+				}
 			}
+			w.zxid++
 		}
-		return w.counters.Put(zxidKey, bytesOf(w.zxid))
+		fired = w.fired
+		return w.counters.Put(zxidKey, bytesOf(w.zxid-1))
 	})
 	if err != nil {
-		return nil, failed, err
+		return nil, &refusal{failed, err}
 	}
-	s.store.fireLocked(w.fired)
-	return results, 0, nil
+	s.store.fireLocked(fired)
+	return results, nil
 }
 
 func (w *write) do(op meta.Op) (meta.Result, error) {
@@ -141,7 +162,7 @@ func (w *write) create(op meta.Op) (meta.Result, error) {
 	}
 	w.fire(meta.NodeCreated, path, false)
 	w.fire(meta.NodeChildrenChanged, parentPath, true)
-	return meta.Result{Path: path, Stat: r.stat()}, nil
+	return meta.Result{Path: path}, nil
 }
 
 func (w *write) set(op meta.Op) (meta.Result, error) {
@@ -186,8 +207,7 @@ func (w *write) delete(path string, version int32) error {
 	if err := w.nodes.Delete(nodeKey(path)); err != nil {
 		return err
 	}
-	w.fire(meta.NodeDeleted, path, false)
-	w.fire(meta.NodeDeleted, path, true)
+	w.fire(meta.NodeDeleted, path, false) // and watches on its children
 	w.fire(meta.NodeChildrenChanged, parentPath, true)
 	return nil
 }

@@ -3,51 +3,44 @@
 package metatest
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"klamm/cluster/meta"
 )
 
-// Opener begins a session on an empty tree that all sessions of one opener share. The test closes the sessions.
-type Opener func() meta.Tree
-
 // Run runs each case of the table on an empty tree of its own, which fresh makes.
-func Run(t *testing.T, fresh func(t *testing.T) Opener) {
+func Run(t *testing.T, fresh func(t *testing.T) meta.Store) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			open := fresh(t)
-			tree := open()
-			defer tree.Close()
-			c.run(t, tree, open)
+			h := &house{t: t, store: fresh(t)}
+			c.run(t, h.open(), h.open)
 		})
 	}
 }
 
+type opener func() *session
+
 var cases = []struct {
 	name string
-	run  func(t *testing.T, tree meta.Tree, open Opener)
+	run  func(t *testing.T, tree *session, open opener)
 }{
-	{"create and read", func(t *testing.T, tree meta.Tree, _ Opener) {
-		path, stat, err := tree.Create("/a", []byte("one"), meta.Persistent)
+	{"create and read", func(t *testing.T, tree *session, _ opener) {
+		path, err := tree.Create("/a", []byte("one"), meta.Persistent)
 		ok(t, err)
 		equal(t, path, "/a")
+		data, stat, err := tree.Get("/a")
+		ok(t, err)
+		equal(t, string(data), "one")
 		equal(t, stat.Version, 0)
 		equal(t, stat.Czxid, stat.Mzxid)
 		equal(t, stat.EphemeralOwner, 0)
-		data, got, err := tree.Get("/a")
-		ok(t, err)
-		equal(t, string(data), "one")
-		equal(t, got.Czxid, stat.Czxid)
-		equal(t, got.Ctime, stat.Ctime)
-		equal(t, got.DataLength, 3)
-		equal(t, got.Ctime > 0, true)
+		equal(t, stat.DataLength, 3)
+		equal(t, stat.Ctime > 0, true)
 	}},
-	{"null and empty data", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"null and empty data", func(t *testing.T, tree *session, _ opener) {
 		create(t, tree, "/null", nil)
 		data, _, err := tree.Get("/null")
 		ok(t, err)
@@ -58,26 +51,26 @@ var cases = []struct {
 		ok(t, err)
 		equal(t, len(data), 0)
 	}},
-	{"refusals of create", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"refusals of create", func(t *testing.T, tree *session, _ opener) {
 		create(t, tree, "/a", nil)
-		_, _, err := tree.Create("/a", nil, meta.Persistent)
+		_, err := tree.Create("/a", nil, meta.Persistent)
 		refused(t, err, meta.ErrNodeExists, "/a")
-		_, _, err = tree.Create("/b/c", nil, meta.Persistent)
+		_, err = tree.Create("/b/c", nil, meta.Persistent)
 		refused(t, err, meta.ErrNoNode, "/b/c")
-		_, _, err = tree.Create("/e", nil, meta.Ephemeral)
+		_, err = tree.Create("/e", nil, meta.Ephemeral)
 		ok(t, err)
-		_, _, err = tree.Create("/e/child", nil, meta.Persistent)
+		_, err = tree.Create("/e/child", nil, meta.Persistent)
 		refused(t, err, meta.ErrNoChildrenForEphemerals, "/e/child")
 	}},
-	{"paths", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"paths", func(t *testing.T, tree *session, _ opener) {
 		for _, path := range []string{"", "a", "/a/", "//a", "/a//b", "/.", "/a/..", "/a\x00b"} {
-			_, _, err := tree.Create(path, nil, meta.Persistent)
+			_, err := tree.Create(path, nil, meta.Persistent)
 			refused(t, err, meta.ErrInvalidPath, path)
 			_, _, err = tree.Get(path)
 			refused(t, err, meta.ErrInvalidPath, path)
 		}
 	}},
-	{"versions", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"versions", func(t *testing.T, tree *session, _ opener) {
 		create(t, tree, "/a", []byte("0"))
 		stat, err := tree.Set("/a", []byte("1"), 0)
 		ok(t, err)
@@ -96,7 +89,7 @@ var cases = []struct {
 		_, _, err = tree.Get("/a")
 		refused(t, err, meta.ErrNoNode, "/a")
 	}},
-	{"children", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"children", func(t *testing.T, tree *session, _ opener) {
 		for _, path := range []string{"/a", "/a/c", "/a/b", "/a-b", "/a/b/d", "/a.b"} {
 			create(t, tree, path, nil)
 		}
@@ -123,62 +116,63 @@ var cases = []struct {
 		ok(t, err)
 		equal(t, slices.Contains(names, "a") && slices.Contains(names, "a-b"), true)
 	}},
-	{"sequential", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"sequential", func(t *testing.T, tree *session, _ opener) {
 		create(t, tree, "/q", nil)
 		create(t, tree, "/q/other", nil)
-		first, _, err := tree.Create("/q/n_", []byte("x"), meta.PersistentSequential)
+		first, err := tree.Create("/q/n_", []byte("x"), meta.PersistentSequential)
 		ok(t, err)
 		equal(t, first, "/q/n_0000000001")
 		ok(t, tree.Delete(first, meta.AnyVersion))
-		second, stat, err := tree.Create("/q/n_", nil, meta.EphemeralSequential)
+		second, err := tree.Create("/q/n_", nil, meta.EphemeralSequential)
 		ok(t, err)
 		equal(t, second, "/q/n_0000000002")
+		_, stat, err := tree.Exists(second)
+		ok(t, err)
 		equal(t, stat.EphemeralOwner, tree.SessionID())
-		third, _, err := tree.Create("/q/", nil, meta.PersistentSequential)
+		third, err := tree.Create("/q/", nil, meta.PersistentSequential)
 		ok(t, err)
 		equal(t, third, "/q/0000000003")
 	}},
 	{"multi", testMulti},
-	{"ephemerals", func(t *testing.T, tree meta.Tree, open Opener) {
+	{"ephemerals", func(t *testing.T, tree *session, open opener) {
 		other := open()
 		create(t, tree, "/ids", nil)
-		_, stat, err := other.Create("/ids/1", []byte("x"), meta.Ephemeral)
+		_, err := other.Create("/ids/1", []byte("x"), meta.Ephemeral)
+		ok(t, err)
+		equal(t, other.SessionID() != tree.SessionID(), true)
+		_, stat, err := tree.ExistsW("/ids/1")
 		ok(t, err)
 		equal(t, stat.EphemeralOwner, other.SessionID())
-		equal(t, other.SessionID() != tree.SessionID(), true)
-		_, _, mine, err := tree.ExistsW("/ids/1")
-		ok(t, err)
-		_, _, kids, err := tree.ChildrenW("/ids")
+		_, _, err = tree.ChildrenW("/ids")
 		ok(t, err)
 		ok(t, other.Close())
-		equal(t, next(t, mine), meta.Event{Type: meta.NodeDeleted, Path: "/ids/1"})
-		equal(t, next(t, kids), meta.Event{Type: meta.NodeChildrenChanged, Path: "/ids"})
+		tree.sees(meta.NodeDeleted, "/ids/1")
+		tree.sees(meta.NodeChildrenChanged, "/ids")
 		there, _, err := tree.Exists("/ids/1")
 		ok(t, err)
 		equal(t, there, false)
 		<-other.Done()
 		_, _, err = other.Get("/ids")
 		refused(t, err, meta.ErrSessionExpired, "/ids")
-		_, _, err = other.Create("/ids/2", nil, meta.Persistent)
+		_, err = other.Create("/ids/2", nil, meta.Persistent)
 		refused(t, err, meta.ErrSessionExpired, "/ids/2")
 		_, err = other.Multi(meta.CheckOp("/ids", 0))
 		refused(t, err, meta.ErrSessionExpired, "/ids")
 		ok(t, other.Close())
 	}},
 	{"watches fire once", testWatches},
-	{"watches end with their session", func(t *testing.T, tree meta.Tree, open Opener) {
+	{"watches end with their session", func(t *testing.T, tree *session, open opener) {
 		other := open()
-		_, _, watch, err := other.ExistsW("/a")
+		_, _, err := other.ExistsW("/a")
 		ok(t, err)
-		_, _, kept, err := tree.ExistsW("/a")
+		_, _, err = tree.ExistsW("/a")
 		ok(t, err)
 		ok(t, other.Close())
-		_, more := <-watch
-		equal(t, more, false)
 		create(t, tree, "/a", nil)
-		equal(t, next(t, kept), meta.Event{Type: meta.NodeCreated, Path: "/a"})
+		tree.sees(meta.NodeCreated, "/a")
+		other.seesNothing()
 	}},
-	{"many reads", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"many reads", func(t *testing.T, tree *session, _ opener) {
 		create(t, tree, "/a", []byte("A"))
 		create(t, tree, "/b", []byte("B"))
 		nodes, err := tree.GetAll([]string{"/b", "/none", "/a"})
@@ -187,7 +181,38 @@ var cases = []struct {
 		refused(t, nodes[1].Err, meta.ErrNoNode, "/none")
 		equal(t, nodes[0].Stat.DataLength, 1)
 	}},
-	{"data belongs to who has it", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"many reads with watches", func(t *testing.T, tree *session, open opener) {
+		other := open()
+		create(t, tree, "/a", []byte("A"))
+		nodes, err := tree.GetAllW([]string{"/none", "/a"})
+		ok(t, err)
+		equal(t, string(nodes[1].Data), "A")
+		refused(t, nodes[0].Err, meta.ErrNoNode, "/none")
+		create(t, other, "/none", nil)
+		tree.sees(meta.NodeCreated, "/none")
+		_, err = other.Set("/a", nil, meta.AnyVersion)
+		ok(t, err)
+		tree.sees(meta.NodeDataChanged, "/a")
+		_, err = other.Set("/none", nil, meta.AnyVersion)
+		ok(t, err)
+		tree.quiet()
+	}},
+	{"many transactions", testMultiAll},
+	{"a context that has ended", func(t *testing.T, tree *session, _ opener) {
+		create(t, tree, "/a", nil)
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, _, err := tree.tree.GetW(ended, "/a")
+		refused(t, err, context.Canceled, "/a")
+		_, err = tree.tree.Set(ended, "/a", []byte("x"), 0)
+		refused(t, err, context.Canceled, "/a")
+		_, err = tree.tree.Multi(ended, meta.SetOp("/a", []byte("x"), 0))
+		refused(t, err, context.Canceled, "/a")
+		_, stat, err := tree.Get("/a")
+		ok(t, err)
+		equal(t, stat.Version, 0)
+	}},
+	{"data belongs to who has it", func(t *testing.T, tree *session, _ opener) {
 		mine := []byte("abc")
 		create(t, tree, "/a", mine)
 		mine[0] = 'X'
@@ -199,10 +224,12 @@ var cases = []struct {
 		ok(t, err)
 		equal(t, string(again), "abc")
 	}},
-	{"transaction numbers grow", func(t *testing.T, tree meta.Tree, _ Opener) {
+	{"transaction numbers grow", func(t *testing.T, tree *session, _ opener) {
 		last := int64(0)
 		for i := range 5 {
-			_, stat, err := tree.Create(fmt.Sprintf("/n%d", i), nil, meta.Persistent)
+			path := fmt.Sprintf("/n%d", i)
+			create(t, tree, path, nil)
+			_, stat, err := tree.Exists(path)
 			ok(t, err)
 			equal(t, stat.Czxid > last, true)
 			last = stat.Czxid
@@ -210,7 +237,7 @@ var cases = []struct {
 	}},
 }
 
-func testMulti(t *testing.T, tree meta.Tree, _ Opener) {
+func testMulti(t *testing.T, tree *session, _ opener) {
 	create(t, tree, "/epoch", []byte("1"))
 	results, err := tree.Multi(
 		meta.CheckOp("/epoch", 0),
@@ -228,9 +255,10 @@ func testMulti(t *testing.T, tree meta.Tree, _ Opener) {
 	data, stat, err := tree.Get("/t/p")
 	ok(t, err)
 	equal(t, string(data), "y")
-	equal(t, stat.Czxid, results[1].Stat.Czxid) // one transaction
+	equal(t, stat.Czxid, results[3].Stat.Mzxid) // one transaction
+	equal(t, results[3].Stat.Czxid, results[3].Stat.Mzxid)
 
-	_, _, watch, err := tree.ExistsW("/u")
+	_, _, err = tree.ExistsW("/u")
 	ok(t, err)
 	_, err = tree.Multi(
 		meta.CreateOp("/u", nil, meta.Persistent),
@@ -238,20 +266,13 @@ func testMulti(t *testing.T, tree meta.Tree, _ Opener) {
 		meta.CheckOp("/epoch", 7),
 	)
 	refused(t, err, meta.ErrBadVersion, "/epoch")
-	var me *meta.MultiError
-	if !errors.As(err, &me) || me.Index != 2 {
-		t.Fatalf("want the third operation blamed, got %v", err)
-	}
+	blamed(t, err, 2)
 	for path, want := range map[string]bool{"/u": false, "/t/p": true} {
 		there, _, err := tree.Exists(path)
 		ok(t, err)
 		equal(t, there, want)
 	}
-	select {
-	case e := <-watch:
-		t.Fatalf("a multi that was refused fired %v", e)
-	default:
-	}
+	tree.quiet() // a multi that was refused fires nothing
 	_, err = tree.Multi(meta.CheckOp("/none", meta.AnyVersion))
 	refused(t, err, meta.ErrNoNode, "/none")
 	results, err = tree.Multi()
@@ -259,84 +280,81 @@ func testMulti(t *testing.T, tree meta.Tree, _ Opener) {
 	equal(t, len(results), 0)
 }
 
-func testWatches(t *testing.T, tree meta.Tree, open Opener) {
+func testMultiAll(t *testing.T, tree *session, open opener) {
+	create(t, tree, "/a", nil)
+	create(t, tree, "/epoch", nil)
+	_, _, err := tree.ChildrenW("/a")
+	ok(t, err)
+	results := tree.MultiAll(
+		[]meta.Op{meta.CreateOp("/a/1", nil, meta.Persistent), meta.SetOp("/a/1", []byte("x"), 0)},
+		[]meta.Op{meta.CreateOp("/a/2", nil, meta.Persistent), meta.CheckOp("/epoch", 7)},
+		[]meta.Op{meta.CreateOp("/a/3", nil, meta.Persistent), meta.CheckOp("/epoch", 0)},
+	)
+	equal(t, len(results), 3)
+	ok(t, results[0].Err)
+	equal(t, results[0].Results[1].Stat.Version, 1)
+	refused(t, results[1].Err, meta.ErrBadVersion, "/epoch")
+	blamed(t, results[1].Err, 1)
+	ok(t, results[2].Err)
+	names, _, err := tree.Children("/a")
+	ok(t, err)
+	equal(t, fmt.Sprint(names), "[1 3]")
+	tree.sees(meta.NodeChildrenChanged, "/a")
+	tree.quiet()
+
+	var txs [][]meta.Op
+	for i := range 200 {
+		txs = append(txs, []meta.Op{meta.CreateOp(fmt.Sprintf("/n%d", i), nil, meta.Persistent)})
+	}
+	seen := map[int64]bool{}
+	for i, r := range tree.MultiAll(txs...) {
+		ok(t, r.Err)
+		equal(t, r.Results[0].Path, fmt.Sprintf("/n%d", i))
+		_, stat, err := tree.Exists(r.Results[0].Path)
+		ok(t, err)
+		equal(t, seen[stat.Czxid], false) // a transaction of its own
+		seen[stat.Czxid] = true
+	}
+	equal(t, len(tree.MultiAll()), 0)
+}
+
+func testWatches(t *testing.T, tree *session, open opener) {
 	other := open()
-	defer other.Close()
-	_, _, created, err := tree.ExistsW("/a")
+	_, _, err := tree.ExistsW("/a")
 	ok(t, err)
-	_, _, _, err = tree.GetW("/a")
-	refused(t, err, meta.ErrNoNode, "/a")
-	_, _, _, err = tree.ChildrenW("/a")
-	refused(t, err, meta.ErrNoNode, "/a")
-
+	_, _, err = tree.GetW("/b")
+	refused(t, err, meta.ErrNoNode, "/b")
+	_, _, err = tree.ChildrenW("/b")
+	refused(t, err, meta.ErrNoNode, "/b")
+	create(t, other, "/b", nil)
 	create(t, other, "/a", []byte("0"))
-	equal(t, next(t, created), meta.Event{Type: meta.NodeCreated, Path: "/a"})
-	_, more := <-created
-	equal(t, more, false)
+	tree.sees(meta.NodeCreated, "/a")
 
-	_, _, data, err := tree.GetW("/a")
+	_, _, err = tree.GetW("/a")
 	ok(t, err)
-	_, _, exists, err := tree.ExistsW("/a")
+	_, _, err = tree.ExistsW("/a") // the same watch
 	ok(t, err)
-	_, _, children, err := tree.ChildrenW("/a")
+	_, _, err = tree.ChildrenW("/a")
 	ok(t, err)
 	_, err = other.Set("/a", []byte("1"), 0)
 	ok(t, err)
-	equal(t, next(t, data), meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
-	equal(t, next(t, exists), meta.Event{Type: meta.NodeDataChanged, Path: "/a"})
+	tree.sees(meta.NodeDataChanged, "/a")
 	create(t, other, "/a/b", nil)
-	equal(t, next(t, children), meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
+	tree.sees(meta.NodeChildrenChanged, "/a")
 
-	_, _, children, err = tree.ChildrenW("/a/b")
+	_, _, err = tree.ChildrenW("/a/b")
 	ok(t, err)
-	_, _, data, err = tree.GetW("/a/b")
+	_, _, err = tree.GetW("/a/b")
 	ok(t, err)
-	_, _, parent, err := tree.ChildrenW("/a")
+	_, _, err = tree.ChildrenW("/a")
 	ok(t, err)
 	ok(t, other.Delete("/a/b", meta.AnyVersion))
-	equal(t, next(t, children), meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
-	equal(t, next(t, data), meta.Event{Type: meta.NodeDeleted, Path: "/a/b"})
-	equal(t, next(t, parent), meta.Event{Type: meta.NodeChildrenChanged, Path: "/a"})
-}
-
-func create(t *testing.T, tree meta.Tree, path string, data []byte) {
-	t.Helper()
-	_, _, err := tree.Create(path, data, meta.Persistent)
+	tree.sees(meta.NodeDeleted, "/a/b") // once for both
+	tree.sees(meta.NodeChildrenChanged, "/a")
+	_, _, err = tree.ChildrenW("/a")
 	ok(t, err)
-}
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// next waits for a watch's event. The timeout only keeps a test from waiting for ever: it is long enough for any
-// store.
-func next(t *testing.T, w meta.Watch) meta.Event {
-	t.Helper()
-	select {
-	case e := <-w:
-		return e
-	case <-time.After(20 * time.Second):
-		t.Fatal("a watch was not told")
-		return meta.Event{}
-	}
-}
-
-func equal[T comparable](t *testing.T, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Fatalf("got %v, want %v", got, want)
-	}
-}
-
-// refused checks that an error wraps want and names the path.
-func refused(t *testing.T, err, want error, path string) {
-	t.Helper()
-	var e *meta.Error
-	if !errors.Is(err, want) || !errors.As(err, &e) || e.Path != path || !strings.Contains(err.Error(), path) {
-		t.Fatalf("got error %v, want %v of %q", err, want, path)
-	}
+	ok(t, other.Delete("/a", meta.AnyVersion))
+	tree.sees(meta.NodeDeleted, "/a")
+	create(t, other, "/a", nil)
+	tree.quiet()
 }
