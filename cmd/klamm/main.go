@@ -3,11 +3,12 @@
 // It reads its configuration, starts a broker, runs until a signal tells it to stop, and
 // stops the broker cleanly. Package broker does the rest.
 //
-// Begin reading at run.go. signals.go says what each signal does, and line_writer.go why a
+// Begin reading at run.go; migrate.go, verify.go, cluster.go and join.go have the subcommands that start no broker. signals.go says what each signal does, and line_writer.go why a
 // reader of the log cannot hold the broker up.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,8 +22,15 @@ import (
 func main() {
 	stdout, stderr := newLineWriter(os.Stdout, nil), newLineWriter(os.Stderr, droppedLine)
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	p := process{stdout: stdout, logger: logger, build: thisBuild()}
+	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, logger: logger, build: thisBuild()}
 	err := command(p).ExecuteContext(watchSignals(logger, os.Stderr))
+	code := 0
+	if err != nil {
+		code = 1
+	}
+	if coded := new(codedError); errors.As(err, &coded) {
+		code, err = coded.code, coded.err
+	}
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintln(stderr, "klamm: "+line)
@@ -30,8 +38,8 @@ func main() {
 	}
 	stdout.flush(flushTimeout)
 	stderr.flush(flushTimeout)
-	if err != nil {
-		os.Exit(1)
+	if code != 0 {
+		os.Exit(code)
 	}
 }
 
@@ -48,11 +56,14 @@ A configuration file may be Kafka's server.properties as it is, or YAML or TOML
 with the same names. Environment variables (KLAMM_LOG_DIRS for log.dirs) go over
 the file, and --set over both.
 
+With zookeeper.connect it is one of a cluster, without it a broker alone.
+
 SIGTERM, SIGINT (Ctrl-C) and SIGHUP stop it cleanly; a second Ctrl-C ends it at
 once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 		Example: `  klamm
   klamm --config server.properties
-  klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm`,
+  klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm
+  klamm --config broker-1.properties --set zookeeper.connect=zk-1:2181,zk-2:2181/kafka`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("unexpected argument %q; --config names a configuration file", args[0])
@@ -72,6 +83,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
 	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
 	cmd.Flags().Bool("version", false, "print the version, the commit and the version of Go, and end")
+	cmd.AddCommand(migrateCommand(p), clusterCommand(p))
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd
 }

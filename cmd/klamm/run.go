@@ -22,6 +22,8 @@ const stopTimeout = 8 * time.Second
 // process is what a command needs of the process: where it writes, and which build it is.
 type process struct {
 	stdout *lineWriter
+	report io.Writer // stdout, for what must not be cut short where its reader is slow
+	stderr io.Writer
 	logger *slog.Logger
 	build  build
 }
@@ -44,6 +46,9 @@ func (p process) run(ctx context.Context, options config.Options) error {
 	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.logger, Identified: greet})
 	if err != nil && !greeted {
 		p.warn(warnings)
+	}
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped before it had started: %w", err)
 	}
 	if err != nil {
 		return err
