@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -275,5 +276,41 @@ func TestVersion(t *testing.T) {
 		if !strings.Contains(first, want) {
 			t.Errorf("the first line does not say %q: %s", want, first)
 		}
+	}
+}
+
+// TestCtrlCEndsAStart: a start that waits for ZooKeeper ended with an error as if something had failed.
+func TestCtrlCEndsAStart(t *testing.T) {
+	binary, err := harness.KlammBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	zookeeper, err := harness.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	takeSignals()
+	cmd := exec.Command(binary, "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "log.dirs="+t.TempDir(),
+		"--set", fmt.Sprintf("zookeeper.connect=127.0.0.1:%d", zookeeper), "--set", "zookeeper.connection.timeout.ms=600000")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	var said []string
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		said = append(said, lines.Text())
+		if strings.Contains(lines.Text(), "cannot connect to ZooKeeper") {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	err = cmd.Wait()
+	if last := said[len(said)-1]; err == nil || !strings.HasPrefix(last, "klamm: stopped before it had started: zookeeper.connect: ") {
+		t.Errorf("ended with %v, and said:\n%s", err, strings.Join(said, "\n"))
 	}
 }
