@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -113,7 +114,11 @@ func sendSequence(t *testing.T, addr, topic string, id int64, epoch int16, seque
 	req.Topics = append(req.Topics, rt)
 	cl := harness.Client(t, addr, kgo.MaxVersions(kversion.V2_8_0())) // topics have names
 	defer cl.Close()
-	resp, err := cl.Broker(0).Request(harness.Context(t), req)
+	known, err := kadm.NewClient(cl).Metadata(harness.Context(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := cl.Broker(int(known.Topics[topic].Partitions[0].Leader)).Request(harness.Context(t), req)
 	if err != nil {
 		t.Fatal(err)
 	}

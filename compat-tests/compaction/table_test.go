@@ -80,7 +80,7 @@ func (b *table) run(ctx context.Context, stop <-chan struct{}, perSecond int, rn
 		select {
 		case <-stop:
 			b.send(ctx, "the end", false)
-			if err := b.cl.Flush(ctx); err != nil {
+			if err := harness.Flush(ctx, b.cl); err != nil {
 				b.fail(fmt.Errorf("flush: %w", err))
 			}
 			return

@@ -58,6 +58,10 @@ func TestKlammAnswersAsApacheDoes(t *testing.T) {
 var goldenAlone = []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.TxnOffsetCommit, kmsg.ElectLeaders, kmsg.AlterClientQuotas,
 	kmsg.DescribeUserSCRAMCredentials, kmsg.AlterUserSCRAMCredentials}
 
+// betweenBrokers are what brokers ask each other. Either broker would take orders of a controller that does not exist and obey its own no
+// more, or would be about to stop and lead no new topic. The golden cases of package server and the clusters of compat-tests hold them.
+var betweenBrokers = []kmsg.Key{kmsg.LeaderAndISR, kmsg.StopReplica, kmsg.UpdateMetadata, kmsg.ControlledShutdown, kmsg.AlterPartition, kmsg.AllocateProducerIDs}
+
 // asks says whether an API is to be asked.
 func (p *pair) asks(key int16) bool {
 	return *only == "" || slices.Contains(strings.Split(*only, ","), kmsg.NameForKey(key))

@@ -42,6 +42,7 @@ var leftOut = []string{
 	"the wording of messages for people and of the documentation of settings (that there are any is compared)",
 	"the order of what Apache's broker keeps in hash tables: topics and partitions in Metadata, DescribeLogDirs and the answers to changes, settings in DescribeConfigs and CreateTopics",
 	"which replacement stands in an echoed name for bytes that are not UTF-8",
+	"what brokers ask each other (LeaderAndIsr, StopReplica, UpdateMetadata, ControlledShutdown, AlterPartition, AllocateProducerIds): klamm takes it on the listeners that brokers use in a cluster, and says CLUSTER_AUTHORIZATION_FAILED elsewhere; Apache takes it from everybody",
 	"requests beyond the limits that bad-input.md names, which Apache's broker does not have",
 }
 

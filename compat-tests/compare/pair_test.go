@@ -54,7 +54,7 @@ func startPair(t *testing.T, properties map[string]string) *pair {
 	}
 	p.served = map[int16][2]int16{}
 	for key, r := range ours {
-		if k, ok := theirs[key]; ok {
+		if k, ok := theirs[key]; ok && !slices.Contains(betweenBrokers, kmsg.Key(key)) {
 			p.served[key] = [2]int16{max(r[0], k[0]), min(r[1], k[1], kmsg.RequestForKey(key).MaxVersion())}
 		}
 	}

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	code := m.Run()
+	code := harness.Tests(m)
 	printAccounts()
 	os.Exit(code)
 }
@@ -64,7 +64,7 @@ func consume(mode string) error {
 	}
 	j.note("starts")
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(os.Getenv("DELIVERY_ADDR")), kgo.ConsumeTopics(os.Getenv("DELIVERY_TOPIC")), kgo.ConsumerGroup(os.Getenv("DELIVERY_GROUP")),
+		harness.Seeds(os.Getenv("DELIVERY_ADDR")), kgo.ConsumeTopics(os.Getenv("DELIVERY_TOPIC")), kgo.ConsumerGroup(os.Getenv("DELIVERY_GROUP")),
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(300 * time.Millisecond), kgo.RebalanceTimeout(10 * time.Second),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100 * time.Millisecond), kgo.DialTimeout(2 * time.Second),
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),

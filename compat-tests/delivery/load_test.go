@@ -2,9 +2,13 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -39,28 +43,33 @@ func brokerCrashes() int {
 
 // producer sends numbered records, and knows which were acknowledged.
 type producer struct {
+	t     *testing.T // for run and finish alone
 	cl    *kgo.Client
 	topic string
+	conns sync.WaitGroup // those of dial
 
 	mu     sync.Mutex
 	acked  []bool      // guarded by mu; by number
 	failed error       // guarded by mu; the error of the first record that was given up
 	at     []time.Time // guarded by mu; when each record was sent, by number
+	hung   []string    // guarded by mu; brokers that did not close their side of a connection
 }
 
 func newProducer(t *testing.T, topic string, opts ...kgo.Opt) *producer {
 	t.Helper()
+	p := &producer{t: t, topic: topic}
 	opts = append([]kgo.Opt{
+		kgo.Dialer(p.dial),
 		kgo.ProducerBatchMaxBytes(4 << 10), kgo.ProducerLinger(2 * time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
-		kgo.DialTimeout(2 * time.Second), kgo.UnknownTopicRetries(-1), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+		kgo.UnknownTopicRetries(-1), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 	}, opts...)
-	cl, err := kgo.NewClient(opts...)
-	if err != nil {
+	var err error
+	if p.cl, err = kgo.NewClient(opts...); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(cl.Close)
-	return &producer{cl: cl, topic: topic}
+	t.Cleanup(p.cl.Close)
+	return p
 }
 
 // The kinds of producer.
@@ -68,9 +77,9 @@ var (
 	withoutAcks    = []kgo.Opt{kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0)}
 	withoutRetries = []kgo.Opt{kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0),
 		kgo.MaxProduceRequestsInflightPerBroker(1)}
-	withRetries = []kgo.Opt{kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(1 << 30), kgo.RequestRetries(1 << 20),
+	withRetries = []kgo.Opt{kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(1 << 30), kgo.RequestRetries(1 << 20), kgo.AlwaysRetryEOF(),
 		kgo.RetryTimeout(10 * time.Minute), kgo.MaxProduceRequestsInflightPerBroker(1)}
-	idempotent = []kgo.Opt{kgo.RecordRetries(1 << 30), kgo.RequestRetries(1 << 20), kgo.RetryTimeout(10 * time.Minute)}
+	idempotent = []kgo.Opt{kgo.RecordRetries(1 << 30), kgo.RequestRetries(1 << 20), kgo.AlwaysRetryEOF(), kgo.RetryTimeout(10 * time.Minute)}
 )
 
 // send sends the next record.
@@ -89,14 +98,63 @@ func (p *producer) send(ctx context.Context) {
 	})
 }
 
-// run sends perSecond records a second until stop, and then waits for what is under way.
+// dial connects to a broker. finish waits for these connections.
+func (p *producer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 2 * time.Second}
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	p.conns.Add(1)
+	return &drained{conn.(*net.TCPConn), p}, nil
+}
+
+// drained is a connection whose Close waits until the broker has taken all that was sent, and has closed its side.
+type drained struct {
+	*net.TCPConn
+	p *producer
+}
+
+func (c *drained) Close() error {
+	defer c.p.conns.Done()
+	err := c.CloseWrite()
+	for late := time.Now().Add(harness.FlushWithin); err == nil || errors.Is(err, os.ErrDeadlineExceeded); { // a client that is closed sets deadlines
+		if !time.Now().Before(late) {
+			c.p.mu.Lock()
+			c.p.hung = append(c.p.hung, c.RemoteAddr().String())
+			c.p.mu.Unlock()
+			break
+		}
+		_ = c.SetReadDeadline(late)
+		if _, err = io.Copy(io.Discard, c.TCPConn); err == nil {
+			break
+		}
+	}
+	return c.TCPConn.Close()
+}
+
+// finish sends what is buffered, and waits until the brokers have taken all of it, also what they do not acknowledge.
+func (p *producer) finish(ctx context.Context) {
+	if err := harness.Flush(ctx, p.cl); err != nil {
+		p.t.Error(err)
+	}
+	p.cl.Close()
+	p.conns.Wait() // each of them is bounded
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, addr := range p.hung {
+		p.t.Errorf("%s has not closed its side of a connection %s after the client closed its own", addr, harness.FlushWithin)
+	}
+}
+
+// run sends perSecond records a second until stop, and then finishes.
 func (p *producer) run(ctx context.Context, stop <-chan struct{}, perSecond int) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
 	for {
 		select {
 		case <-stop:
-			_ = p.cl.Flush(ctx)
+			p.finish(ctx)
 			return
 		case <-tick.C:
 			p.send(ctx)

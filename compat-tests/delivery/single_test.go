@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -11,8 +12,6 @@ import (
 
 	"klamm/compat-tests/harness"
 )
-
-func seedBrokers(addr string) kgo.Opt { return kgo.SeedBrokers(addr) }
 
 func dialer(f *harness.Faults) kgo.Opt { return kgo.Dialer(f.Dial) }
 
@@ -26,13 +25,13 @@ func once(kind harness.Fault, armed *atomic.Bool) func(int16) (harness.Fault, ti
 	}
 }
 
-// sendThree sends three records one after the other; the second meets a fault.
-func sendThree(t *testing.T, b *harness.Broker, kind harness.Fault, opts []kgo.Opt) (p *producer, log []int) {
+// sendThree sends three records one after the other; the second meets a fault. It reads the log when so many records are stored.
+func sendThree(t *testing.T, b *harness.Broker, kind harness.Fault, opts []kgo.Opt, count int) (p *producer, log []int) {
 	t.Helper()
 	topic := harness.Topic(t, b.Addr, 1)
 	var armed atomic.Bool
 	faults := harness.NewFaults(t, b.Addr, once(kind, &armed))
-	p = newProducer(t, topic, append(opts, seedBrokers(faults.Addr), dialer(faults))...)
+	p = newProducer(t, topic, append(opts, harness.Seeds(faults.Addr), dialer(faults))...)
 	ctx := harness.Context(t)
 	for n := range 3 {
 		armed.Store(n == 1)
@@ -44,6 +43,8 @@ func sendThree(t *testing.T, b *harness.Broker, kind harness.Fault, opts []kgo.O
 	if faults.Count(kind) != 1 {
 		t.Fatalf("faults made: %s", faults.Made())
 	}
+	// In a cluster a record that its leader alone acknowledged is shown when the other replicas have it.
+	harness.Await(t, fmt.Sprintf("%d records are stored", count), func() bool { return harness.EndOffset(t, b.Addr, topic, 0) >= int64(count) })
 	return p, readAll(t, b.Addr, topic, 1)[0]
 }
 
@@ -67,7 +68,7 @@ func TestLostRequestsAndAnswers(t *testing.T) {
 		"at least once, a half":          {harness.Cut, withRetries, [3]bool{true, true, true}, []int{0, 1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, log := sendThree(t, b, c.fault, c.opts)
+			p, log := sendThree(t, b, c.fault, c.opts, len(c.log))
 			if [3]bool(p.acked) != c.acked {
 				t.Errorf("%v are acknowledged, want %v", p.acked, c.acked)
 			}
@@ -93,7 +94,7 @@ func workOn(t *testing.T, mode, point string) *crew {
 	t.Helper()
 	b := harness.Start(t, harness.Options{Properties: sessionProperties})
 	topic := harness.Topic(t, b.Addr, 1)
-	p := newProducer(t, topic, append(withRetries, seedBrokers(b.Addr))...)
+	p := newProducer(t, topic, append(withRetries, harness.Seeds(b.Addr))...)
 	ctx := harness.Context(t)
 	for range 10 {
 		p.send(ctx)

@@ -20,7 +20,7 @@ func TestFirstDirectoryFails(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			disk, first := mount(t, 16<<20), t.TempDir()
 			bind(t, disk, first, false)
-			t.Cleanup(func() { unmountAll(first) })
+			t.Cleanup(func() { harness.UnmountAll(first) })
 			second := filepath.Join(mount(t, 16<<20), "data")
 			w := &world{t: t, mount: first, acked: map[string][]ackedRecord{}}
 			w.Broker = harness.Start(t, harness.Options{Broker: "klamm", Properties: map[string]string{
@@ -40,7 +40,7 @@ func TestFirstDirectoryFails(t *testing.T) {
 			w.mustProduce(there, 10, 10_000)
 
 			if how == "unmounted" {
-				unmount(t, first)
+				harness.UnmountTop(t, first)
 			} else {
 				bind(t, disk, first, true)
 				for range 10 { // until the segment is to roll
@@ -59,7 +59,7 @@ func TestFirstDirectoryFails(t *testing.T) {
 			if how == "unmounted" {
 				w.refusedWithout(first)
 			}
-			unmountAll(first)
+			harness.UnmountAll(first)
 			bind(t, disk, first, false)
 			w.run()
 			for _, topic := range []string{gone, there} {

@@ -235,31 +235,31 @@ func TestFullDisk(t *testing.T) {
 	for _, topic := range []string{kept, gone, aged} {
 		w.mustProduce(topic, 30, 10_000)
 	}
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	w.awaitRefused(kept)
 	w.check(kept)
 	w.deleteBefore(kept, 5)
 	w.goesOn(kept, aged, gone)
 
 	t.Log("a clean stop and start without a byte")
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	if err := w.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(w.LogDir, ".kafka_cleanshutdown")); err != nil {
 		t.Errorf("the stop was not clean: %v", err)
 	}
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	w.again(kept, aged, gone)
 
 	t.Log("a kill and a start without a byte")
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	w.Kill()
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	w.again(kept, aged, gone)
 
 	t.Log("room")
-	free(t, w.mount)
+	harness.FreeDisk(t, w.mount)
 	w.awaitTaken(kept)
 	w.awaitTaken(aged)
 	w.awaitCreated(true)
@@ -302,7 +302,7 @@ func (w *world) again(kept, aged, gone string) {
 	t.Helper()
 	start := 5
 	w.run()
-	fill(t, w.mount)
+	harness.FillDisk(t, w.mount)
 	if w.exists(gone) {
 		t.Error("the deleted topic is back")
 	}

@@ -26,7 +26,7 @@ func newPair(t *testing.T) *pair {
 	t.Helper()
 	disk, second := mount(t, 16<<20), t.TempDir()
 	bind(t, disk, second, false)
-	t.Cleanup(func() { unmountAll(second) })
+	t.Cleanup(func() { harness.UnmountAll(second) })
 	first := mount(t, 16<<20)
 	w := &world{t: t, mount: first, acked: map[string][]ackedRecord{}}
 	w.Broker = harness.Start(t, harness.Options{Broker: "klamm", Properties: map[string]string{
@@ -82,9 +82,7 @@ func (p *pair) awaitOffline() {
 			}
 		}
 	}
-	if !strings.Contains(p.Log(), "log directory is offline") || !strings.Contains(p.Log(), "dir="+p.second) {
-		t.Error("the log does not name the directory")
-	}
+	p.AwaitLog(p.t, "log directory is offline", "dir="+p.second)
 }
 
 // healed starts the broker again once both directories work, and looks for all records.
@@ -93,7 +91,7 @@ func (p *pair) healed() {
 	if err := p.Stop(); err != nil {
 		p.t.Fatal(err)
 	}
-	unmountAll(p.second)
+	harness.UnmountAll(p.second)
 	bind(p.t, p.secondDisk, p.second, false)
 	p.run()
 	p.check(p.here)
@@ -105,7 +103,7 @@ func (p *pair) healed() {
 // TestDirectoryThatIsUnmounted takes a directory's file system away under the broker.
 func TestDirectoryThatIsUnmounted(t *testing.T) {
 	p := newPair(t)
-	unmount(t, p.second)
+	harness.UnmountTop(t, p.second)
 	p.awaitOffline()
 	if left, err := os.ReadDir(p.second); err != nil || len(left) > 0 {
 		t.Errorf("something was made under the mount point: %v %v", left, err)
@@ -153,6 +151,6 @@ func TestStartWithAReadOnlyDirectory(t *testing.T) {
 		t.Errorf("the broker does not say why it does not start:\n%s", said)
 	}
 	p.Kill()
-	unmount(t, p.mount)
+	harness.UnmountTop(t, p.mount)
 	p.healed()
 }

@@ -40,6 +40,9 @@ func startLoad(t *testing.T, b *harness.Broker, perSecond int, configs ...string
 	l := &load{stop: make(chan struct{}), starts: map[string]int64{}}
 	var topics []string
 	for _, k := range kinds {
+		if k.leaderOnly && harness.Brokers() > 1 {
+			continue
+		}
 		topic := harness.Topic(t, b.Addr, 1, configs...)
 		topics = append(topics, topic)
 		l.producers = append(l.producers, newProducer(t, b.Addr, topic, k))

@@ -134,7 +134,7 @@ func TestCompressionTypeChanges(t *testing.T) {
 			next += 20
 			if codec := got[0].Attrs.CompressionType(); codec == number[want] {
 				return
-			} else if ctx.Err() != nil || tries > 0 && !harness.Reference() {
+			} else if ctx.Err() != nil || tries > 0 && harness.AtOnce() {
 				t.Fatalf("%s: batches are in codec %d, want %s", what, codec, want)
 			}
 		}

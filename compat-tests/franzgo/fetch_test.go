@@ -58,7 +58,7 @@ func batches(t *testing.T, records []byte) (bases []int64) {
 }
 
 func TestFetchOutOfRange(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	cl := harness.Client(t, broker.Addr)
 	produce(t, cl, text(topic, 10)...)
 	id := topicID(t, cl, topic)
@@ -95,7 +95,7 @@ func offsets(topic string, partition int32, at int64) kadm.Offsets {
 }
 
 func TestFetchInsideABatchGivesTheWholeBatch(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	cl := harness.Client(t, broker.Addr, kgo.ProducerLinger(100*time.Millisecond), kgo.ProducerBatchCompression(kgo.GzipCompression()))
 	produce(t, cl, text(topic, 50)...)
 	p := partition0(t, ask[*kmsg.FetchResponse](t, cl, fetchRequest(topic, topicID(t, cl, topic), 49, 0)))
@@ -110,7 +110,7 @@ func TestFetchInsideABatchGivesTheWholeBatch(t *testing.T) {
 }
 
 func TestFetchLimits(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 3)
+	topic := broker.TopicOnOne(t, 3)
 	cl := harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	for p := range int32(3) {
 		for range 3 {
@@ -149,15 +149,15 @@ func TestFetchLimits(t *testing.T) {
 }
 
 func TestFetchWaitsForRecords(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	cl := harness.Client(t, broker.Addr, kgo.ProducerBatchCompression(kgo.NoCompression()))
 	id := topicID(t, cl, topic)
 	answer := make(chan *kmsg.FetchResponse, 1)
+	fetcher := harness.Client(t, broker.Addr, kgo.ConnIdleTimeout(5*time.Minute))
 	go func() {
 		req := fetchRequest(topic, id, 0, 0)
 		req.MaxWaitMillis = 120_000 // longer than the test may take
 		req.MinBytes = 3000
-		fetcher := harness.Client(t, broker.Addr, kgo.ConnIdleTimeout(5*time.Minute))
 		resp, err := fetcher.SeedBrokers()[0].Request(harness.Context(t), req)
 		if err != nil {
 			t.Error(err)
@@ -183,7 +183,7 @@ func TestFetchWaitsForRecords(t *testing.T) {
 }
 
 func TestFetchErrors(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	cl := harness.Client(t, broker.Addr)
 	produce(t, cl, text(topic, 1)...)
 	id := topicID(t, cl, topic)
@@ -238,7 +238,7 @@ func fetched(t *testing.T, resp *kmsg.FetchResponse) map[int32]kmsg.FetchRespons
 
 func TestFetchSession(t *testing.T) {
 	const partitions = 100
-	topic := harness.Topic(t, broker.Addr, partitions)
+	topic := broker.TopicOnOne(t, partitions)
 	cl := harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	id := topicID(t, cl, topic)
 	all := make([]int32, partitions)

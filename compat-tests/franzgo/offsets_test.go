@@ -66,7 +66,7 @@ func listOffset(t *testing.T, topic string, partition int32, timestamp int64, ep
 }
 
 func TestOffsetsByName(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	produce(t, harness.Client(t, broker.Addr), text(topic, 10)...)
 	if _, err := harness.Admin(t, broker.Addr).DeleteRecords(harness.Context(t), offsets(topic, 0, 3)); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestOffsetsByName(t *testing.T) {
 
 func TestDeleteRecords(t *testing.T) {
 	ctx, adm := harness.Context(t), harness.Admin(t, broker.Addr)
-	topic := harness.Topic(t, broker.Addr, 2)
+	topic := broker.TopicOnOne(t, 2)
 	produce(t, harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner())), text(topic, 10)...)
 	for _, c := range []struct {
 		at, low   int64
@@ -191,13 +191,13 @@ func TestProducerIDsAreDistinct(t *testing.T) {
 
 func TestDescribeLogDirs(t *testing.T) {
 	ctx, adm := harness.Context(t), harness.Admin(t, broker.Addr)
-	topic := harness.Topic(t, broker.Addr, 2)
+	topic := broker.TopicOnOne(t, 2)
 	produce(t, harness.Client(t, broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner())), text(topic, 100)...)
 	all, err := adm.DescribeAllLogDirs(ctx, kadm.TopicsSet{topic: {0: {}, 1: {}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, ok := all[0][broker.LogDir]
+	dir, ok := all[broker.IDs()[0]][broker.LogDir]
 	if !ok || dir.Err != nil || dir.TotalBytes <= 0 || dir.UsableBytes <= 0 {
 		t.Fatalf("directory %s: %+v among %v", broker.LogDir, dir, all)
 	}

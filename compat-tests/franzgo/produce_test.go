@@ -234,7 +234,13 @@ func TestAutoCreation(t *testing.T) {
 	b := harness.Start(t, harness.Options{Properties: map[string]string{"num.partitions": "3"}})
 	topic := harness.Name(t)
 	cl := harness.Client(t, b.Addr, kgo.AllowAutoTopicCreation())
-	produce(t, cl, &kgo.Record{Topic: topic, Value: []byte("first")})
+	err := harness.OnAllBrokers(func() error {
+		return cl.ProduceSync(harness.Context(t), &kgo.Record{Topic: topic, Value: []byte("first")}).FirstErr()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.AwaitTopic(t, b.Addr, topic, 3)
 	m, err := harness.Admin(t, b.Addr).Metadata(harness.Context(t), topic)
 	if err != nil || len(m.Topics[topic].Partitions) != 3 {
 		t.Fatalf("%v, %+v; want a topic of num.partitions=3", err, m.Topics[topic])

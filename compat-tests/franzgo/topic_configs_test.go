@@ -30,7 +30,7 @@ func alterTopic(t *testing.T, topic, name, value string) {
 // TestMessageDownconversion: message.downconversion.enable decides whether the broker
 // serves consumers from before magic 2 or refuses them.
 func TestMessageDownconversion(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1, "message.downconversion.enable", "false")
+	topic := broker.TopicOnOne(t, 1, "message.downconversion.enable", "false")
 	produce(t, harness.Client(t, broker.Addr), &kgo.Record{Topic: topic, Value: []byte("v")})
 	known := kversion.Stable()
 	known.SetMaxKeyVersion(int16(kmsg.Fetch), 3)
@@ -54,7 +54,7 @@ func TestMessageDownconversion(t *testing.T) {
 			if code == want && (bytes > 0) == (want == 0) {
 				return
 			}
-			if tries > 1000 || !harness.Reference() {
+			if tries > 1000 || harness.AtOnce() {
 				t.Fatalf("a fetch of version 3 gets code %d and %d bytes, want code %d", code, bytes, want)
 			}
 		}
@@ -112,7 +112,7 @@ func TestPreallocate(t *testing.T) {
 			sizes := segments()
 			if n := len(sizes); n > before && right(sizes[n-1]) {
 				return
-			} else if n > before+1 && !harness.Reference() || n > before+50 {
+			} else if n > before+1 && harness.AtOnce() || n > before+50 {
 				t.Fatalf("with preallocate=%s the segments' files have %v bytes", value, sizes)
 			}
 		}

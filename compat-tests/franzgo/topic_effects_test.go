@@ -123,7 +123,7 @@ func (e *effect) becomes(t *testing.T, topic string, want bool) {
 		if e.seen(t, topic) == want {
 			return
 		}
-		if ctx.Err() != nil || !harness.Reference() {
+		if ctx.Err() != nil || harness.AtOnce() {
 			t.Fatalf("the effect of %s=%s is seen: %t", e.topic, e.value, !want)
 		}
 	}
@@ -143,7 +143,7 @@ func deleteConfig(t *testing.T, topic, name string) {
 // alterBrokers changes a default of all brokers.
 func alterBrokers(t *testing.T, op kadm.IncrementalOp, name, value string) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(broker.Addr)) // also from a Cleanup
+	cl, err := kgo.NewClient(harness.Seeds(broker.Addr)) // also from a Cleanup
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ type wire struct {
 
 func dial(t *testing.T) *wire {
 	t.Helper()
-	c, err := net.Dial("tcp", broker.Addr)
+	c, err := net.Dial("tcp", broker.FirstAddr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func one(r *kmsg.ProduceResponse) (int64, error) {
 }
 
 func TestSequences(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	id, _, err := harness.Client(t, broker.Addr).ProducerID(harness.Context(t))
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestSequences(t *testing.T) {
 }
 
 func TestPartitionsFailOneByOne(t *testing.T) {
-	good, compacted := harness.Topic(t, broker.Addr, 2), harness.Topic(t, broker.Addr, 1, "cleanup.policy", "compact")
+	good, compacted := broker.TopicOnOne(t, 2), broker.TopicOnOne(t, 1, "cleanup.policy", "compact")
 	corrupt := batch(1, -1, -1, -1)
 	corrupt[len(corrupt)-1] ^= 1
 	noKey := batch(1, -1, -1, -1)
@@ -204,7 +204,7 @@ func TestPartitionsFailOneByOne(t *testing.T) {
 }
 
 func TestAcksThatAreNot(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	req := produceRequest(2)
 	add(req, topic, 0, batch(1, -1, -1, -1))
 	if _, err := one(dial(t).produce(req)); !errors.Is(err, kerr.InvalidRequiredAcks) {
@@ -266,7 +266,7 @@ func TestVersionsThatAreNotServed(t *testing.T) {
 }
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
+	topic := broker.TopicOnOne(t, 1)
 	w := dial(t)
 	const n = 50
 	for range n {

@@ -156,7 +156,7 @@ func hostileMain(text string) {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the process that started this one, however that ends
 		cancel()
-		time.Sleep(20 * time.Second)
+		time.Sleep(2 * time.Minute) // a machine that is busy with other things may take long
 		os.Exit(3)
 	}()
 	g := &target{addr: o.Addr, topics: o.Topics}

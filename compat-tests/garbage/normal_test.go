@@ -63,8 +63,8 @@ func (n *normal) produce(ctx context.Context, every time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
-			if err := n.producer.Flush(context.Background()); err != nil {
-				n.fail(fmt.Errorf("%s: flush: %w", n.topic, err))
+			if err := harness.Flush(context.Background(), n.producer); err != nil {
+				n.fail(fmt.Errorf("%s: %w", n.topic, err))
 			}
 			return
 		case <-tick.C:

@@ -1,6 +1,6 @@
 """Joins a consumer group with aiokafka.
 
-    aiokafka_member.py ADDRESS GROUP TOPIC range|roundrobin
+    aiokafka_member.py ADDRESS GROUP TOPIC SESSION_MS range|roundrobin
 
 It says on stdout what sarama/main.go does, and leaves on SIGTERM.
 """
@@ -27,7 +27,7 @@ class Rebalances(ConsumerRebalanceListener):
         say("has", *sorted(p.partition for p in assigned))
 
 
-async def consume(address, group, topic, assignor):
+async def consume(address, group, topic, session_ms, assignor):
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     consumer = AIOKafkaConsumer(
@@ -37,6 +37,7 @@ async def consume(address, group, topic, assignor):
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         heartbeat_interval_ms=200,
+        session_timeout_ms=int(session_ms),
         fetch_max_wait_ms=200,
     )
     consumer.subscribe([topic], listener=Rebalances())
@@ -48,7 +49,11 @@ async def consume(address, group, topic, assignor):
                 say("record", partition.partition, record.value.decode())
         if taken:
             await consumer.commit()
-    await consumer.stop()
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        # stop cancels a fetch that waits to ask its broker again, and raises what that raises. The member has left by then.
+        say("away", "a broker that it fetched from")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import "testing"
 // TestLibraries has two members of each library consume, commit and leave. A member that comes later
 // goes on from the committed offsets.
 func TestLibraries(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		with func(*member) func()

@@ -7,12 +7,25 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"klamm/compat-tests/harness"
 )
 
 // broker is shared by the tests of the package; each has topics and groups of its own.
 var broker *harness.Broker
+
+// between is how long all brokers run between two restarts. A group's coordinator moves with two of three restarts, and gives every
+// member that it reads a whole session: the sessions have to end before it moves again, since a leave may be forgotten (README.md).
+const between = 4 * time.Second
+
+// session is the members' session timeout.
+func session() time.Duration {
+	if harness.Rolling() {
+		return 6 * time.Second
+	}
+	return 30 * time.Second
+}
 
 // binaries is where the program of sarama/ is built.
 var binaries string
@@ -24,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries = dir
-	code := harness.Main(m, &broker, harness.Options{})
+	code := harness.Main(m, &broker, harness.Options{Between: between})
 	os.RemoveAll(dir)
 	os.Exit(code)
 }

@@ -27,7 +27,7 @@ func franz(balancer kgo.GroupBalancer) func(*member) func() {
 			return func(_ context.Context, _ *kgo.Client, of map[string][]int32) { note(of[m.group.topic]...) }
 		}
 		cl := harness.Client(m.group.t, broker.Addr, kgo.ConsumerGroup(m.group.id), kgo.ConsumeTopics(m.group.topic), kgo.Balancers(balancer),
-			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(heartbeat), kgo.FetchMaxWait(heartbeat),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(heartbeat), kgo.SessionTimeout(m.session), kgo.FetchMaxWait(heartbeat),
 			kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsAssigned(noted(m.assign)),
 			kgo.OnPartitionsRevoked(noted(m.revoke)), kgo.OnPartitionsLost(noted(m.revoke)))
 		whole := harness.Context(m.group.t)
@@ -55,11 +55,7 @@ func franz(balancer kgo.GroupBalancer) func(*member) func() {
 }
 
 // complain notes something that must not happen to a member.
-func (m *member) complain(what string) {
-	m.group.mu.Lock()
-	defer m.group.mu.Unlock()
-	m.group.wrong = append(m.group.wrong, m.name+" "+what)
-}
+func (m *member) complain(what string) { m.group.complain(m.name + " " + what) }
 
 // java makes a member with kafka-verifiable-consumer.sh. The assignor is the name of its
 // class.
@@ -72,6 +68,7 @@ func java(release, assignor string) func(*member) func() {
 			option = "--command-config"
 		}
 		r := harness.RunJava(g.t, m.verifiable, release, "verifiable-consumer", append(server(), "--topic", g.topic, "--group-id", g.id, "--verbose",
+			"--session-timeout", ms(m.session),
 			"--assignment-strategy", "org.apache.kafka.clients.consumer."+assignor, option, file)...)
 		return r.Stop
 	}
@@ -97,6 +94,9 @@ func (m *member) verifiable(line string) {
 		Partitions []struct {
 			Partition int32 `json:"partition"`
 		} `json:"partitions"`
+		Offsets []struct {
+			Partition int32 `json:"partition"`
+		} `json:"offsets"`
 	}
 	if json.Unmarshal([]byte(line), &event) != nil {
 		return // a line of the log
@@ -105,9 +105,17 @@ func (m *member) verifiable(line string) {
 	switch event.Name {
 	case "record_data":
 		m.consume(event.Partition, event.Value)
+		m.commits(event.Partition, event.Value)
 	case "offsets_committed":
-		if event.Error != "" {
+		note = m.committed
+		switch {
+		case strings.Contains(event.Error, "undergoing a rebalance"):
+			note = m.refused
+		case event.Error != "":
 			m.complain("commits: " + event.Error)
+		}
+		for _, o := range event.Offsets {
+			note(o.Partition)
 		}
 	case "partitions_revoked":
 		note = m.revoke
@@ -123,18 +131,46 @@ func (m *member) verifiable(line string) {
 func kcat(assignor string) func(*member) func() {
 	return func(m *member) func() {
 		g := m.group
-		r := harness.RunKcat(g.t, m.printed, broker.Addr, "-u", "-f", "%p %s\n", "-X", "partition.assignment.strategy="+assignor,
-			"-X", "auto.offset.reset=earliest", "-X", fmt.Sprintf("heartbeat.interval.ms=%d", heartbeat.Milliseconds()),
-			"-X", "fetch.wait.max.ms=200", "-G", g.id, g.topic)
-		return r.Stop
+		args := []string{"-u", "-f", "%p %s\n", "-X", "partition.assignment.strategy=" + assignor, "-X", "auto.offset.reset=earliest",
+			"-X", "heartbeat.interval.ms=" + ms(heartbeat), "-X", "session.timeout.ms=" + ms(m.session), "-X", "fetch.wait.max.ms=200"}
+		return runKcat(g.t, m.printed, append(args, "-G", g.id, g.topic)...).Stop
 	}
+}
+
+// runKcat runs kcat. Without -E it ends when it has met each broker while that was away.
+func runKcat(t *testing.T, line func(string), args ...string) *harness.Running {
+	if harness.Rolling() {
+		args = append([]string{"-E"}, args...)
+	}
+	return harness.RunKcat(t, line, broker.Addr, args...)
 }
 
 var partitionOf = regexp.MustCompile(` \[(\d+)\]`)
 
+// gaveUp is what kcat says before it ends.
+var gaveUp = regexp.MustCompile(`^% ERROR: (Consumer error|Topic .* error): `)
+
+// moved is what kcat says when it asks a broker for the committed offsets that is not the coordinator any more, or not yet.
+var moved = regexp.MustCompile(`Broker: (Not coordinator|Coordinator load in progress|Coordinator not available)`)
+
+// giveUp notes that kcat ends, which it may where the coordinator moves.
+func (m *member) giveUp(line string) {
+	if !harness.Rolling() || !moved.MatchString(line) {
+		m.complain("gives up: " + line)
+		return
+	}
+	m.group.mu.Lock()
+	defer m.group.mu.Unlock()
+	m.gaveUp = true
+}
+
 // printed notes a line that kcat prints: a record, or what its log says of a rebalance.
 func (m *member) printed(line string) {
 	if strings.HasPrefix(line, "%") {
+		if gaveUp.MatchString(line) {
+			m.giveUp(line)
+			return
+		}
 		note := m.assign
 		if strings.Contains(line, "revoke") {
 			note = m.revoke
@@ -157,14 +193,14 @@ func (m *member) printed(line string) {
 // aiokafka makes a member with aiokafka.
 func aiokafka(assignor string) func(*member) func() {
 	return func(m *member) func() {
-		r := harness.RunPython(m.group.t, m.said, source("aiokafka_member.py"), broker.Addr, m.group.id, m.group.topic, assignor)
+		r := harness.RunPython(m.group.t, m.said, source("aiokafka_member.py"), broker.Addr, m.group.id, m.group.topic, ms(m.session), assignor)
 		return r.Stop
 	}
 }
 
 // kafkajs makes a member with kafkajs, which has only an assignor of its own.
 func kafkajs(m *member) func() {
-	return harness.RunNode(m.group.t, m.said, source("kafkajs_member.js"), broker.Addr, m.group.id, m.group.topic).Stop
+	return harness.RunNode(m.group.t, m.said, source("kafkajs_member.js"), broker.Addr, m.group.id, m.group.topic, ms(m.session)).Stop
 }
 
 // sarama makes a member with sarama.
@@ -174,7 +210,7 @@ func sarama(assignor string) func(*member) func() {
 		if err != nil {
 			m.group.t.Fatal(err)
 		}
-		return harness.RunProgram(m.group.t, m.said, name, broker.Addr, m.group.id, m.group.topic, assignor).Stop
+		return harness.RunProgram(m.group.t, m.said, name, broker.Addr, m.group.id, m.group.topic, ms(m.session), assignor).Stop
 	}
 }
 
@@ -187,7 +223,7 @@ func (m *member) said(line string) {
 		m.consume(number(words[1]), words[2])
 	case words[0] == "has":
 		m.have(strings.Fields(line)[1:])
-	case words[0] == "error":
+	case words[0] == "error", words[0] == "away" && !harness.Rolling():
 		m.complain("says " + line)
 	}
 }
@@ -196,11 +232,14 @@ func (m *member) said(line string) {
 func (m *member) have(partitions []string) {
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
+	m.changes++
 	clear(m.assigned)
 	for _, p := range partitions {
 		m.assigned[number(p)] = true
 	}
 }
+
+func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 func number(s string) int32 {
 	n, err := strconv.ParseInt(s, 10, 32)

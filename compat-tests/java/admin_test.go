@@ -32,7 +32,7 @@ func want(t *testing.T, what, output string, patterns ...string) {
 func TestTopics(t *testing.T) {
 	eachRelease(t, func(t *testing.T, release string) {
 		topic := harness.Name(t)
-		out := run(t, release, "topics", "--create", "--topic", topic, "--partitions", "2", "--replication-factor", "1",
+		out := run(t, release, "topics", "--create", "--topic", topic, "--partitions", "2",
 			"--config", "retention.ms=3600000", "--config", "cleanup.policy=compact,delete")
 		want(t, "create", out, "Created topic "+topic)
 		harness.AwaitTopic(t, broker.Addr, topic, 2)
@@ -42,8 +42,8 @@ func TestTopics(t *testing.T) {
 			t.Errorf("creating it again: exit code %d\n%s%s", again.Code, again.Stdout, again.Stderr)
 		}
 		out = run(t, release, "topics", "--describe", "--topic", topic)
-		want(t, "describe", out, `TopicId: [A-Za-z0-9_-]{22}`, `PartitionCount: 2\s+ReplicationFactor: 1`,
-			`retention.ms=3600000`, `cleanup.policy=compact,delete`, `Partition: 1\s+Leader: 0\s+Replicas: 0\s+Isr: 0`)
+		want(t, "describe", out, `TopicId: [A-Za-z0-9_-]{22}`, `PartitionCount: 2\s+ReplicationFactor: `+fmt.Sprint(harness.Brokers()),
+			`retention.ms=3600000`, `cleanup.policy=compact,delete`, `Partition: 1\s+Leader: \d\s+Replicas: [\d,]+\s+Isr: [\d,]+`)
 
 		run(t, release, "topics", "--alter", "--topic", topic, "--partitions", "4")
 		harness.AwaitTopic(t, broker.Addr, topic, 4)
@@ -69,7 +69,7 @@ func TestConfigs(t *testing.T) {
 			t.Errorf("retention.ms=soon: exit code %d\n%s%s", refused.Code, refused.Stdout, refused.Stderr)
 		}
 
-		of := []string{"--entity-type", "brokers", "--entity-name", "0"}
+		of := []string{"--entity-type", "brokers", "--entity-name", fmt.Sprint(broker.IDs()[0])}
 		run(t, release, "configs", append(of, "--alter", "--add-config", "log.cleaner.threads=2")...)
 		want(t, "the broker", run(t, release, "configs", append(of, "--describe")...), `log.cleaner.threads=2`)
 		run(t, release, "configs", append(of, "--alter", "--delete-config", "log.cleaner.threads")...)
@@ -103,7 +103,7 @@ func TestOffsetsRecordsAndDirectories(t *testing.T) {
 			"partition: "+topic+`-0\s+low_watermark: 7`, "partition: "+topic+`-1\s+low_watermark: 10`)
 		want(t, "earliest", run(t, release, "get-offsets", "--topic", topic, "--time", "earliest"), "(?m)^"+topic+":0:7$", "(?m)^"+topic+":1:10$")
 
-		want(t, "log-dirs", run(t, release, "log-dirs", "--describe", "--topic-list", topic, "--broker-list", "0"),
+		want(t, "log-dirs", run(t, release, "log-dirs", "--describe", "--topic-list", topic, "--broker-list", fmt.Sprint(broker.IDs()[0])),
 			`"partition":"`+topic+`-0"`, `"logDir":"`+regexp.QuoteMeta(broker.LogDir)+`"`, `"error":null`, `"offsetLag":0`)
 	})
 }

@@ -102,15 +102,7 @@ func TestKeysHeadersAndNulls(t *testing.T) {
 }
 
 func TestOffsets(t *testing.T) {
-	topic := harness.Topic(t, broker.Addr, 1)
-	base := time.Now().Add(-time.Hour).UnixMilli()
-	var records []*kgo.Record
-	for i := range 20 {
-		records = append(records, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i), Timestamp: time.UnixMilli(base + int64(i)*1000)})
-	}
-	if err := harness.Client(t, broker.Addr).ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
+	topic, _ := twentySeconds(t)
 	for _, c := range []struct {
 		args []string
 		want string
@@ -119,11 +111,23 @@ func TestOffsets(t *testing.T) {
 		{[]string{"-o", "-2"}, "18 19"},
 		{[]string{"-o", "beginning", "-c", "3"}, "0 1 2"},
 		{[]string{"-o", "end"}, ""},
+	} {
+		if got := readValues(t, topic, c.args...); got != c.want {
+			t.Errorf("%v: %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
+func TestOffsetsByTime(t *testing.T) {
+	topic, base := twentySeconds(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
 		{[]string{"-o", fmt.Sprintf("s@%d", base+16_500)}, "17 18 19"},
 		{[]string{"-o", fmt.Sprintf("s@%d", base+3000), "-o", fmt.Sprintf("e@%d", base+6000)}, "3 4 5"},
 	} {
-		got := harness.Kcat(t, broker.Addr, nil, append([]string{"-C", "-q", "-t", topic, "-p", "0", "-e", "-f", "%s "}, c.args...)...)
-		if strings.TrimSpace(got) != c.want {
+		if got := readValues(t, topic, c.args...); got != c.want {
 			t.Errorf("%v: %q, want %q", c.args, got, c.want)
 		}
 	}
@@ -131,6 +135,28 @@ func TestOffsets(t *testing.T) {
 	if !strings.Contains(got, "offset 5") {
 		t.Errorf("-Q for the time between records 4 and 5: %q", got)
 	}
+}
+
+// twentySeconds makes a topic of one partition with the records 0 to 19, a second apart from base (ms) on.
+func twentySeconds(t *testing.T) (topic string, base int64) {
+	t.Helper()
+	topic = harness.Topic(t, broker.Addr, 1)
+	base = time.Now().Add(-time.Hour).UnixMilli()
+	var records []*kgo.Record
+	for i := range 20 {
+		records = append(records, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i), Timestamp: time.UnixMilli(base + int64(i)*1000)})
+	}
+	if err := harness.Client(t, broker.Addr).ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	return topic, base
+}
+
+// readValues are the values that kcat reads from partition 0, with blanks between them.
+func readValues(t *testing.T, topic string, args ...string) string {
+	t.Helper()
+	args = append([]string{"-C", "-q", "-t", topic, "-p", "0", "-e", "-f", "%s "}, args...)
+	return strings.TrimSpace(harness.Kcat(t, broker.Addr, nil, args...))
 }
 
 func TestTheListing(t *testing.T) {
@@ -153,11 +179,20 @@ func TestTheListing(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	if len(got.Brokers) != 1 || got.Brokers[0].Name != broker.Addr || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 3 {
+	ids, names := map[int]bool{}, map[string]bool{}
+	for _, b := range got.Brokers {
+		ids[b.ID], names[b.Name] = true, true
+	}
+	for _, addr := range strings.Split(broker.Addr, ",") {
+		if !names[addr] && !harness.Rolling() {
+			t.Errorf("%s is not listed", addr)
+		}
+	}
+	if len(got.Brokers) == 0 || len(got.Brokers) > len(broker.IDs()) || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 3 {
 		t.Fatalf("%s", text)
 	}
 	for _, p := range got.Topics[0].Partitions {
-		if p.Leader != 0 || len(p.Replicas) != 1 || len(p.ISRs) != 1 {
+		if !ids[p.Leader] || len(p.Replicas) != len(broker.IDs()) || len(p.ISRs) == 0 || len(p.ISRs) != len(p.Replicas) && !harness.Rolling() {
 			t.Errorf("%+v", p)
 		}
 	}

@@ -87,7 +87,7 @@ func (m *moving) places() (in map[int32]string, moving map[int32]kadm.DescribedL
 // await asks until all partitions are in a directory and none moves.
 func (m *moving) await(dir string) {
 	m.Helper()
-	for {
+	harness.Await(m.T, "all partitions are in "+dir, func() bool {
 		in, moving := m.places()
 		there := 0
 		for _, d := range in {
@@ -95,10 +95,8 @@ func (m *moving) await(dir string) {
 				there++
 			}
 		}
-		if there == partitions && len(moving) == 0 {
-			return
-		}
-	}
+		return there == partitions && len(moving) == 0
+	})
 }
 
 // throttle bounds the rate of moves; "" lifts the bound.
@@ -174,11 +172,13 @@ func (m *moving) load() (stop func() map[int32]map[int64]string) {
 			})
 		}
 	})
-	return func() map[int32]map[int64]string {
+	stop = func() map[int32]map[int64]string {
 		cancel()
 		running.Wait()
 		return acked
 	}
+	m.Cleanup(func() { stop() })
+	return stop
 }
 
 // check reads all partitions and holds them against what was acknowledged.
@@ -233,27 +233,33 @@ func TestMoveGoesOnAfterKill9(t *testing.T) {
 	m.moveTo(m.dirs[0])
 	m.await(m.dirs[0])
 	stop := m.load()
-	for grown := int64(0); grown < 1000; {
-		grown = harness.EndOffset(t, m.broker.Addr, m.topic, 0)
-	}
+	harness.Await(t, "partition 0 has 1000 records", func() bool { return harness.EndOffset(t, m.broker.Addr, m.topic, 0) >= 1000 })
 	m.throttle("100000")
-	m.moveTo(m.dirs[1])
-	for copied := int64(0); copied == 0; {
+	to, from := m.dirs[1], m.dirs[0]
+	m.moveTo(to)
+	harness.Await(t, "a part of a partition is copied", func() bool {
 		_, moving := m.places()
 		for _, l := range moving {
-			copied = max(copied, l.Size)
+			if l.Size > 0 {
+				return true
+			}
 		}
-	}
+		if len(moving) == 0 { // Apache's broker had copied all before it knew of the bound
+			to, from = from, to
+			m.moveTo(to)
+		}
+		return false
+	})
 	m.end()
 	if err := m.broker.Run(); err != nil {
 		t.Fatal(err)
 	}
 	m.throttle("")
-	m.await(m.dirs[1])
+	m.await(to)
 	acked := stop()
 	m.check(acked)
 	if err := m.broker.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	harness.DumpLogs(t, m.dirs[1])
+	harness.DumpLogs(t, to)
 }

@@ -1,12 +1,13 @@
 // Sarama joins a consumer group with github.com/IBM/sarama, for the tests in compat-tests/groups. It is a module of its own,
 // so that the broker's module does not need a client's dependencies.
 //
-//	sarama ADDRESS GROUP TOPIC range|roundrobin|sticky
+//	sarama ADDRESS GROUP TOPIC SESSION_MS range|roundrobin|sticky
 //
 // It says on stdout what happens to it, as the clients for aiokafka and kafkajs do:
 //
 //	has 0 2          the partitions that it has from now on
 //	record 2 value   a record of partition 2 that it consumed
+//	away ...         it has lost a broker, and goes on: must not happen where no broker is restarted
 //	error ...        something that must not happen
 //
 // It leaves on SIGTERM.
@@ -16,6 +17,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,16 +29,21 @@ import (
 )
 
 func main() {
-	if err := consume(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := consume(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
 }
 
-func consume(address, group, topic, assignor string) error {
+func consume(address, group, topic, sessionMs, assignor string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	session, err := time.ParseDuration(sessionMs + "ms")
+	if err != nil {
+		return err
+	}
 	config := sarama.NewConfig()
+	config.Consumer.Group.Session.Timeout = session
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
 	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
@@ -45,16 +53,33 @@ func consume(address, group, topic, assignor string) error {
 		"roundrobin": sarama.NewBalanceStrategyRoundRobin(),
 		"sticky":     sarama.NewBalanceStrategySticky(),
 	}[assignor]}
-	client, err := sarama.NewConsumerGroup([]string{address}, group, config)
+	client, err := sarama.NewConsumerGroup(strings.Split(address, ","), group, config)
 	if err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		if err := client.Consume(ctx, []string{topic}, member{topic}); err != nil && !errors.Is(err, context.Canceled) {
+		switch err := client.Consume(ctx, []string{topic}, member{topic}); {
+		case err == nil, errors.Is(err, context.Canceled):
+		case lost(err):
+			fmt.Println("away", err)
+			time.Sleep(100 * time.Millisecond) // Consume goes on with the coordinator that it knows, and fails at once
+		default:
 			fmt.Println("error", err)
 		}
 	}
-	return client.Close()
+	err = client.Close()
+	if lost(err) {
+		fmt.Println("away", err) // it asks once to leave
+		return nil
+	}
+	return err
+}
+
+// lost says whether a broker was away, or does not coordinate the group any more.
+func lost(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, sarama.ErrNotCoordinatorForConsumer) ||
+		errors.Is(err, sarama.ErrOffsetsLoadInProgress) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
 }
 
 // member is the client's part in one generation of the group.
@@ -75,10 +100,14 @@ func (m member) Cleanup(s sarama.ConsumerGroupSession) error {
 
 // ConsumeClaim implements sarama.ConsumerGroupHandler. It runs for each partition by itself.
 func (m member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
 	for {
 		select {
 		case <-s.Context().Done():
 			return nil
+		case <-again.C:
+			s.Commit() // what was marked and could not be committed
 		case r, ok := <-claim.Messages():
 			if !ok {
 				return nil
