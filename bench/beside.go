@@ -61,7 +61,7 @@ func filledTopics(ctx context.Context, s *subject) (func(context.Context) error,
 		}
 	}
 	for _, name := range names {
-		if _, err := replay.Send(ctx, replay.Sending{Addr: b.addr(), Frames: replay.ProduceFrames(name, each, 1, 1, batch), BatchBytes: len(batch),
+		if _, err := replay.Send(ctx, replay.Sending{Addr: b.addr(), Frames: replay.ProduceFrames(name, replay.First(each), 1, 1, batch), BatchBytes: len(batch),
 			Connections: 1, InFlight: 8, Requests: each}); err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func clients(_ context.Context, s *subject) (*session, error) {
 			return nil, err
 		}
 		sample = figures.Sample{}
-		u, err := metered(b.pid(), func() error {
+		u, err := metered(b.pids(), func() error {
 			in, err := together(ctx, s.during, func(ctx context.Context, i int, n *atomic.Int64) error { return produce(ctx, b.Addr, i, n) })
 			if err != nil {
 				return err

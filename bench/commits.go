@@ -38,7 +38,7 @@ func (c committing) open(ctx context.Context, s *subject) (*session, error) {
 		},
 		round: func(ctx context.Context) (figures.Sample, error) {
 			var done replay.Done
-			u, err := metered(b.pid(), func() (err error) {
+			u, err := metered(b.pids(), func() (err error) {
 				done, err = replay.Send(ctx, send)
 				return err
 			})

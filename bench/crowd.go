@@ -31,7 +31,7 @@ func crowd(ctx context.Context, s *subject) (*session, error) {
 				return nil, err
 			}
 			every := min(crowdEvery, s.during/2)
-			c := replay.Crowding{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, big.partitions, 1, 1, batch), BatchBytes: len(batch),
+			c := replay.Crowding{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, replay.First(big.partitions), 1, 1, batch), BatchBytes: len(batch),
 				Quiet: quiet, Connections: s.clients, Every: every, Times: max(2, int(s.during/every))}
 			done, u, err := crowdRound(ctx, s, c)
 			if err := errors.Join(err, s.target.dropTopic(ctx, topic)); err != nil {
@@ -56,6 +56,6 @@ func crowdRound(ctx context.Context, s *subject, c replay.Crowding) (done replay
 		return done, u, err
 	case <-connected:
 	}
-	u, err = metered(s.target.pid(), func() error { return <-over })
+	u, err = metered(s.target.pids(), func() error { return <-over })
 	return done, u, err
 }

@@ -38,7 +38,7 @@ func (c catchUp) open(ctx context.Context, s *subject) (*session, error) {
 		close: func(ctx context.Context) error { return s.target.dropTopic(ctx, f.topic) },
 		round: func(ctx context.Context) (figures.Sample, error) {
 			var done replay.Done
-			u, err := metered(s.target.pid(), func() (err error) {
+			u, err := metered(s.target.pids(), func() (err error) {
 				done, err = replay.Fetch(ctx, c.fetching(s, f))
 				return err
 			})
@@ -111,7 +111,7 @@ func fill(ctx context.Context, t target, partitions, segmentBytes int, volume in
 	if err := t.makeTopic(ctx, f.topic, partitions, configs); err != nil {
 		return nil, err
 	}
-	frames := replay.ProduceFrames(f.topic, partitions, big.inFlight, 1, batch)
+	frames := replay.ProduceFrames(f.topic, replay.First(partitions), big.inFlight, 1, batch)
 	// Every connection goes round all frames equally often, so every partition gets the same
 	// number of batches.
 	round := big.connections * frames.Len()

@@ -62,7 +62,7 @@ func (g gathering) round(ctx context.Context, s *subject, topic string, partitio
 		a.members = append(a.members, &replay.Member{Client: c, Group: group[0], Topic: topic, Partitions: partitions,
 			Session: min(sessionTimeout, max(time.Second, s.during))})
 	}
-	sample, err := a.round(ctx, b.pid(), dies)
+	sample, err := a.round(ctx, b.pids(), dies)
 	return sample, errors.Join(err, deleteGroups(ctx, b.admin, group))
 }
 
@@ -96,7 +96,7 @@ type assembly struct {
 
 // round has the members come, the last one of them die if dies is set, and the others
 // leave.
-func (a *assembly) round(ctx context.Context, pid int, dies bool) (_ figures.Sample, err error) {
+func (a *assembly) round(ctx context.Context, pids []int, dies bool) (_ figures.Sample, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	victim, kill := context.WithCancel(ctx)
 	leave := make(chan struct{})
@@ -109,7 +109,7 @@ func (a *assembly) round(ctx context.Context, pid int, dies bool) (_ figures.Sam
 	}()
 	left := a.members[:len(a.members)-1]
 	sample := figures.Sample{}
-	u, err := metered(pid, func() error {
+	u, err := metered(pids, func() error {
 		assigned, begun := a.await(len(a.members)), time.Now()
 		running.Go(func() {
 			defer close(dead)

@@ -40,7 +40,7 @@ func heartbeats(ctx context.Context, s *subject) (*session, error) {
 		},
 		round: func(ctx context.Context) (figures.Sample, error) {
 			var done replay.Done
-			u, err := metered(b.pid(), func() (err error) {
+			u, err := metered(b.pids(), func() (err error) {
 				done, err = replay.Beat(ctx, replay.Beating{Addr: b.addr(), Members: members, Connections: min(heartbeatConnections, len(members)),
 					Every: heartbeatEvery, During: s.during})
 				return err

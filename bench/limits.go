@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"klamm/bench/limit"
+	"klamm/bench/replay"
 )
 
 // limitArgument makes this program the limit: limitArgument, an address, a directory.
@@ -44,7 +45,11 @@ type limitProcess struct {
 
 func (l *limitProcess) addr() string { return l.at }
 
-func (l *limitProcess) pid() int { return l.cmd.Process.Pid }
+func (l *limitProcess) pids() []int { return []int{l.cmd.Process.Pid} }
+
+func (l *limitProcess) places(partitions int) []place {
+	return []place{{l.at, replay.First(partitions)}}
+}
 
 func (l *limitProcess) makeTopic(context.Context, string, int, map[string]string) error {
 	if err := l.close(); err != nil {

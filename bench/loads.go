@@ -17,6 +17,7 @@ type load struct {
 	columns []figures.Figure
 	limited bool // the limit can do it
 	own     bool // it starts brokers of its own
+	cluster bool // it is run against three brokers
 	// open makes a broker ready for rounds.
 	open func(ctx context.Context, s *subject) (*session, error)
 }
@@ -54,6 +55,12 @@ var small = producing{records: 1, valueBytes: 100, connections: 4, inFlight: 32,
 
 // commitsOfOne has an offset a request.
 var commitsOfOne = committing{partitions: 1, connections: 16, part: 4}
+
+// clusterBig and clusterSmall are their variants for three brokers, each of which leads two partitions.
+var (
+	clusterBig   = bigWith(func(p *producing) { p.connections, p.acks, p.part = 6, -1, 4 })
+	clusterSmall = producing{records: 1, valueBytes: 100, connections: 6, inFlight: 32, partitions: 6, acks: -1, counted: true}
+)
 
 // packed moves a quarter of the volume, which is half of the volume or more once
 // decompressed.
@@ -126,30 +133,60 @@ var loads = []load{
 		columns: []figures.Figure{started, loaded, startedAndLoaded, cpuMs, figures.Peak}, open: loadOffsets},
 	{name: "clients", about: "4 franz-go producers, acks=all, then 4 consumers, 1 KB records, as fast as they can; not warmed", media: onDisk, own: true,
 		columns: []figures.Figure{produced, producedMB, consumed, consumedMB, figures.Peak}, open: clients},
+	{name: "cluster/big", about: "three brokers, replication factor 3, min.insync.replicas=2, as big/acks=all, 6 connections; CPU of all brokers, memory of the largest",
+		media: []string{tmpfs}, columns: moving, cluster: true, open: clusterBig.open},
+	{name: "cluster/small", about: "the same as small with acks=all", media: []string{tmpfs}, columns: moving, cluster: true, open: clusterSmall.open},
+	{name: "cluster/tail", about: "the same as tail/consumers=1", media: []string{tmpfs}, columns: paced, cluster: true, open: tail(1)},
+	{name: "cluster/kill-leader", about: "kill -9 of a broker that leads 2 of 6 partitions and is not the controller: the longest time without an acknowledgement of a partition",
+		media: []string{tmpfs}, columns: []figures.Figure{gap, backInSync}, cluster: true, open: failover((*cluster).follower)},
+	{name: "cluster/kill-controller", about: "the same of the controller, which leads as many", media: []string{tmpfs},
+		columns: []figures.Figure{gap, backInSync}, cluster: true, open: failover((*cluster).controller)},
+	{name: "cluster/kill-controller/elsewhere", about: "the same of partitions that have no replica on the controller, before and until another broker is the controller", media: []string{tmpfs},
+		columns: []figures.Figure{calmGap, gap, newController, backInSync}, cluster: true, open: takeover},
+	{name: "cluster/topics", about: "1,000 partitions of three replicas, ten to a topic: made until every broker knows, deleted", media: onDisk, own: true, cluster: true,
+		columns: []figures.Figure{made, deleted, figures.Peak}, open: withCluster(clusterTopics)},
+	{name: "cluster/start", about: "one of three brokers with 1,000 partitions with records: clean stop, exec to the first answer, to full ISRs, to leading again; the same after kill -9",
+		media: onDisk, own: true, cluster: true,
+		columns: []figures.Figure{stopped, started, synced, leadingAgain, startedAfterKill, syncedAfterKill, ledAgainAfterKill}, open: withCluster(clusterStart)},
+	{name: "cluster/death", about: "kill -9 of one of three brokers with 10,000 partitions: until all have other leaders, and the others know", media: onDisk, own: true, cluster: true,
+		columns: []figures.Figure{newLeaders, backInSync}, open: withCluster(clusterDeath((*cluster).follower))},
+	{name: "cluster/controller-death", about: "the same of the controller", media: onDisk, own: true, cluster: true,
+		columns: []figures.Figure{newLeaders, backInSync}, open: withCluster(clusterDeath((*cluster).controller))},
+	{name: "cluster/idle", about: "three brokers with 3,000 replicas each that nobody uses; figures of one broker", media: onDisk, own: true, cluster: true,
+		columns: []figures.Figure{figures.Idle, figures.CPUShare}, open: withCluster(clusterIdle)},
 }
 
 // Figures that only some loads have, in milliseconds where a time is not said otherwise.
 const (
-	made             figures.Figure = "made ms"
-	described        figures.Figure = "described ms"
-	deleted          figures.Figure = "deleted ms"
-	stopped          figures.Figure = "SIGTERM to end ms"
-	started          figures.Figure = "to first answer ms"
-	leading          figures.Figure = "to all leaders ms"
-	startedAfterKill figures.Figure = "after kill -9 ms"
-	leadingAfterKill figures.Figure = "to all leaders after kill -9 ms"
-	gathered         figures.Figure = "all assigned ms"
-	cpuMs            figures.Figure = "CPU ms"
-	afterDeath       figures.Figure = "after a death ms"
-	afterTold        figures.Figure = "after told ms"
-	commits          figures.Figure = "commits/s"
-	commitsPerCPU    figures.Figure = "commits/CPU s"
-	loaded           figures.Figure = "then to all offsets ms"
-	startedAndLoaded figures.Figure = "both ms"
-	produced         figures.Figure = "produced/s"
-	producedMB       figures.Figure = "produced MB/s"
-	consumed         figures.Figure = "consumed/s"
-	consumedMB       figures.Figure = "consumed MB/s"
+	made              figures.Figure = "made ms"
+	described         figures.Figure = "described ms"
+	deleted           figures.Figure = "deleted ms"
+	stopped           figures.Figure = "SIGTERM to end ms"
+	started           figures.Figure = "to first answer ms"
+	leading           figures.Figure = "to all leaders ms"
+	startedAfterKill  figures.Figure = "after kill -9 ms"
+	leadingAfterKill  figures.Figure = "to all leaders after kill -9 ms"
+	gap               figures.Figure = "longest gap ms"
+	calmGap           figures.Figure = "longest gap before ms"
+	newController     figures.Figure = "to another controller ms"
+	backInSync        figures.Figure = "exec to full ISRs ms"
+	synced            figures.Figure = "to full ISRs ms"
+	syncedAfterKill   figures.Figure = "to full ISRs after kill -9 ms"
+	leadingAgain      figures.Figure = "to leading again ms"
+	ledAgainAfterKill figures.Figure = "to leading again after kill -9 ms"
+	newLeaders        figures.Figure = "to new leaders ms"
+	gathered          figures.Figure = "all assigned ms"
+	cpuMs             figures.Figure = "CPU ms"
+	afterDeath        figures.Figure = "after a death ms"
+	afterTold         figures.Figure = "after told ms"
+	commits           figures.Figure = "commits/s"
+	commitsPerCPU     figures.Figure = "commits/CPU s"
+	loaded            figures.Figure = "then to all offsets ms"
+	startedAndLoaded  figures.Figure = "both ms"
+	produced          figures.Figure = "produced/s"
+	producedMB        figures.Figure = "produced MB/s"
+	consumed          figures.Figure = "consumed/s"
+	consumedMB        figures.Figure = "consumed MB/s"
 )
 
 // named says whether a name of the command line means the load: its own, or its kind.

@@ -49,6 +49,7 @@ type scale struct {
 	groups     int           // of heartbeats, commits and offsets-load
 	members    int           // of groups-join
 	partitions int           // of topics, start, groups-join and offsets-load
+	session    time.Duration // of a cluster's brokers at ZooKeeper
 	settle     time.Duration // for what a broker does behind a start or many requests, before it counts as idle
 }
 
@@ -67,6 +68,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.partitions, "partitions", 10_000, "partitions of topics/idle and beside the loads of scale; a tenth of topics/1000, groups-join and offsets-load, a fifth at the starts with data")
 	f.IntVar(&o.groups, "groups", 10_000, "groups of heartbeats; a tenth of commits and offsets-load, and beside the loads of scale")
 	f.IntVar(&o.members, "members", 1000, "members of groups-join/members=1000; a tenth of groups-join/members=100")
+	f.DurationVar(&o.session, "session", 18*time.Second, "zookeeper.session.timeout.ms of the brokers of a cluster")
 	f.DurationVar(&o.settle, "settle", 3*time.Second, "how long a broker is left alone before it counts as idle")
 	f.StringVar(&o.json, "json", "", "also write the figures to this file")
 	f.StringVar(&o.disk, "disk", "build", "a directory on the disk")

@@ -36,21 +36,33 @@ const benchArgument = "be-the-bench"
 
 // miniature is every load in as little work as makes sense.
 func miniature(dir string, more ...string) []string {
-	return append([]string{"-rounds", "1", "-volume", "4", "-warm", "0", "-requests", "200", "-during", "200ms", "-clients", "10", "-groups", "30", "-members", "30", "-partitions", "50", "-settle", "50ms", "-disk", dir}, more...)
+	return append([]string{"-rounds", "1", "-volume", "4", "-warm", "0", "-requests", "200", "-during", "200ms", "-clients", "10", "-groups", "30", "-members", "30", "-partitions", "50", "-settle", "50ms", "-session", "6s", "-disk", dir}, more...)
 }
 
-// TestEveryLoadInMiniature runs each load once, against klamm and against the limit: on
+// TestEveryLoadInMiniature runs each load of one broker once, against klamm and against the limit: on
 // the tmpfs what goes there, on the disk the rest.
 func TestEveryLoadInMiniature(t *testing.T) {
+	inMiniature(t, "klamm,limit", func(l load) bool { return !l.cluster })
+}
+
+// TestEveryClusterLoadInMiniature runs each load of three brokers once, against klamm and against Apache Kafka.
+func TestEveryClusterLoadInMiniature(t *testing.T) {
+	inMiniature(t, "klamm,3.9.2", func(l load) bool { return l.cluster })
+}
+
+func inMiniature(t *testing.T, brokers string, wanted func(load) bool) {
+	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", os.TempDir()) // a run changes it
 	rest := map[string][]string{tmpfs: nil, disk: nil}
 	for _, l := range loads {
-		rest[l.media[0]] = append(rest[l.media[0]], l.name)
+		if wanted(l) {
+			rest[l.media[0]] = append(rest[l.media[0]], l.name)
+		}
 	}
 	for medium, names := range rest {
 		file := filepath.Join(dir, medium+".json")
-		o, err := parse(miniature(dir, "-brokers", "klamm,limit", "-media", medium, "-loads", strings.Join(names, ","), "-json", file))
+		o, err := parse(miniature(dir, "-brokers", brokers, "-media", medium, "-loads", strings.Join(names, ","), "-json", file))
 		if err != nil {
 			t.Fatal(err)
 		}

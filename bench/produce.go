@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +41,7 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 		if err := s.target.makeTopic(ctx, topic, p.partitions, p.configs); err != nil {
 			return nil, err
 		}
-		r := replay.Sending{Addr: s.target.addr(), Frames: replay.ProduceFrames(topic, p.partitions, p.inFlight, p.acks, batch), BatchBytes: len(batch),
-			Connections: p.connections, InFlight: p.inFlight}
+		r := replay.Sending{BatchBytes: len(batch), Connections: p.connections, InFlight: p.inFlight}
 		switch {
 		case p.timed:
 			r.Requests, r.During = math.MaxInt32, s.during
@@ -50,9 +50,17 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 		default:
 			r.Requests = max(1, int(s.volume/max(1, p.part)/int64(len(batch))))
 		}
+		var sendings []replay.Sending
+		places := s.target.places(p.partitions)
+		for _, place := range places {
+			to := r // each broker gets its part of the connections and of the requests
+			to.Addr, to.Frames = place.addr, replay.ProduceFrames(topic, place.partitions, p.inFlight, p.acks, batch)
+			to.Connections, to.Requests = max(1, r.Connections/len(places)), max(1, r.Requests/len(places))
+			sendings = append(sendings, to)
+		}
 		var done replay.Done
-		u, err := metered(s.target.pid(), func() (err error) {
-			done, err = replay.Send(ctx, r)
+		u, err := metered(s.target.pids(), func() (err error) {
+			done, err = sendAll(ctx, sendings)
 			return err
 		})
 		if err := errors.Join(err, s.target.dropTopic(ctx, topic)); err != nil {
@@ -60,6 +68,24 @@ func (p producing) open(_ context.Context, s *subject) (*session, error) {
 		}
 		return sample(done, u), nil
 	}}, nil
+}
+
+// sendAll sends to several brokers at once.
+func sendAll(ctx context.Context, sendings []replay.Sending) (sum replay.Done, err error) {
+	done := make([]replay.Done, len(sendings))
+	errs := make([]error, len(sendings))
+	var sending sync.WaitGroup
+	for i, s := range sendings {
+		sending.Go(func() { done[i], errs[i] = replay.Send(ctx, s) })
+	}
+	sending.Wait()
+	for _, d := range done {
+		sum.Took = max(sum.Took, d.Took)
+		sum.Requests += d.Requests
+		sum.Bytes += d.Bytes
+		sum.Latencies = append(sum.Latencies, d.Latencies...)
+	}
+	return sum, errors.Join(errs...)
 }
 
 // durable runs that many producers, each of which waits for the disk.

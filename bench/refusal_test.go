@@ -30,13 +30,13 @@ func TestARefusalEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	producing := replay.Sending{Addr: b.addr(), BatchBytes: len(batch), Connections: 2, InFlight: 4, Requests: 100}
-	producing.Frames = replay.ProduceFrames("there", 2, 4, 1, batch) // it has one partition
+	producing.Frames = replay.ProduceFrames("there", replay.First(2), 4, 1, batch) // it has one partition
 	if _, err := replay.Send(t.Context(), producing); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("producing to a partition that there is not: %v", err)
 	}
 	broken := append([]byte(nil), batch...)
 	broken[len(broken)-1]++
-	producing.Frames = replay.ProduceFrames("there", 1, 4, 1, broken)
+	producing.Frames = replay.ProduceFrames("there", replay.First(1), 4, 1, broken)
 	if _, err := replay.Send(t.Context(), producing); !errors.Is(err, kerr.CorruptMessage) {
 		t.Errorf("producing what is corrupt: %v", err)
 	}

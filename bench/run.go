@@ -77,13 +77,17 @@ func newRun(o *options, out, progress io.Writer) (*run, error) {
 }
 
 // all runs the loads, medium by medium: first those that share brokers, which stay
-// up, then those that start brokers of their own.
+// up, then those that share clusters, then those that start brokers of their own.
 func (r *run) all(ctx context.Context) error {
 	fmt.Fprintf(r.out, "%s; client and brokers share it\n\n", machine())
 	for _, medium := range r.media {
-		for _, own := range []bool{false, true} {
+		for _, turn := range []func(load) bool{
+			func(l load) bool { return !l.own && !l.cluster },
+			func(l load) bool { return !l.own && l.cluster },
+			func(l load) bool { return l.own },
+		} {
 			for _, l := range loads {
-				if l.own != own || !slices.Contains(l.media, medium) || !l.wanted(r.loads) {
+				if !turn(l) || !slices.Contains(l.media, medium) || !l.wanted(r.loads) {
 					continue
 				}
 				if err := r.load(ctx, l, medium); err != nil {
@@ -102,7 +106,7 @@ func (r *run) all(ctx context.Context) error {
 func (r *run) load(ctx context.Context, l load, medium string) error {
 	result := figures.Result{Load: l.name, About: l.about, Medium: medium, Order: l.columns}
 	for _, name := range r.brokers {
-		if name == limits && !l.limited {
+		if name == limits && !l.limited || l.cluster && !clustered(name) {
 			continue
 		}
 		rounds, err := r.measure(ctx, l, medium, name)
@@ -110,6 +114,9 @@ func (r *run) load(ctx context.Context, l load, medium string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		result.Rows = append(result.Rows, figures.NewRow(name, rounds))
+	}
+	if len(result.Rows) == 0 {
+		return nil
 	}
 	r.results = append(r.results, result)
 	return errors.Join(figures.Print(r.out, result), r.writeJSON())
@@ -119,7 +126,7 @@ func (r *run) load(ctx context.Context, l load, medium string) error {
 func (r *run) measure(ctx context.Context, l load, medium, name string) (rounds []figures.Sample, err error) {
 	s := &subject{scale: r.scale, name: name, dir: r.newDirectory(medium, name)}
 	if !l.own {
-		if s.target, err = r.target(ctx, medium, name); err != nil {
+		if s.target, err = r.target(ctx, medium, name, l.cluster); err != nil {
 			return nil, err
 		}
 	}
@@ -130,8 +137,14 @@ func (r *run) measure(ctx context.Context, l load, medium, name string) (rounds 
 	}
 	defer func() {
 		err = errors.Join(err, session.close(ctx))
-		if b, ok := s.target.(*broker); ok && err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w; the broker's log is kept: %s", err, b.KeepLog())
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		switch t := s.target.(type) {
+		case *broker:
+			err = fmt.Errorf("%w; the broker's log is kept: %s", err, t.KeepLog())
+		case *cluster:
+			err = fmt.Errorf("%w; the brokers' logs are kept: %s", err, t.logs())
 		}
 	}()
 	for range r.rounds {
@@ -144,8 +157,11 @@ func (r *run) measure(ctx context.Context, l load, medium, name string) (rounds 
 	return rounds, nil
 }
 
-// target gives a broker that several loads share, and starts it for the first one.
-func (r *run) target(ctx context.Context, medium, name string) (target, error) {
+// target gives a broker or a cluster that several loads share, and starts it for the first one.
+func (r *run) target(ctx context.Context, medium, name string, three bool) (target, error) {
+	if three {
+		return r.cluster(ctx, medium, name)
+	}
 	if t := r.targets[name]; t != nil {
 		return t, nil
 	}
@@ -165,6 +181,24 @@ func (r *run) target(ctx context.Context, medium, name string) (target, error) {
 	}
 	r.say("warming %s with %d MB", name, r.warm/1e6)
 	return b, warm(ctx, b, r.warm)
+}
+
+// cluster is target for three brokers. They are up when no single broker is.
+func (r *run) cluster(ctx context.Context, medium, name string) (target, error) {
+	if t := r.targets[name]; t != nil {
+		return t, nil
+	}
+	r.say("starting three of %s (%s)", name, medium)
+	c, err := startCluster(name, r.newDirectory(medium, name), r.session)
+	if err != nil {
+		return nil, err
+	}
+	r.targets[name] = c
+	if name == klamm || r.warm == 0 {
+		return c, nil
+	}
+	r.say("warming three of %s with %d MB", name, r.warm/1e6)
+	return c, warmCluster(ctx, c, r.warm)
 }
 
 // newDirectory names a directory that nothing uses yet. It does not create the directory.

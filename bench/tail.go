@@ -64,7 +64,7 @@ func tailRound(ctx context.Context, s *subject, topic string, consumers int) (fi
 	}
 	p.send(ctx, 0, tailWarm, cancel)
 	warmed.Wait()
-	u, err := metered(s.target.pid(), func() error {
+	u, err := metered(s.target.pids(), func() error {
 		p.send(ctx, tailWarm, n, cancel)
 		received.Wait()
 		return context.Cause(ctx)

@@ -10,18 +10,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"klamm/bench/replay"
 	"klamm/compat-tests/harness"
 )
 
 // target is a broker that runs, or the limit in its place.
 type target interface {
 	addr() string
-	pid() int
+	pids() []int
+	// places says which broker leads which of a topic's partitions.
+	places(partitions int) []place
 	// makeTopic returns once every partition has a leader that knows it.
 	makeTopic(ctx context.Context, name string, partitions int, configs map[string]string) error
 	// dropTopic returns once the topic's files are gone.
 	dropTopic(ctx context.Context, name string) error
 	close() error
+}
+
+// place is a broker's address and the partitions that it leads.
+type place struct {
+	addr       string
+	partitions []int32
 }
 
 // The brokers' names.
@@ -89,6 +98,12 @@ func startBroker(name, dir string) (*broker, error) {
 func (b *broker) addr() string { return b.Addr }
 
 func (b *broker) pid() int { return b.PID() }
+
+func (b *broker) pids() []int { return []int{b.PID()} }
+
+func (b *broker) places(partitions int) []place {
+	return []place{{b.Addr, replay.First(partitions)}}
+}
 
 func (b *broker) close() error {
 	b.client.Close()

@@ -19,7 +19,7 @@ func manyTopics(_ context.Context, s *subject) (*session, error) {
 	return &session{close: nothing, round: func(ctx context.Context) (figures.Sample, error) {
 		names := topicNames(max(1, s.partitions/10/each))
 		sample := figures.Sample{}
-		u, err := metered(b.pid(), func() error {
+		u, err := metered(b.pids(), func() error {
 			return timed(sample,
 				step{made, func() error { return makeTopics(ctx, b.admin, names, each) }},
 				step{described, func() error { return describeTopics(ctx, b.admin, names) }},
@@ -149,7 +149,7 @@ func idle(ctx context.Context, b *broker, s scale, into figures.Sample) error {
 	if err := pause(ctx, s.settle); err != nil {
 		return err
 	}
-	u, err := metered(b.pid(), func() error { return pause(ctx, s.during) })
+	u, err := metered(b.pids(), func() error { return pause(ctx, s.during) })
 	if err != nil {
 		return err
 	}

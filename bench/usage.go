@@ -8,19 +8,21 @@ import (
 	"klamm/bench/replay"
 )
 
-// usage is what a broker's process took over a piece of work.
+// usage is what brokers' processes took over a piece of work.
 type usage struct {
-	cpu  time.Duration
-	peak int64 // most bytes resident
+	cpu  time.Duration // of all
+	peak int64         // most bytes resident of one
 	took time.Duration
 }
 
-// metered does the work and says what the process took meanwhile.
-func metered(pid int, work func() error) (usage, error) {
-	if err := figures.ResetPeak(pid); err != nil {
-		return usage{}, err
+// metered does the work and says what the processes took meanwhile.
+func metered(pids []int, work func() error) (usage, error) {
+	for _, pid := range pids {
+		if err := figures.ResetPeak(pid); err != nil {
+			return usage{}, err
+		}
 	}
-	before, err := figures.CPU(pid)
+	before, err := cpuOf(pids)
 	if err != nil {
 		return usage{}, err
 	}
@@ -29,12 +31,30 @@ func metered(pid int, work func() error) (usage, error) {
 		return usage{}, err
 	}
 	u := usage{took: time.Since(begun)}
-	if u.cpu, err = figures.CPU(pid); err != nil {
+	if u.cpu, err = cpuOf(pids); err != nil {
 		return usage{}, err
 	}
 	u.cpu -= before
-	u.peak, err = figures.PeakResident(pid)
-	return u, err
+	for _, pid := range pids {
+		peak, err := figures.PeakResident(pid)
+		if err != nil {
+			return usage{}, err
+		}
+		u.peak = max(u.peak, peak)
+	}
+	return u, nil
+}
+
+// cpuOf adds up the CPU time of processes.
+func cpuOf(pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		cpu, err := figures.CPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += cpu
+	}
+	return sum, nil
 }
 
 const (

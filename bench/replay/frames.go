@@ -36,21 +36,30 @@ func (f *Frames) append(req kmsg.Request) {
 }
 
 // ProduceFrames encodes requests that each carry the batch to one partition, at
-// least atLeast of them and the same number for every partition from 0 on.
-func ProduceFrames(topic string, partitions, atLeast int, acks int16, batch []byte) *Frames {
+// least atLeast of them and the same number for every partition.
+func ProduceFrames(topic string, partitions []int32, atLeast int, acks int16, batch []byte) *Frames {
 	f := &Frames{check: checkProduce}
-	for len(f.ends) < atLeast || len(f.ends)%partitions != 0 {
+	for len(f.ends) < atLeast || len(f.ends)%len(partitions) != 0 {
 		req := kmsg.NewPtrProduceRequest()
 		req.Version, req.Acks, req.TimeoutMillis = produceVersion, acks, 30_000
 		t := kmsg.NewProduceRequestTopic()
 		t.Topic = topic
 		p := kmsg.NewProduceRequestTopicPartition()
-		p.Partition, p.Records = int32(len(f.ends)%partitions), batch
+		p.Partition, p.Records = partitions[len(f.ends)%len(partitions)], batch
 		t.Partitions = append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)
 		f.append(req)
 	}
 	return f
+}
+
+// First is the list of a topic's first n partitions.
+func First(n int) []int32 {
+	list := make([]int32, n)
+	for i := range list {
+		list[i] = int32(i)
+	}
+	return list
 }
 
 // Len is the number of frames.

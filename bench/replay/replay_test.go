@@ -95,7 +95,7 @@ func TestFramesCoverEveryPartitionAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := ProduceFrames("t", 6, 8, -1, batch)
+	f := ProduceFrames("t", First(6), 8, -1, batch)
 	if f.Len() != 12 {
 		t.Fatalf("%d frames, want the multiple of 6 that is at least 8", f.Len())
 	}
@@ -219,7 +219,7 @@ func TestWhatIsProducedIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := Send(t.Context(), Sending{Addr: l.Addr().String(), Frames: ProduceFrames("t", 2, 8, 1, batch), BatchBytes: len(batch), Connections: 3, InFlight: 8, Requests: 100})
+	done, err := Send(t.Context(), Sending{Addr: l.Addr().String(), Frames: ProduceFrames("t", First(2), 8, 1, batch), BatchBytes: len(batch), Connections: 3, InFlight: 8, Requests: 100})
 	if err != nil || done.Requests != 100 || len(done.Latencies) != 100 || done.Bytes != int64(100*len(batch)) {
 		t.Fatalf("%d requests, %d latencies, %d bytes, %v", done.Requests, len(done.Latencies), done.Bytes, err)
 	}
@@ -233,7 +233,7 @@ func TestWhatIsProducedIsRead(t *testing.T) {
 	}
 	broken := bytes.Clone(batch)
 	broken[len(broken)-1]++
-	if _, err := Send(t.Context(), Sending{Addr: l.Addr().String(), Frames: ProduceFrames("u", 1, 1, 1, broken), BatchBytes: len(batch), Connections: 1, InFlight: 1, Requests: 1}); err == nil {
+	if _, err := Send(t.Context(), Sending{Addr: l.Addr().String(), Frames: ProduceFrames("u", First(1), 1, 1, broken), BatchBytes: len(batch), Connections: 1, InFlight: 1, Requests: 1}); err == nil {
 		t.Error("the limit takes a batch whose CRC is wrong")
 	}
 }
