@@ -15,8 +15,14 @@ KILLS ?= 100
 CRASHES ?= 30
 LINES ?= 1000000
 FUZZTIME ?= 10s
+# CHAOS is how long `make chaos` does faults to clusters.
+CHAOS ?= 1h
+# SIM is how long `make sim` takes new seeds.
+SIM ?= 10m
 # BENCH holds flags of `make bench`, such as BENCH='-loads big,small -brokers klamm,limit -json figures.json'.
 BENCH ?=
+# SCALE holds flags of `make scale`, such as SCALE='-only failover -round-trip 250us -times 3'.
+SCALE ?=
 
 .PHONY: help
 help: ## list the targets
@@ -25,6 +31,10 @@ help: ## list the targets
 .PHONY: run
 run: ## start a broker on 127.0.0.1:9092 with its data in ./klamm-data
 	@exec go run ./cmd/klamm
+
+.PHONY: cluster
+cluster: tools build ## start ZooKeeper and three brokers on 127.0.0.1:9092, 9093 and 9094 with their data in ./klamm-cluster
+	@exec compat-tests/reference/cluster.sh
 
 .PHONY: build
 build: ## build/bin/klamm: one static binary that needs nothing else
@@ -58,6 +68,10 @@ bench: tools ## klamm, Apache Kafka 3.9.2 and 4.4.0 and a limit under every load
 	go build -o build/bin/bench ./bench # and not `go run`, which does not pass SIGTERM on
 	exec build/bin/bench $(BENCH)
 
+.PHONY: scale
+scale: ## measure failover, death, reassignment and Metadata with 200,000 partitions, a quarter and a sixteenth; SCALE holds flags, docs/performance.md explains
+	@exec go test -count=1 -v -timeout 0 -run '^TestScale$$' ./broker/scale -args -partitions 200000 -clients 1000 $(SCALE)
+
 .PHONY: soak
 soak: tools ## run mixed work with retention and 50 kill -9s for SOAK (30m), then DumpLogSegments over every segment
 	@exec go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./compat-tests/durability -args -soak=$(SOAK)
@@ -70,9 +84,25 @@ compaction: tools ## kill the broker KILLS (100) times amid a compaction, and re
 delivery: tools ## test "at most once" and "at least once" through CRASHES (30) kills and lost requests; print what was lost and doubled
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/delivery -args -crashes=$(CRASHES)
 
+.PHONY: migrate
+migrate: tools ## take a cluster of three Apache brokers over and give it back, as docs/migration.md says, under load and with kills
+	@exec go test -count=1 -v -timeout 0 -run '^TestRoll$$' ./compat-tests/cluster -args -roll
+
+.PHONY: chaos
+chaos: tools ## do faults at random to clusters of klamm and Apache Kafka under load for CHAOS (1h); print the longest pause by kind of fault
+	@exec go test -count=1 -v -timeout 0 -run '^TestChaos$$' ./compat-tests/cluster -args -chaos=$(CHAOS)
+
 .PHONY: garbage
 garbage: ## run normal clients beside a hundred connections that send garbage for GARBAGE (30m)
 	@exec go test -count=1 -v -timeout 0 ./compat-tests/garbage -args -garbage=$(GARBAGE)
+
+.PHONY: sim
+sim: ## simulate clusters with faults for SIM (10m), a seed after the other on each core; print the seeds an hour, and the history of a failure
+	@exec go test -count=1 -timeout 0 -v -run '^TestSeeds$$' ./broker/sim -args -for=$(SIM)
+
+.PHONY: mutants
+mutants: ## put known bugs into klamm one at a time, and see that the simulation finds each (some minutes)
+	@exec go test -count=1 -timeout 0 -v -tags mutants -run '^TestMutants$$' ./broker/sim
 
 .PHONY: hostile
 hostile: ## run the tests with hostile bytes, full disks and failing directories, on real file systems and on doubles (some minutes)
