@@ -33,30 +33,7 @@ const (
 // throttle sets the rate of replication on each broker.
 func (m *migration) throttle(rate string) {
 	m.Helper()
-	rates := []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate"}
-	var alter []kadm.AlterConfig
-	for _, name := range rates {
-		alter = append(alter, kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &rate})
-	}
-	resp, err := m.admin.AlterBrokerConfigs(m.Context(), alter, 1, 2, 3)
-	for _, r := range resp {
-		err = errors.Join(err, r.Err)
-	}
-	if err != nil {
-		m.Fatal(err)
-	}
-	await(m.load, "each broker to have the rate "+rate, func() bool {
-		got, err := m.admin.DescribeBrokerConfigs(m.Context(), 1, 2, 3)
-		have := 0
-		for _, b := range got {
-			for _, c := range b.Configs {
-				if slices.Contains(rates, c.Key) && c.MaybeValue() == rate {
-					have++
-				}
-			}
-		}
-		return err == nil && have == 6
-	})
+	harness.SetBrokerConfigs(m, m.admin, map[string]string{"leader.replication.throttled.rate": rate, "follower.replication.throttled.rate": rate}, 1, 2, 3)
 }
 
 // startMoves begins to move all partitions of a topic, which do not get on.

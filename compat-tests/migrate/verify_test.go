@@ -281,15 +281,13 @@ func TestVerify(t *testing.T) {
 
 	// A replica moves so slowly that it does not arrive.
 	createReplicated(t, c, "moving", [][]int32{{1, 2}}, "follower.replication.throttled.replicas", "*")
+	large := harness.Client(t, c.Addrs()[0], kgo.ProducerBatchCompression(kgo.NoCompression())) // a fetch gets one of the records: a replica that has all is not throttled
 	for range 4 {
-		if err := cl.ProduceSync(harness.Context(t), &kgo.Record{Topic: "moving", Value: make([]byte, 900_000)}).FirstErr(); err != nil {
+		if err := large.ProduceSync(harness.Context(t), &kgo.Record{Topic: "moving", Value: make([]byte, 900_000)}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	slow := "1"
-	if altered, err := admin.AlterBrokerConfigs(harness.Context(t), []kadm.AlterConfig{{Name: "follower.replication.throttled.rate", Value: &slow}}, 3); err != nil || altered[0].Err != nil {
-		t.Fatal(err, altered)
-	}
+	harness.SetBrokerConfigs(t, admin, map[string]string{"follower.replication.throttled.rate": "1"}, 3)
 	var to kadm.AlterPartitionAssignmentsReq
 	to.Assign("moving", 0, []int32{1, 2, 3})
 	if moves, err := admin.AlterPartitionAssignments(harness.Context(t), to); err != nil || moves.Error() != nil {

@@ -99,26 +99,14 @@ func (m *moving) await(dir string) {
 	})
 }
 
-// throttle bounds the rate of moves; "" lifts the bound.
+// throttle bounds the rate of moves.
 func (m *moving) throttle(bytesPerSecond string) {
 	m.Helper()
-	c := kadm.AlterConfig{Op: kadm.SetConfig, Name: "replica.alter.log.dirs.io.max.bytes.per.second", Value: &bytesPerSecond}
-	if bytesPerSecond == "" {
-		c.Op, c.Value = kadm.DeleteConfig, nil
-	}
 	brokers, err := m.admin.ListBrokers(harness.Context(m.T))
 	if err != nil || len(brokers) != 1 {
 		m.Fatal(err, brokers)
 	}
-	resps, err := m.admin.AlterBrokerConfigs(harness.Context(m.T), []kadm.AlterConfig{c}, brokers[0].NodeID)
-	if err != nil {
-		m.Fatal(err)
-	}
-	for _, r := range resps {
-		if r.Err != nil {
-			m.Fatal(r.Err)
-		}
-	}
+	harness.SetBrokerConfigs(m.T, m.admin, map[string]string{"replica.alter.log.dirs.io.max.bytes.per.second": bytesPerSecond}, brokers[0].NodeID)
 }
 
 // load produces to and consumes from all partitions until stop is called, which gives what was acknowledged.
@@ -254,7 +242,7 @@ func TestMoveGoesOnAfterKill9(t *testing.T) {
 	if err := m.broker.Run(); err != nil {
 		t.Fatal(err)
 	}
-	m.throttle("")
+	m.throttle("1000000000")
 	m.await(to)
 	acked := stop()
 	m.check(acked)
