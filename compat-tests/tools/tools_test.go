@@ -152,6 +152,13 @@ func TestTransactions(t *testing.T) {
 	eachRelease(t, func(topic string) []expectation {
 		return []expectation{
 			{tool: "transactions", args: []string{"list"}, says: []string{`TransactionalId\s+Coordinator\s+ProducerId\s+TransactionState`}},
+		}
+	})
+}
+
+func TestHangingTransactions(t *testing.T) {
+	eachRelease(t, func(topic string) []expectation {
+		return []expectation{
 			{tool: "transactions", args: []string{"find-hanging", "--broker-id", fmt.Sprint(broker.IDs()[0])}, says: []string{`Topic\s+Partition\s+ProducerId\s+ProducerEpoch\s+CoordinatorEpoch\s+StartOffset\s+LastTimestamp\s+Duration\(min\)`}},
 		}
 	})
