@@ -202,14 +202,16 @@ func (s *State) nextState(d *Decision, p *partition) (c *stateChange, waits bool
 }
 
 // readmit takes replicas back into the assignment that alone are in sync, although another reassignment has left them out: without
-// them everything would be lost. They leave again when the others have caught up.
+// them everything would be lost. They leave again when the others have caught up. The tree says of them that they are added and removed: a
+// cancel of this leaves them out too.
 func (s *State) readmit(d *Decision, p *partition) {
 	if p.next != nil {
 		return
 	}
 	d.log(slog.LevelWarn, "replicas stay in a partition's assignment until others are in sync", "partition", p.tp(), "replicas", p.State.ISR)
 	p.next = &znode.Replicas{
-		Partition: p.Partition, Replicas: slices.Concat(p.Replicas.Replicas, p.State.ISR), Adding: p.Adding, Removing: slices.Concat(p.Removing, p.State.ISR),
+		Partition: p.Partition, Replicas: slices.Concat(p.Replicas.Replicas, p.State.ISR),
+		Adding: slices.Concat(p.Adding, p.State.ISR), Removing: slices.Concat(p.Removing, p.State.ISR),
 	}
 	s.queueTopic(p.topic)
 }
