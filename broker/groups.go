@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,9 +142,9 @@ func (l *offsetsLog) Flush() error {
 func (l *offsetsLog) Offsets() (start, end int64) { return l.partition.Log().Offsets() }
 
 // Read implements groupcoord.Log.
-func (l *offsetsLog) Read(offset int64, buf []byte) ([]byte, error) {
+func (l *offsetsLog) Read(offset int64, most int, buf []byte) ([]byte, error) {
 	log := l.partition.Log()
-	r, err := log.Read(offset, len(buf), log.EndOffset(), true)
+	r, err := log.Read(offset, most, log.EndOffset(), true)
 	if err != nil {
 		l.partition.ReadFailed(err)
 		if codes.Is[*logstore.CorruptError](err) {
@@ -152,13 +153,11 @@ func (l *offsetsLog) Read(offset int64, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Release()
-	if r.Size() > len(buf) {
-		buf = make([]byte, r.Size())
-	}
-	if _, err := r.ReadAt(buf[:r.Size()], 0); err != nil {
+	buf = slices.Grow(buf[:0], r.Size())[:r.Size()]
+	if _, err := r.ReadAt(buf, 0); err != nil {
 		return nil, r.ReadFailed(err)
 	}
-	return buf[:r.Size()], nil
+	return buf, nil
 }
 
 // offsetsError turns an error of an append into one of groupcoord's (GroupMetadataManager.storeGroup, maybeConvertOffsetCommitError).

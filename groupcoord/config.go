@@ -47,10 +47,10 @@ type Log interface {
 	Append(records []byte, done func(error)) (base int64, committed bool, err error)
 	// Offsets gives the log start offset and the log end offset.
 	Offsets() (start, end int64)
-	// Read reads whole, intact batches from the one with an offset on, at most len(buf) bytes unless the first is larger.
-	// What it gives may be a part of buf. Nothing without an error is the end. ErrCorrupt says that the batch with the
+	// Read reads whole, intact batches from the one with an offset on, at most so many bytes unless the first is larger.
+	// It writes them over buf if they fit its capacity. Nothing without an error is the end. ErrCorrupt says that the batch with the
 	// offset is not intact; any other error may pass.
-	Read(offset int64, buf []byte) ([]byte, error)
+	Read(offset int64, most int, buf []byte) ([]byte, error)
 	// MaxBatchBytes is how large a batch may be.
 	MaxBatchBytes() int
 	// Flush waits until all that was appended is on the disk.

@@ -21,6 +21,7 @@ type Coordinator struct {
 	bytes      atomic.Int64 // of memory that all groups take, as they count it
 	saidFullMs atomic.Int64 // the tick of the last warning that groups take as much memory as they may
 
+	reads      chan []byte // a buffer for each partition that may be read at the same time
 	topics     topicIndex
 	background sync.WaitGroup // of goroutines that write what no request waits for
 	quit       chan struct{}  // closed when nothing more begins in the background
@@ -36,8 +37,12 @@ type Coordinator struct {
 
 // New makes a coordinator without groups.
 func New(o Options) *Coordinator {
-	return &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}, quit: make(chan struct{}),
+	c := &Coordinator{o: o, begun: o.Now(), shards: map[int32]*shard{}, quit: make(chan struct{}), reads: make(chan []byte, maxReads),
 		topics: topicIndex{groups: map[string]map[*entry]struct{}{}}}
+	for range maxReads {
+		c.reads <- nil
+	}
+	return c
 }
 
 // inBackground calls f on a goroutine that Close waits for, or reports that it is too late for that.

@@ -15,7 +15,7 @@ type discards struct{}
 
 func (discards) Append([]byte, func(error)) (int64, bool, error) { return 0, true, nil }
 func (discards) Offsets() (start, end int64)                     { return 0, 0 }
-func (discards) Read(int64, []byte) ([]byte, error)              { return nil, nil }
+func (discards) Read(int64, int, []byte) ([]byte, error)         { return nil, nil }
 func (discards) MaxBatchBytes() int                              { return 1 << 20 }
 func (discards) Flush() error                                    { return nil }
 

@@ -66,7 +66,7 @@ func (l *memLog) Offsets() (start, end int64) {
 	return 0, l.end
 }
 
-func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
+func (l *memLog) Read(offset int64, most int, buf []byte) ([]byte, error) {
 	l.mu.Lock()
 	stuck := l.stuck
 	l.mu.Unlock()
@@ -93,7 +93,7 @@ func (l *memLog) Read(offset int64, buf []byte) ([]byte, error) {
 			}
 			break
 		}
-		if len(out) > 0 && len(out)+len(b) > len(buf) {
+		if len(out) > 0 && len(out)+len(b) > most {
 			break
 		}
 		out = append(out, b...)

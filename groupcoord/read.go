@@ -47,13 +47,12 @@ type logReader struct {
 
 // readAll replays the whole log. It reports false if this broker does not lead the partition any more.
 func (r *logReader) readAll() bool {
-	buf := make([]byte, max(r.s.c.o.Config.LoadBufferBytes, 64<<10))
 	r.at, r.end = r.s.log.Offsets()
 	for r.at < r.end || r.goBack() {
 		if r.s.state.Load() == gone {
 			return false
 		}
-		data, err := r.s.log.Read(r.at, buf)
+		ended, err := r.read()
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			r.skipRot(err)
@@ -61,15 +60,37 @@ func (r *logReader) readAll() bool {
 			if !r.tryAgain(err) {
 				return false
 			}
-		case r.goBack():
-		case len(data) == 0:
+		case ended:
 			return true // the offsets up to the end were compacted away
-		default:
-			r.take(data)
 		}
 		_, r.end = r.s.log.Offsets()
 	}
 	return r.s.state.Load() != gone
+}
+
+// maxReads bounds how many partitions are read at the same time, and so how many buffers there are.
+const maxReads = 8
+
+// read reads and replays some batches, and reports whether there are none any more. It waits while many other partitions are being read.
+func (r *logReader) read() (ended bool, err error) {
+	buf := <-r.s.c.reads
+	data, err := r.s.log.Read(r.at, max(r.s.c.o.Config.LoadBufferBytes, 64<<10), buf)
+	switch {
+	case err != nil:
+	case r.goBack(): // and read again
+	case len(data) == 0:
+		ended = true
+	default:
+		r.take(data)
+	}
+	switch {
+	case ended || r.at >= r.end:
+		buf = nil // what a large partition needed does not stay
+	case cap(data) > cap(buf):
+		buf = data[:0]
+	}
+	r.s.c.reads <- buf
+	return ended, err
 }
 
 // take replays whole batches.

@@ -2,8 +2,10 @@ package groupcoord
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"klamm/protocol/batch"
 )
@@ -30,4 +32,59 @@ func TestIntactBatchesBehindALargeRottenOne(t *testing.T) {
 			p.c.Close()
 		}
 	})
+}
+
+// TestManySmallPartitionsTakeLittleMemoryToRead: each of the fifty had a buffer of offsets.load.buffer.size, all at once.
+func TestManySmallPartitionsTakeLittleMemoryToRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions = 50
+		p := newPartitioned(t, partitions, partitions)
+		want := map[string]int64{}
+		for i := range int64(4 * partitions) {
+			group := fmt.Sprint("group-", i)
+			p.commit(group, i)
+			want[group] = i
+		}
+		p.c.Close()
+		synctest.Wait()
+		p.create(partitions)
+		var reads reads
+		for i, log := range p.logs {
+			p.c.Elected(int32(i), 1, &slowLog{log, &reads})
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		p.has(want)
+		if reads.most != maxReads || reads.buffer > 1<<16 {
+			t.Errorf("%d partitions were read at the same time, with buffers of up to %d bytes", reads.most, reads.buffer)
+		}
+		p.c.Close()
+	})
+}
+
+// reads counts what is read at the same time.
+type reads struct {
+	mu                sync.Mutex
+	now, most, buffer int // guarded by mu
+}
+
+// slowLog takes a second to read something.
+type slowLog struct {
+	*memLog
+	reads *reads
+}
+
+func (l *slowLog) Read(offset int64, most int, buf []byte) ([]byte, error) {
+	r := l.reads
+	r.mu.Lock()
+	r.now++
+	r.most = max(r.most, r.now)
+	r.mu.Unlock()
+	time.Sleep(time.Second)
+	data, err := l.memLog.Read(offset, most, buf)
+	r.mu.Lock()
+	r.now--
+	r.buffer = max(r.buffer, cap(buf), cap(data))
+	r.mu.Unlock()
+	return data, err
 }
