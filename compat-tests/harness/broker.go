@@ -177,7 +177,7 @@ func prepare(addr string, o Options) (*Broker, error) {
 	case b.apache && o.Release == KafkaNewest:
 		err = b.format()
 	case b.apache:
-		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"), loopback, 1, nil)
+		b.zookeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"), loopback, 1, durably(o.Measured))
 	}
 	if err != nil {
 		b.Remove()

@@ -122,7 +122,7 @@ func prepareCluster(o ClusterOptions, z *ZooKeeper, chroot string) (*Cluster, er
 		on = ZooKeepers.addr().String()
 	}
 	if z == nil {
-		if c.ZooKeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"), on, max(1, o.ZooKeepers), nil); err != nil {
+		if c.ZooKeeper, err = startZooKeeper(filepath.Join(dir, "zookeeper"), on, max(1, o.ZooKeepers), durably(o.Measured)); err != nil {
 			if c.Network != nil {
 				c.Network.close()
 			}

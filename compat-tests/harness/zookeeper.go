@@ -78,14 +78,15 @@ func newServer(dir, host string) (*zookeeperServer, error) {
 		conf: filepath.Join(dir, "zoo.cfg"), out: filepath.Join(dir, "zookeeper.out")}, nil
 }
 
-// configure writes the server's files.
+// configure writes the server's files. The server does not wait until its log is on the disk (forceSync): what it has written outlives a kill, and no
+// test needs more. Properties may say otherwise; see durably.
 func (s *zookeeperServer) configure(id int, members string) error {
 	host, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		return err
 	}
 	text := fmt.Sprintf("dataDir=%s\nclientPortAddress=%s\nclientPort=%s\ntickTime=500\nmaxSessionTimeout=60000\ninitLimit=20\nsyncLimit=10\nmaxClientCnxns=0\n"+
-		"admin.enableServer=false\n4lw.commands.whitelist=srvr,dump\n%s", s.dir, host, port, members)
+		"admin.enableServer=false\n4lw.commands.whitelist=srvr,dump\nforceSync=no\n%s", s.dir, host, port, members)
 	return errors.Join(os.WriteFile(s.conf, []byte(text), 0o644), os.WriteFile(filepath.Join(s.dir, "myid"), fmt.Appendf(nil, "%d\n", id), 0o644))
 }
 
@@ -99,6 +100,14 @@ func (s *zookeeperServer) add(properties map[string]string) error {
 		fmt.Fprintf(f, "%s=%s\n", name, properties[name])
 	}
 	return f.Close()
+}
+
+// durably are the properties of a ZooKeeper that works as an operator's does, for a cluster that is measured.
+func durably(measured bool) map[string]string {
+	if !measured {
+		return nil
+	}
+	return map[string]string{"forceSync": "yes"}
 }
 
 // ZooKeeperOptions says how a ZooKeeper is started that no broker of the harness is on.

@@ -30,7 +30,7 @@ var shared struct {
 func servers(t testing.TB) []string {
 	t.Helper()
 	shared.once.Do(func() {
-		shared.server, shared.err = harness.NewZooKeeper(harness.ZooKeeperOptions{Properties: map[string]string{"forceSync": "no"}})
+		shared.server, shared.err = harness.NewZooKeeper(harness.ZooKeeperOptions{})
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
