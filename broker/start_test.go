@@ -154,8 +154,8 @@ func TestUnreachableZooKeeper(t *testing.T) {
 	}
 	addr := closed.Addr().String()
 	closed.Close()
-	_, err = startIn(t, t.TempDir(), "broker.id=1", "zookeeper.connect="+addr, "zookeeper.connection.timeout.ms=50")
-	want := "zookeeper.connect: no ZooKeeper server of " + addr + " could be reached: zookeeper.connection.timeout.ms (50) is over"
+	_, err = startIn(t, t.TempDir(), "broker.id=1", "zookeeper.connect="+addr, "zookeeper.connection.timeout.ms=1000")
+	want := "zookeeper.connect: no ZooKeeper server of " + addr + " could be reached: zookeeper.connection.timeout.ms (1000) is over"
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -287,9 +287,13 @@ func TestRealSockets(t *testing.T) {
 	_ = conn.Close()
 	for _, back := range []bool{false, true} {
 		if back {
-			if l, err = net.Listen("tcp", l.Addr().String()); err != nil {
-				t.Fatal(err)
-			}
+			await.Until(t, "the port is free", func() bool { // a connection may have taken it for a moment
+				again, err := net.Listen("tcp", l.Addr().String())
+				if err == nil {
+					l = again
+				}
+				return err == nil
+			})
 			defer l.Close()
 		}
 		select {

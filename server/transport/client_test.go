@@ -163,7 +163,8 @@ func TestBoundsOfAnswersBetweenBrokers(t *testing.T) {
 }
 
 func TestClientStopsWaitingAtItsTimeout(t *testing.T) {
-	cl := dialPeer(t, fakePeer(t, func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }), ClientOptions{Timeout: 20 * time.Millisecond})
+	unhurried := func(_ context.Context, addr string) (net.Conn, error) { return net.Dial("tcp", addr) }
+	cl := dialPeer(t, fakePeer(t, func(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }), ClientOptions{Dial: unhurried, Timeout: 20 * time.Millisecond})
 	if _, err := cl.Request(context.Background(), updateMetadata()); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want a time-out", err)
 	}

@@ -71,14 +71,34 @@ func serve(t *testing.T, f func(net.Conn)) (addr string) {
 	return ln.Addr().String()
 }
 
+// untilAnAttemptFails gives a context that is over when one attempt to connect has failed, of which the log of the options tells.
+func untilAnAttemptFails(t *testing.T, o *Options) context.Context {
+	patient, end := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(end)
+	ctx, over := context.WithCancelCause(patient)
+	o.Logger = slog.New(slog.NewTextHandler(lines(func(line string) {
+		if strings.Contains(line, "cannot connect to ZooKeeper") {
+			over(context.DeadlineExceeded)
+		}
+	}), nil))
+	return ctx
+}
+
+// lines takes the lines of a log.
+type lines func(line string)
+
+func (f lines) Write(line []byte) (int, error) {
+	f(string(line))
+	return len(line), nil
+}
+
 // TestServerThatNeverAnswers has a server take connections and say nothing. The library alone waits for it for ten times
 // two thirds of the session time-out.
 func TestServerThatNeverAnswers(t *testing.T) {
 	silent := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	o := testOptions(t)
 	o.Servers, o.AttemptTimeout = []string{silent}, 50*time.Millisecond
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
+	ctx := untilAnAttemptFails(t, &o)
 	_, err := newStore(t, o).Open(ctx, meta.Watcher{})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), silent) || !strings.Contains(err.Error(), "i/o timeout") {
 		t.Fatalf("a server that is silent: %v", err)
@@ -102,9 +122,8 @@ func TestServerThatIsNoZooKeeper(t *testing.T) {
 		})
 		o := testOptions(t)
 		o.Servers = []string{other}
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx := untilAnAttemptFails(t, &o)
 		_, err := newStore(t, o).Open(ctx, meta.Watcher{})
-		cancel()
 		if !errors.Is(err, errHandshake) {
 			t.Errorf("%q: %v", answer, err)
 		}
@@ -202,8 +221,8 @@ func TestEnsemble(t *testing.T) {
 func TestExpiryBehindAHeldConnection(t *testing.T) {
 	ws := &wires{}
 	o := testOptions(t)
-	o.SessionTimeout, o.AttemptTimeout = 1500*time.Millisecond, 200*time.Millisecond
 	other := openSession(t, newStore(t, o))
+	o.SessionTimeout, o.AttemptTimeout = 4*time.Second, 200*time.Millisecond
 	o.Dial = ws.dial
 	calls := make(told, 100)
 	tree, err := newStore(t, o).Open(t.Context(), calls.watcher())

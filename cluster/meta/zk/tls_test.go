@@ -1,7 +1,6 @@
 package zk
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -136,9 +135,8 @@ func TestTLS(t *testing.T) {
 		{"no certificate", "localhost", "", &tls.Config{RootCAs: a.pool()}},
 	} {
 		o.TLS, o.Servers = c.tls, []string{net.JoinHostPort(c.server, fmt.Sprint(port))}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx := untilAnAttemptFails(t, &o)
 		_, err := newStore(t, o).Open(ctx, meta.Watcher{})
-		cancel()
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
