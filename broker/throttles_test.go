@@ -10,6 +10,7 @@ import (
 	"klamm/cluster/replica"
 	"klamm/internal/await"
 	"klamm/protocol"
+	"klamm/server/config"
 )
 
 // longWindow makes what came once count for the whole test.
@@ -54,6 +55,11 @@ func setRate(t *testing.T, c *brokertest.Cluster, name string, bytesPerSecond in
 	await.Until(t, "every broker has the rate", func() bool {
 		return !slices.ContainsFunc(c.Brokers, func(b *brokertest.Broker) bool { return b != nil && b.Config().Current().Long(name) != bytesPerSecond })
 	})
+	for _, b := range c.Brokers {
+		if b != nil {
+			b.Config().OnChange(func(config.Change) {})() // waits until everyone has been told of the change that is current
+		}
+	}
 }
 
 // partitionAt gives partition 0 of a topic at a broker, nil if it is not there.
