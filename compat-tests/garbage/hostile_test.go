@@ -153,13 +153,15 @@ func hostileMain(text string) {
 		os.Exit(2)
 	}
 	stop, cancel := context.WithCancel(context.Background())
+	g := &target{addr: o.Addr, topics: o.Topics}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the process that started this one, however that ends
+		time.AfterFunc(2*time.Minute, func() { os.Exit(3) })
+		for o.Kinds == "" && (!g.answered.Load() || !g.refused.Load()) { // a machine that is busy with other things may take long
+			time.Sleep(10 * time.Millisecond)
+		}
 		cancel()
-		time.Sleep(2 * time.Minute) // a machine that is busy with other things may take long
-		os.Exit(3)
 	}()
-	g := &target{addr: o.Addr, topics: o.Topics}
 	for _, a := range o.APIs {
 		g.apis = append(g.apis, kmsg.ApiVersionsResponseApiKey{ApiKey: a.Key, MinVersion: a.Min, MaxVersion: a.Max})
 	}
@@ -273,7 +275,7 @@ func (h *hostile) pause(d time.Duration) {
 }
 
 func (h *hostile) dial() bool {
-	d := net.Dialer{Timeout: 5 * time.Second}
+	d := net.Dialer{Timeout: time.Minute} // thousands may dial at once, and few wait in the broker's backlog
 	nc, err := d.DialContext(h.stop, "tcp", h.addr)
 	if err != nil {
 		return false
@@ -336,7 +338,7 @@ func (h *hostile) answerWithin(d time.Duration) bool {
 	br := bufio.NewReaderSize(h.nc, 16)
 	var size [4]byte
 	if _, err := io.ReadFull(br, size[:]); err != nil {
-		h.deeds.Refused++
+		h.noteRefused()
 		h.close()
 		return false
 	}
@@ -345,7 +347,13 @@ func (h *hostile) answerWithin(d time.Duration) bool {
 		return false
 	}
 	h.deeds.Answers++
+	h.answered.Store(true)
 	return true
+}
+
+func (h *hostile) noteRefused() {
+	h.deeds.Refused++
+	h.refused.Store(true)
 }
 
 // linger stays for up to ms, unless the broker closes the connection before.
@@ -356,7 +364,7 @@ func (h *hostile) linger(ms int) {
 	_ = h.nc.SetReadDeadline(time.Now().Add(time.Duration(h.rng.IntN(ms)) * time.Millisecond))
 	if _, err := h.nc.Read(make([]byte, 1)); err != nil {
 		if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
-			h.deeds.Refused++
+			h.noteRefused()
 			h.close()
 		}
 	}

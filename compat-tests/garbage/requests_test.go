@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -16,6 +17,8 @@ type target struct {
 	addr   string
 	apis   []kmsg.ApiVersionsResponseApiKey
 	topics int
+
+	answered, refused atomic.Bool // one of the connections got an answer, was refused
 }
 
 // topic is one of the hostile connections' own topics.
