@@ -36,7 +36,8 @@ func TestJoinBelowAChroot(t *testing.T) {
 			t.Fatalf("%v: exit code %d\n%s", args, code, out)
 		}
 	}
-	first, second := z.Connect()+"/brokers-of/first", z.Connect()+"/second"
+	const firstChroot, secondChroot = "/brokers-of/first", "/second"
+	first, second := z.Connect()+firstChroot, z.Connect()+secondChroot
 	ok("join", "--config", b.ConfigFile(), "--zookeeper", first)
 	if there, _, err := conn.Exists("/brokers-of/first/cluster/id"); err != nil || !there {
 		t.Errorf("there is no cluster below the chroot: %v", err)
@@ -52,9 +53,9 @@ func TestJoinBelowAChroot(t *testing.T) {
 	if code != 2 || !strings.Contains(out, "the broker has joined a cluster already, in another ZooKeeper or with another chroot") {
 		t.Errorf("a second cluster: exit code %d\n%s", code, out)
 	}
-	ran := func(connect string) {
+	ran := func(chroot string) {
 		t.Helper()
-		b.SetProperty("zookeeper.connect", connect)
+		b.SetProperty("zookeeper.connect", z.Connect()+chroot)
 		if err := b.Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -62,14 +63,18 @@ func TestJoinBelowAChroot(t *testing.T) {
 		if err := b.Stop(); err != nil {
 			t.Fatal(err)
 		}
+		harness.Await(t, "the broker's session has ended", func() bool {
+			there, _, err := conn.Exists(chroot + "/brokers/ids/0")
+			return err == nil && !there
+		})
 	}
-	ran(first)
+	ran(firstChroot)
 	if err := os.WriteFile(filepath.Join(b.LogDir, "klamm-metadata.new"), []byte("half a tree"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ok("leave", "--config", b.ConfigFile())
 	ok("join", "--config", b.ConfigFile(), "--zookeeper", second)
-	ran(second)
+	ran(secondChroot)
 	if err := other.Run(); err != nil {
 		t.Errorf("the second broker does not start alone any more: %v", err)
 	}

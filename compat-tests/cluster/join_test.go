@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -300,9 +301,10 @@ func (j *joiner) refused(command, file, old, replacement, why string) {
 	}
 }
 
+// stop stops a broker and waits until it is not registered any more: ZooKeeper may end its session a moment later.
 func (j *joiner) stop(b *harness.Broker) {
 	j.Helper()
-	if err := b.Stop(); err != nil {
+	if err := errors.Join(b.Stop(), b.AwaitSessionEnd()); err != nil {
 		j.Fatal(err)
 	}
 }

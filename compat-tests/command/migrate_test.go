@@ -86,7 +86,8 @@ func TestMigrateVerifyOfOneBroker(t *testing.T) {
 // TestMigrateCheckLooksAtOneBroker runs the command on the directory of a broker of klamm that runs, whose files are Apache Kafka's: with what
 // stands in the way, with what does not, and with a ZooKeeper that is not there. It never changes a file.
 func TestMigrateCheckLooksAtOneBroker(t *testing.T) {
-	b := harness.Start(t, harness.Options{})
+	// The broker itself writes a file now and then.
+	b := harness.Start(t, harness.Options{Properties: map[string]string{"replica.high.watermark.checkpoint.interval.ms": "3600000"}})
 	harness.Topic(t, b.Addr, 1)
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, `kafka_network_requestmetrics_requests_total{request="Produce",version="9"} 5`)
@@ -121,7 +122,7 @@ func TestMigrateCheckLooksAtOneBroker(t *testing.T) {
 	}
 	file = write(t, dir, "zookeeper.properties", "log.dirs="+b.LogDir+"\n")
 	e = klamm(t, dir, nil, "migrate", "check", "--config", file, "--zookeeper", strings.TrimPrefix(listener(t), "PLAINTEXT://")+"/kafka",
-		"--set", "zookeeper.connection.timeout.ms=200")
+		"--set", "zookeeper.connection.timeout.ms=1000")
 	if e.code != 2 || !strings.Contains(e.stdout, "could not be looked at: zookeeper.connect: ") || !strings.Contains(e.stdout, "connection refused") {
 		t.Errorf("without ZooKeeper: exit code %d\n%s%s", e.code, e.stdout, e.stderr)
 	}
