@@ -96,31 +96,37 @@ func (l *load) expelled(id int32) {
 		l.Fatal(err)
 	}
 	for p := range l.partitions {
-		await(l, fmt.Sprintf("an ISR of %s/%d without broker %d", l.topic, p, id), func() bool { return !slices.Contains(l.storedISR(p), id) })
+		await(l, fmt.Sprintf("an ISR of %s/%d without broker %d", l.topic, p, id), func() bool {
+			isr, ok := l.storedISR(p)
+			return ok && !slices.Contains(isr, id)
+		})
 	}
 	l.awaitAcks()
 }
 
-// storedISR is a partition's ISR as ZooKeeper has it; a broker may not know yet, or no more.
-func (l *load) storedISR(partition int32) []int32 {
+// storedISR is a partition's ISR as ZooKeeper has it; a broker may not know yet, or no more. It is not ok when ZooKeeper does not answer.
+func (l *load) storedISR(partition int32) (isr []int32, ok bool) {
 	l.Helper()
 	path := fmt.Sprintf("/brokers/topics/%s/partitions/%d/state", l.topic, partition)
 	body, _, err := l.c.Zk(l).Get(path)
 	if err != nil {
-		l.Fatalf("%s: %v", path, err)
+		return nil, false
 	}
 	var state struct{ ISR []int32 }
 	if err := json.Unmarshal(body, &state); err != nil {
 		l.Fatalf("%s: %v", path, err)
 	}
-	return state.ISR
+	return state.ISR, true
 }
 
 // returned waits until all brokers are in the cluster again, and know it.
 func (l *load) returned() {
 	l.Helper()
 	for p := range l.partitions {
-		await(l, fmt.Sprintf("a full ISR of %s/%d", l.topic, p), func() bool { return len(l.storedISR(p)) == len(l.c.Brokers) })
+		await(l, fmt.Sprintf("a full ISR of %s/%d", l.topic, p), func() bool {
+			isr, ok := l.storedISR(p)
+			return ok && len(isr) == len(l.c.Brokers)
+		})
 	}
 	if err := l.c.AwaitBrokers(1, 2, 3); err != nil {
 		l.Fatal(err)
@@ -145,17 +151,19 @@ func (l *load) cut() {
 	}
 }
 
-// registrations are the sessions of the brokers' nodes.
+// registrations waits until each broker has a node, and gives the nodes' sessions.
 func (l *load) registrations() map[int32]int64 {
 	l.Helper()
 	sessions := map[int32]int64{}
 	for i := range l.c.Brokers {
 		id := int32(i + 1)
-		_, stat, err := l.c.Zk(l).Get(fmt.Sprint("/brokers/ids/", id))
-		if err != nil {
-			l.Fatalf("broker %d has no node: %v", id, err)
-		}
-		sessions[id] = stat.EphemeralOwner
+		await(l, fmt.Sprintf("the node of broker %d", id), func() bool {
+			_, stat, err := l.c.Zk(l).Get(fmt.Sprint("/brokers/ids/", id))
+			if err == nil {
+				sessions[id] = stat.EphemeralOwner
+			}
+			return err == nil
+		})
 	}
 	return sessions
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -134,9 +135,9 @@ func (l *load) topics() {
 	l.Helper()
 	const topic = "passing"
 	createTopic(l, topic, nil, []int32{1, 2}, []int32{3, 2})
-	cl := newClient(l, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic))
-	defer cl.Close()
 	write := func(partitions int32) {
+		cl := newClient(l, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic)) // which asks for the partitions anew
+		defer cl.Close()
 		for p := range partitions {
 			for n := range 50 {
 				if err := cl.ProduceSync(l.Context(), &kgo.Record{Partition: p, Value: fmt.Appendf(nil, "%d", n)}).FirstErr(); err != nil {
@@ -149,8 +150,7 @@ func (l *load) topics() {
 	if resp, err := l.admin.UpdatePartitions(l.Context(), 4, topic); err != nil || resp[topic].Err != nil {
 		l.Fatal(err, resp[topic].Err)
 	}
-	harness.AwaitTopic(l, l.c.Addrs()[0], topic, 4)
-	cl.ForceMetadataRefresh()
+	harness.AwaitTopic(l, strings.Join(l.c.Addrs(), ","), topic, 4)
 	write(4)
 	for p := range int32(4) {
 		l.reassign(topic, p, p%3+1, (p+1)%3+1)
@@ -216,13 +216,15 @@ func (l *load) replace(id int32) {
 	}
 }
 
-// compareTree compares the tree at the end with that of a cluster of Apache Kafka 3.9.2, which testdata/settled keeps.
+// compareTree waits until the tree is that of a cluster of Apache Kafka 3.9.2, which testdata/settled keeps.
 func (l *load) compareTree() {
 	l.Helper()
 	golden := filepath.Join("testdata", "settled")
-	got := l.c.Tree(l, harness.TreeOptions{Settled: true, Without: []string{"/brokers/topics/__consumer_offsets"}})
+	tree := func() string {
+		return l.c.Tree(l, harness.TreeOptions{Settled: true, Without: []string{"/brokers/topics/__consumer_offsets"}})
+	}
 	if rewriting() {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(tree()), 0o644); err != nil {
 			l.Fatal(err)
 		}
 		return
@@ -231,7 +233,13 @@ func (l *load) compareTree() {
 	if err != nil {
 		l.Fatal(err)
 	}
-	if d := diff(byPath(string(want)), byPath(got)); d != "" {
-		l.Errorf("the tree differs from that of Apache Kafka 3.9.2:\n%s", d)
+	for deadline := time.Now().Add(patient); ; time.Sleep(20 * time.Millisecond) {
+		d := diff(byPath(string(want)), byPath(tree()))
+		if d == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.Fatalf("the tree differs from that of Apache Kafka 3.9.2:\n%s", d)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -119,18 +120,24 @@ func (l *load) stop() []int64 {
 	}
 	l.awaitFull() // so that all replicas have all of it
 	ends := make([]int64, l.partitions)
-	await(l, "the latest offsets", func() bool {
-		// A new leader gives none until its followers have what it has.
-		listed, err := l.admin.ListEndOffsets(l.Context(), l.topic)
-		listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
-		return err == nil && listed.Error() == nil
-	})
+	l.endOffsets(l.topic).Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
 	await(l, "the readers to catch up", func() bool {
 		return l.reader.CaughtUp(ends) && !slices.ContainsFunc(l.groups(), func(g *history.Group) bool { return !g.CaughtUp(ends) })
 	})
 	l.cancel()
 	l.finish("the clients to end", l.running.Wait)
 	return ends
+}
+
+// endOffsets waits for the latest offsets of a topic: a new leader gives none until its followers have what it has, and the one before gives none any more.
+func (l *load) endOffsets(topic string) (listed kadm.ListedOffsets) {
+	l.Helper()
+	await(l, "the latest offsets of "+topic, func() bool {
+		var err error
+		listed, err = l.admin.ListEndOffsets(l.Context(), topic)
+		return err == nil && listed.Error() == nil
+	})
+	return listed
 }
 
 // groups are all groups.
@@ -289,7 +296,8 @@ func createTopic(l *load, topic string, configs map[string]string, assignment ..
 	if err != nil {
 		l.Fatalf("creating %s: %v", topic, err)
 	}
-	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+	// A client that waits in vain for the answer sends the request again.
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		l.Fatalf("creating %s: %v", topic, err)
 	}
 }

@@ -200,14 +200,7 @@ func (m *migration) contents() map[string]string {
 	m.Helper()
 	all := map[string]string{}
 	for _, topic := range append(m.topics(), compacted, moving) {
-		listed, err := m.admin.ListEndOffsets(m.Context(), topic)
-		if err == nil {
-			err = listed.Error()
-		}
-		if err != nil {
-			m.Fatal(err)
-		}
-		listed.Each(func(end kadm.ListedOffset) {
+		m.endOffsets(topic).Each(func(end kadm.ListedOffset) {
 			all[fmt.Sprintf("%s/%d", topic, end.Partition)] = m.digest(topic, end.Partition, end.Offset)
 			if topic != compacted {
 				m.ends[fmt.Sprintf("%s-%d", topic, end.Partition)] = end.Offset

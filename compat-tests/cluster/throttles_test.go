@@ -33,6 +33,16 @@ func TestThrottledReassignment(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// The tool does not wait until the brokers have its throttle. They have one from before: a broker that has these rates has heard of the topic's
+	// configuration, which came first.
+	all := "*"
+	for _, side := range []string{"leader", "follower"} {
+		change := kadm.AlterConfig{Op: kadm.SetConfig, Name: side + ".replication.throttled.replicas", Value: &all}
+		if resp, err := m.admin.AlterTopicConfigs(harness.Context(t), []kadm.AlterConfig{change}, "orders"); err != nil || resp[0].Err != nil {
+			t.Fatal(resp, err)
+		}
+	}
+	harness.SetBrokerConfigs(t, m.admin, map[string]string{"leader.replication.throttled.rate": "2", "follower.replication.throttled.rate": "2"}, 1, 2, 3)
 	m.tool("--execute", "--throttle", "1")
 	m.expectThrottle("0:1,0:2", "0:3", "1")
 	harness.Await(t, "the new replica to have the first batch", func() bool { return m.copied() >= size })
