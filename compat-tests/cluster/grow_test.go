@@ -23,7 +23,8 @@ import (
 // clients work: a broker joins and gets its part, in a run that is cancelled, one that is interrupted and one that is not; the replication factor goes
 // from 2 to 3 and back; throttles are removed that a killed command would have left; the broker is emptied. The end is judged as in the other tests of this package.
 func TestGrowAndShrink(t *testing.T) {
-	c := harness.StartCluster(t, harness.ClusterOptions{Brokers: harness.Kinds(4), Properties: map[string]string{"replication.quota.window.size.seconds": "3600"}})
+	c := harness.StartCluster(t, harness.ClusterOptions{Brokers: harness.Kinds(4),
+		Properties: map[string]string{"replication.quota.window.size.seconds": "3600", "zookeeper.session.timeout.ms": "30000"}}) // no session is to run out
 	if err := c.Broker(4).Stop(); err != nil {
 		t.Fatal(err)
 	}

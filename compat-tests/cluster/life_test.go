@@ -60,7 +60,7 @@ func TestLifeOfACluster(t *testing.T) {
 	for _, m := range mixes() {
 		t.Run(m.String(), func(t *testing.T) {
 			c := harness.StartCluster(t, harness.ClusterOptions{Brokers: m.kinds, First: m.first, LogDirs: 2,
-				Properties: map[string]string{"replica.lag.time.max.ms": "2000"}})
+				Properties: map[string]string{"replica.lag.time.max.ms": "2000", "zookeeper.session.timeout.ms": "30000"}}) // no session is to run out
 			l := startLoad(t, c, "events", []int32{1, 2, 3}, []int32{2, 3, 1})
 			l.during("a follower hangs and is out of the ISR", func() { l.hang(3) })
 			l.during("a leader stops and starts", func() { l.restart(2) })

@@ -27,7 +27,8 @@ const (
 // TestTrees runs commands of administration and compares what each of them changes in the tree with what Apache Kafka
 // 3.9.2 made of it. testdata/trees has commands and changes; see script.
 func TestTrees(t *testing.T) {
-	s := &script{c: harness.StartCluster(t, harness.ClusterOptions{Brokers: harness.Kinds(3)}), before: map[string]string{}}
+	s := &script{c: harness.StartCluster(t, harness.ClusterOptions{Brokers: harness.Kinds(3),
+		Properties: map[string]string{"zookeeper.session.timeout.ms": "15000"}}), before: map[string]string{}} // only the session of a killed broker is to run out
 	datadriven.RunTest(t, filepath.Join("testdata", "trees"), s.step)
 }
 

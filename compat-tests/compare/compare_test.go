@@ -18,7 +18,7 @@ var (
 )
 
 // properties are the same for both brokers.
-var properties = map[string]string{"auto.create.topics.enable": "false", "zookeeper.session.timeout.ms": "6000",
+var properties = map[string]string{"auto.create.topics.enable": "false", "zookeeper.session.timeout.ms": "30000",
 	"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "0"}
 
 func TestKlammAnswersAsApacheDoes(t *testing.T) {

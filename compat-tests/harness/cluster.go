@@ -185,6 +185,7 @@ func (c *Cluster) properties(id int32, data, connect string) map[string]string {
 		"log.dirs":                                 strings.Join(dirs, ","),
 		"zookeeper.connect":                        connect,
 		"zookeeper.session.timeout.ms":             "6000",
+		"zookeeper.connection.timeout.ms":          "60000", // otherwise that of the session bounds the start
 		"inter.broker.protocol.version":            "3.9",
 		"offsets.topic.replication.factor":         replicas,
 		"offsets.topic.num.partitions":             "5",
