@@ -162,13 +162,14 @@ func TestDescribeProducers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := adm.DescribeProducers(ctx, kadm.TopicsSet{topic: {0: {}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := got[topic].Partitions[0]
-	if p.Err != nil || len(p.ActiveProducers) != 1 {
-		t.Fatalf("%v, %d producers; one is idempotent", p.Err, len(p.ActiveProducers))
+	var p kadm.DescribedProducersPartition
+	err = harness.Ask(ctx, func() error {
+		got, err := adm.DescribeProducers(ctx, kadm.TopicsSet{topic: {0: {}}})
+		p = got[topic].Partitions[0]
+		return errors.Join(err, p.Err)
+	})
+	if err != nil || len(p.ActiveProducers) != 1 {
+		t.Fatalf("%v, %d producers; one is idempotent", err, len(p.ActiveProducers))
 	}
 	if d := p.ActiveProducers[id]; d.ProducerEpoch != epoch || d.LastSequence != 6 || d.CurrentTxnStartOffset != -1 || d.LastTimestamp <= 0 {
 		t.Errorf("%+v; want epoch %d, last sequence 6, no transaction", d, epoch)

@@ -34,12 +34,18 @@ func Seeds(addr string) kgo.Opt { return kgo.SeedBrokers(strings.Split(addr, ","
 // Client gives a franz-go client of the broker. The client closes when the test ends.
 func Client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{
+	all := []kgo.Opt{
 		Seeds(addr),
 		kgo.AlwaysRetryEOF(), // Apache's broker that stops ends a connection before it has answered anything, where klamm resets it
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
-	}, opts...)...)
+	}
+	if Rolling() {
+		// The client's own 20 tries are over after a second, and a controller or coordinator may take longer to move. RetryTimeout, which
+		// is 30 s where opts do not say, bounds the tries.
+		all = append(all, kgo.RequestRetries(1<<20))
+	}
+	cl, err := kgo.NewClient(append(all, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,21 +111,22 @@ func Topic(t testing.TB, addr string, partitions int32, configs ...string) strin
 }
 
 // OnAllBrokers creates a topic of a new name, or partitions, and again for as long as that is refused because a broker of the cluster is not there at
-// the moment, so that a partition would have too few replicas. Where brokers are restarted, a topic that exists already is one whose
-// controller went away before it answered: the client asked the next one.
+// the moment, so that a partition would have too few replicas, or because brokers are restarted. Where they are, a topic that exists already
+// is one whose controller went away before it answered: the client asked the next one.
 func OnAllBrokers(create func() error) error {
 	for late := time.Now().Add(testWithin); ; pause() {
 		err := create()
 		if Rolling() && errors.Is(err, kerr.TopicAlreadyExists) {
 			return nil
 		}
-		if Brokers() == 1 || !errors.Is(err, kerr.InvalidReplicationFactor) || time.Now().After(late) {
+		again := Brokers() > 1 && errors.Is(err, kerr.InvalidReplicationFactor) || Restarts(err)
+		if !again || time.Now().After(late) {
 			return err
 		}
 	}
 }
 
-// Ask asks brokers, and again while these are restarted and one of them was away or no coordinator or leader any more: kadm asks each
+// Ask asks brokers, and again while these are restarted and one of them was away or no controller, coordinator or leader any more: kadm asks each
 // broker that has a part of the answer, and gives up where one refuses the connection.
 func Ask(ctx context.Context, ask func() error) error {
 	for {
@@ -131,10 +138,10 @@ func Ask(ctx context.Context, ask func() error) error {
 	}
 }
 
-// Restarts says whether an error comes from brokers that are restarted: one of them was away, or no coordinator or leader any more.
+// Restarts says whether an error comes from brokers that are restarted: one of them was away, or no controller, coordinator or leader any more.
 func Restarts(err error) bool {
 	return Rolling() && (kgo.IsRetryableBrokerErr(err) || slices.ContainsFunc([]error{syscall.ECONNREFUSED, syscall.ECONNRESET,
-		kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable,
+		kerr.NotController, kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable,
 	}, func(e error) bool { return errors.Is(err, e) }))
 }
 
