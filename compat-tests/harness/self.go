@@ -44,8 +44,9 @@ func (s *Self) Signal(sig os.Signal) { s.proc.signal(sig) }
 func (s *Self) Stop(t testing.TB) {
 	t.Helper()
 	const bySIGTERM = 128 + int(syscall.SIGTERM)
+	const within = 2 * time.Minute // a client that closes may ask for one minute to leave its group
 	s.proc.signal(syscall.SIGTERM)
-	if code, err := s.proc.wait(time.Minute); err != nil || code != 0 && code != bySIGTERM {
+	if code, err := s.proc.wait(within); err != nil || code != 0 && code != bySIGTERM {
 		t.Errorf("a process of the test ended with code %d, %v:\n%s", code, err, s.Output())
 	}
 }

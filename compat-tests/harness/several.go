@@ -236,13 +236,23 @@ func (b *Broker) AwaitRestarts(t testing.TB, n int) {
 	if !Rolling() {
 		return
 	}
-	count := func() int {
+	count := func() (int, error) {
 		b.several.mu.Lock()
 		defer b.several.mu.Unlock()
-		return b.several.restarts
+		return b.several.restarts, b.several.failed
 	}
-	until := count() + n
-	Await(t, fmt.Sprintf("%d restarts", n), func() bool { return count() >= until })
+	before, _ := count()
+	within := time.Duration(n) * readyWithin // which bounds one restart
+	for deadline := time.Now().Add(within); ; pause() {
+		switch now, err := count(); {
+		case now >= before+n:
+			return
+		case err != nil:
+			t.Fatalf("the brokers are restarted no more: %v", err)
+		case time.Now().After(deadline):
+			t.Fatalf("%d of %d restarts after %s", now-before, n, within)
+		}
+	}
 }
 
 // log joins what the brokers have written.
