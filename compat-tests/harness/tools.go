@@ -110,6 +110,21 @@ func Kcat(t testing.TB, addr string, stdin io.Reader, args ...string) string {
 // KcatTo is Kcat with stdout going to w.
 func KcatTo(t testing.TB, w io.Writer, addr string, stdin io.Reader, args ...string) {
 	t.Helper()
+	if stderr, code := runKcat(t, w, addr, stdin, args); code != 0 {
+		t.Fatalf("kcat %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+}
+
+// KcatResult runs kcat as Kcat does, and gives its exit code. It does not fail the test over a code other than 0.
+func KcatResult(t testing.TB, addr string, stdin io.Reader, args ...string) Result {
+	t.Helper()
+	var stdout bytes.Buffer
+	stderr, code := runKcat(t, &stdout, addr, stdin, args)
+	return Result{Stdout: stdout.String(), Stderr: stderr, Code: code}
+}
+
+func runKcat(t testing.TB, w io.Writer, addr string, stdin io.Reader, args []string) (stderr string, code int) {
+	t.Helper()
 	if _, err := exec.LookPath("kcat"); err != nil {
 		t.Fatal("harness: no kcat on the PATH: run `make tools`")
 	}
@@ -117,9 +132,7 @@ func KcatTo(t testing.TB, w io.Writer, addr string, stdin io.Reader, args ...str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code != 0 {
-		t.Fatalf("kcat %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
-	}
+	return stderr, code
 }
 
 // kcatArgs adds the broker. Without -F, kcat reads a configuration from the home directory.
