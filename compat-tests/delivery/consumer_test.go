@@ -63,9 +63,15 @@ func consume(mode string) error {
 		return err
 	}
 	j.note("starts")
+	session := sessionTimeout
+	if of := os.Getenv("DELIVERY_SESSION"); of != "" {
+		if session, err = time.ParseDuration(of); err != nil {
+			return err
+		}
+	}
 	opts := []kgo.Opt{
 		harness.Seeds(os.Getenv("DELIVERY_ADDR")), kgo.ConsumeTopics(os.Getenv("DELIVERY_TOPIC")), kgo.ConsumerGroup(os.Getenv("DELIVERY_GROUP")),
-		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(300 * time.Millisecond), kgo.RebalanceTimeout(10 * time.Second),
+		kgo.SessionTimeout(session), kgo.HeartbeatInterval(300 * time.Millisecond), kgo.RebalanceTimeout(10 * time.Second),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100 * time.Millisecond), kgo.DialTimeout(2 * time.Second),
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
 		kgo.BlockRebalanceOnPoll(), kgo.RequestRetries(1 << 20), kgo.RetryTimeout(time.Minute),
@@ -159,7 +165,7 @@ func (c *consumer) process(records []*kgo.Record) {
 // commit commits the offset after a record, and tries once: without an answer the
 // consumer does not know whether the commit counts.
 func (c *consumer) commit(ctx context.Context, r *kgo.Record) (failed error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	offsets := map[string]map[int32]kgo.EpochOffset{r.Topic: {r.Partition: {Epoch: r.LeaderEpoch, Offset: r.Offset + 1}}}
 	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {

@@ -89,12 +89,17 @@ func TestLostRequestsAndAnswers(t *testing.T) {
 	}
 }
 
-// workOn starts a consumer on ten records, and returns when the consumer's journal says that it has come to a point.
+// pause is how long a consumer waits between what it did and the next thing: time enough for the test to read of the first in the
+// consumer's journal, and to stop or kill the consumer before the second.
+const pause = 10 * time.Second
+
+// workOn starts a consumer on ten records, and returns when the consumer's journal says that it has come to a point. The consumer that
+// takes over has a long session: the group does not lose it before it has committed, so that it does nothing twice.
 func workOn(t *testing.T, mode, point string) *crew {
 	t.Helper()
 	b := harness.Start(t, harness.Options{Properties: sessionProperties})
 	topic := harness.Topic(t, b.Addr, 1)
-	p := newProducer(t, topic, append(withRetries, harness.Seeds(b.Addr))...)
+	p := newProducer(t, topic, append(idempotent, harness.Seeds(b.Addr))...)
 	ctx := harness.Context(t)
 	for range 10 {
 		p.send(ctx)
@@ -102,8 +107,9 @@ func workOn(t *testing.T, mode, point string) *crew {
 	if err := p.cl.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c := newCrew(t, b.Addr, topic, 1, mode, false, 2, "DELIVERY_PAUSE=1s")
+	c := newCrew(t, b.Addr, topic, 1, mode, false, 2, "DELIVERY_PAUSE="+pause.String())
 	c.start(0)
+	c.more = []string{"DELIVERY_SESSION=1m"}
 	c.await(0, "the consumer does not come to "+point, func(entries []entry) bool { return saysUpTo(entries, point) })
 	return c
 }
@@ -137,6 +143,7 @@ func TestCommitAfterHanging(t *testing.T) {
 	t.Parallel()
 	c := workOn(t, processFirst, "did")
 	c.consumers[0].Signal(syscall.SIGSTOP)
+	c.more = append(c.more, "DELIVERY_PAUSE="+pause.String()) // it commits when the first consumer's pause is over too
 	c.start(1)
 	c.await(1, "the other does not take over", func(entries []entry) bool { return saysUpTo(entries, "did") })
 	c.catchUp()
