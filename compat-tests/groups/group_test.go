@@ -118,8 +118,11 @@ func (g *group) leave(m *member) {
 	}
 }
 
-// assign notes partitions that a client got.
+// assign notes partitions that a client got. A cooperative client also says of a rebalance that gives it none.
 func (m *member) assign(partitions ...int32) {
+	if len(partitions) == 0 {
+		return
+	}
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
 	m.changes++
@@ -128,8 +131,11 @@ func (m *member) assign(partitions ...int32) {
 	}
 }
 
-// revoke notes partitions that a client gave up.
+// revoke notes partitions that a client gave up, if any.
 func (m *member) revoke(partitions ...int32) {
+	if len(partitions) == 0 {
+		return
+	}
 	m.group.mu.Lock()
 	defer m.group.mu.Unlock()
 	m.changes++
@@ -254,7 +260,8 @@ func (g *group) records(count int) (list []*kgo.Record) {
 // await waits until done says so, and fails the test where a member did something wrong meanwhile.
 func (g *group) await(what string, done func() bool) {
 	g.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	// Many programs may share the processors with the brokers. The bound is for what hangs.
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		g.startAgain()
 		g.mu.Lock()
 		ok, wrong := done(), strings.Join(g.wrong, "\n")
@@ -320,6 +327,16 @@ func (g *group) described(ctx context.Context, adm *kadm.Client) kadm.DescribedG
 		g.t.Fatal(err)
 	}
 	return all[g.id]
+}
+
+// fetchOffsets asks for a group's committed offsets until the client knows of which topics they are.
+func fetchOffsets(ctx context.Context, adm *kadm.Client, id string) (offsets kadm.OffsetResponses, err error) {
+	for ; ; time.Sleep(10 * time.Millisecond) {
+		err = harness.Ask(ctx, func() (err error) { offsets, err = adm.FetchOffsets(ctx, id); return err })
+		if err != nil || history.Named(offsets) {
+			return offsets, err
+		}
+	}
 }
 
 // watch looks at the committed offsets until the test ends, and fails the test where one goes back, or where it saw none.
@@ -391,7 +408,7 @@ func (g *group) none() {
 	var offsets kadm.OffsetResponses
 	var ends kadm.ListedOffsets
 	err := harness.Ask(ctx, func() (err error) {
-		if offsets, err = adm.FetchOffsets(ctx, g.id); err != nil {
+		if offsets, err = fetchOffsets(ctx, adm, g.id); err != nil {
 			return err
 		}
 		if ends, err = adm.ListEndOffsets(ctx, g.topic); err != nil {

@@ -28,6 +28,25 @@ func tool(t *testing.T, release string, args ...string) string {
 	return r.Stderr + r.Stdout
 }
 
+// asked gives an answer about groups. Where brokers restart, it asks until the answer is right, for a minute at most: a list is joined from the
+// answers of all brokers, and a group whose coordinator moves meanwhile may be in none of them, and its member may be joining again.
+func asked[T any](ask func() T, right func(T) bool) T {
+	for deadline := time.Now().Add(time.Minute); ; {
+		if answer := ask(); !harness.Rolling() || right(answer) || time.Now().After(deadline) {
+			return answer
+		}
+	}
+}
+
+// wantTool runs a tool, and fails the test where a pattern is not in its output. See [asked].
+func wantTool(t *testing.T, release string, args []string, patterns ...string) {
+	t.Helper()
+	output := asked(func() string { return tool(t, release, args...) }, func(output string) bool {
+		return !slices.ContainsFunc(patterns, func(p string) bool { return !regexp.MustCompile(p).MatchString(output) })
+	})
+	want(t, strings.Join(args, " ")+" of "+release, output, patterns...)
+}
+
 // want fails the test where a pattern is not in a tool's output.
 func want(t *testing.T, what, output string, patterns ...string) {
 	t.Helper()
@@ -117,8 +136,7 @@ func commit(t *testing.T, group, topic string, offsets ...int64) {
 func committed(t *testing.T, group, topic string) []int64 {
 	t.Helper()
 	adm, ctx := harness.Admin(t, broker.Addr), harness.Context(t)
-	var offsets kadm.OffsetResponses
-	err := harness.Ask(ctx, func() (err error) { offsets, err = adm.FetchOffsets(ctx, group); return err })
+	offsets, err := fetchOffsets(ctx, adm, group)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,8 +184,10 @@ func TestList(t *testing.T) {
 		{"4.4.0", []string{"--type", "classic", "--state", "Empty"}, []string{empty + " Classic Empty"}},
 	} {
 		for _, release := range strings.Fields(c.releases) {
-			what := strings.Join(append([]string{"--list"}, c.args...), " ")
-			same(t, what+" of "+release, lines(tool(t, release, append([]string{"--list"}, c.args...)...), active, empty), c.want)
+			args := append([]string{"--list"}, c.args...)
+			got := asked(func() []string { return lines(tool(t, release, args...), active, empty) },
+				func(got []string) bool { return slices.Equal(got, c.want) })
+			same(t, strings.Join(args, " ")+" of "+release, got, c.want)
 		}
 	}
 }
@@ -182,15 +202,15 @@ func TestDescribe(t *testing.T) {
 		same(t, "--describe", table(t, out, "GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID"), []string{
 			empty + " " + topic + " 0 10 100 90 - - -", empty + " " + topic + " 1 0 100 100 - - -", empty + " " + topic + " 2 100 100 0 - - -",
 		})
-		out = tool(t, release, "--describe", "--group", active, "--offsets")
+		var offsets []string
 		for p := range 3 {
-			want(t, "--describe --offsets", out, fmt.Sprintf(`%s\s+%s\s+%d\s+-\s+100\s+-\s+the-client-[0-9a-f-]{36}\s+/127.0.0.1\s+the-client`, active, topic, p))
+			offsets = append(offsets, fmt.Sprintf(`%s\s+%s\s+%d\s+-\s+100\s+-\s+the-client-[0-9a-f-]{36}\s+/127.0.0.1\s+the-client`, active, topic, p))
 		}
-		out = tool(t, release, "--describe", "--group", active, "--members", "--verbose")
-		want(t, "--describe --members --verbose", out, active+`\s+the-client-[0-9a-f-]{36}\s+/127.0.0.1\s+the-client\s+3\s+`+assignment[release](topic))
-		out = tool(t, release, "--describe", "--all-groups", "--state")
+		wantTool(t, release, []string{"--describe", "--group", active, "--offsets"}, offsets...)
+		wantTool(t, release, []string{"--describe", "--group", active, "--members", "--verbose"},
+			active+`\s+the-client-[0-9a-f-]{36}\s+/127.0.0.1\s+the-client\s+3\s+`+assignment[release](topic))
 		addr := `(` + strings.ReplaceAll(regexp.QuoteMeta(broker.Addr), ",", "|") + `)`
-		want(t, "--describe --state", out, active+`\s+`+addr+`\s+\(\d\)\s+range\s+Stable\s+1`,
+		wantTool(t, release, []string{"--describe", "--all-groups", "--state"}, active+`\s+`+addr+`\s+\(\d\)\s+range\s+Stable\s+1`,
 			empty+`\s+`+addr+`\s+\(\d\)\s+(-\s+)?Empty\s+0`)
 	})
 	r := harness.JavaResult(t, harness.Kafka39, "consumer-groups", nil, append(server(), "--describe", "--group", "nobody")...)
@@ -206,7 +226,7 @@ var assignment = map[string]func(topic string) string{
 func TestDescribeStaticMember(t *testing.T) {
 	topic := timed(t)
 	active := stable(t, topic, kgo.InstanceID("the-instance"))
-	want(t, "--describe --members", tool(t, harness.Kafka39, "--describe", "--group", active, "--members"),
+	wantTool(t, harness.Kafka39, []string{"--describe", "--group", active, "--members"},
 		active+`\s+the-instance-[0-9a-f-]{36}\s+the-instance\s+/127.0.0.1\s+the-client\s+3`)
 }
 
@@ -281,12 +301,12 @@ func TestRefusedWhileActive(t *testing.T) {
 	topic := timed(t)
 	active := stable(t, topic)
 	eachRelease(t, func(t *testing.T, release string) {
-		out := tool(t, release, "--reset-offsets", "--group", active, "--topic", topic, "--to-latest", "--execute")
-		want(t, "--reset-offsets", out, "Assignments can only be reset if the group '"+active+"' is inactive, but the current state is Stable")
+		wantTool(t, release, []string{"--reset-offsets", "--group", active, "--topic", topic, "--to-latest", "--execute"},
+			"Assignments can only be reset if the group '"+active+"' is inactive, but the current state is Stable")
 		if got := committed(t, active, topic); !slices.Equal(got, []int64{-1, -1, -1}) {
 			t.Errorf("the group is at %d after a reset that was refused", got)
 		}
-		out = tool(t, release, "--delete", "--group", active)
+		out := tool(t, release, "--delete", "--group", active)
 		want(t, "--delete", out, "Group '"+active+"' could not be deleted due to: .*GroupNotEmptyException: The group is not empty")
 		out = tool(t, release, "--delete-offsets", "--group", active, "--topic", topic)
 		want(t, "--delete-offsets", out, topic+`\s+0\s+Error.*GroupSubscribedToTopicException|`+topic+`\s+0\s+Error.*is actively subscribed`)
@@ -316,12 +336,15 @@ func TestDeleteOffsetsAndGroups(t *testing.T) {
 		}
 		want(t, "--delete", out, "Group 'nobody' could not be deleted due to: .*GroupIdNotFoundException", deleted)
 		adm, ctx := harness.Admin(t, broker.Addr), harness.Context(t)
-		var listed kadm.ListedGroups
-		err := harness.Ask(ctx, func() (err error) { listed, err = adm.ListGroups(ctx); return err })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if names := listed.Groups(); slices.Contains(names, group) || !slices.Contains(names, stays) {
+		names := asked(func() []string {
+			var listed kadm.ListedGroups
+			err := harness.Ask(ctx, func() (err error) { listed, err = adm.ListGroups(ctx); return err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return listed.Groups()
+		}, func(names []string) bool { return slices.Contains(names, stays) })
+		if slices.Contains(names, group) || !slices.Contains(names, stays) {
 			t.Errorf("after the deletion of %s there are %v", group, names)
 		}
 		if got := committed(t, group, topic); !slices.Equal(got, []int64{-1, -1, -1}) {
