@@ -189,6 +189,7 @@ func TestBrokerConfigs(t *testing.T) {
 	if got, err = adm.AlterBrokerConfigs(ctx, change, id); err != nil || got[0].Err != nil {
 		t.Fatal(err, got)
 	}
+	harness.AwaitBrokerConfigDeleted(t, adm, "message.max.bytes", id)
 	change = []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "broker.id", Value: kadm.StringPtr("5")}}
 	if got, err = adm.AlterBrokerConfigs(ctx, change, id); err != nil || !errors.Is(got[0].Err, kerr.InvalidRequest) {
 		t.Errorf("a property that needs a restart: %v %v, want INVALID_REQUEST", err, got)

@@ -106,6 +106,7 @@ func TestConfigsTakeEffectAtOnce(t *testing.T) {
 			e.becomes(t, topic, true)
 			alterBrokers(t, kadm.DeleteConfig, e.broker, "")
 			e.becomes(t, topic, false)
+			harness.AwaitBrokerConfigDeleted(t, harness.Admin(t, broker.Addr), e.broker, broker.IDs()...)
 		})
 	}
 }

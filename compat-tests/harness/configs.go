@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // SetBrokerConfigs sets dynamic properties of brokers and waits until each of them has the values: with ZooKeeper the answer
@@ -35,4 +37,24 @@ func SetBrokerConfigs(t testing.TB, admin *kadm.Client, values map[string]string
 		}
 		return err == nil && have == len(values)*len(brokers)
 	})
+}
+
+// AwaitBrokerConfigDeleted waits until no broker has a dynamic value of a property any more, neither of its own nor of all brokers. Where
+// brokers are restarted, one of them may be away for a while.
+func AwaitBrokerConfigDeleted(t testing.TB, admin *kadm.Client, name string, brokers ...int32) {
+	t.Helper()
+	for _, id := range brokers {
+		Await(t, fmt.Sprintf("broker %d has no %s of its own", id, name), func() bool {
+			described, err := admin.DescribeBrokerConfigs(Context(t), id)
+			if err != nil || len(described) != 1 || described[0].Err != nil {
+				return false
+			}
+			for _, c := range described[0].Configs {
+				if c.Key == name {
+					return c.Source != kmsg.ConfigSourceDynamicBrokerConfig && c.Source != kmsg.ConfigSourceDynamicDefaultBrokerConfig
+				}
+			}
+			return false
+		})
+	}
 }
