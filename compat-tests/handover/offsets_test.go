@@ -98,6 +98,11 @@ func travelAsGroups(t *testing.T, stages []stage) {
 	}
 }
 
+// admin is a client that asks a broker which has just started until that has read the groups.
+func (g *groups) admin() *kadm.Client {
+	return harness.Admin(g.t, g.b.Addr, kgo.RequestRetries(1<<20), kgo.RetryTimeout(2*time.Minute))
+}
+
 // zkTopics gives the znodes that an empty ZooKeeper needs for topics that klamm created.
 func zkTopics(m kadm.Metadata) []string {
 	nodes := []string{"/cluster", "null", "/cluster/id", fmt.Sprintf(`{"version":"1","id":"%s"}`, m.Cluster),
@@ -128,7 +133,7 @@ func zkTopics(m kadm.Metadata) []string {
 // work has groups come and go, commit and forget.
 func (g *groups) work() {
 	g.t.Helper()
-	ctx, adm := harness.Context(g.t), harness.Admin(g.t, g.b.Addr)
+	ctx, adm := harness.Context(g.t), g.admin()
 	if g.round == 0 {
 		if _, err := adm.CreateTopic(ctx, partitions, 1, nil, g.topic); err != nil {
 			g.t.Fatal(err)
@@ -216,7 +221,7 @@ func (g *groups) goOn(count int) {
 // check asks for all offsets, and who is in the group that stays.
 func (g *groups) check(by string) {
 	g.t.Helper()
-	ctx, adm := harness.Context(g.t), harness.Admin(g.t, g.b.Addr)
+	ctx, adm := harness.Context(g.t), g.admin()
 	for group, want := range g.offsets {
 		got, err := adm.FetchOffsets(ctx, group)
 		if err != nil {

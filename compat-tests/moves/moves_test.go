@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -115,10 +116,12 @@ func (m *moving) load() (stop func() map[int32]map[int64]string) {
 	ctx, cancel := context.WithCancel(harness.Context(m.T))
 	acked := map[int32]map[int64]string{}
 	var running sync.WaitGroup
-	producer := harness.Client(m.T, m.broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(m.topic))
+	producer := harness.Client(m.T, m.broker.Addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(m.topic),
+		kgo.UnknownTopicRetries(-1)) // Apache's broker does not know its topics yet when it has just started
 	filler := bytes.Repeat([]byte("."), 500)
 	running.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
+			time.Sleep(time.Millisecond) // a move has to catch up with what is written meanwhile
 			var records []*kgo.Record
 			for i := range 30 {
 				records = append(records, &kgo.Record{Partition: int32(n % partitions), Value: fmt.Appendf(nil, "%d-%d%s", n, i, filler)})
