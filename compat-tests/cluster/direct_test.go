@@ -39,7 +39,7 @@ func (l *load) startDirect() {
 			l.direct.running.Go(func() {
 				defer cl.Close()
 				for pace := history.Steady(directPause); pace(ctx.Done()); {
-					l.direct.send(ctx, cl, l.topic, p)
+					l.direct.send(l.ctx, cl, l.topic, p) // what is sent is answered: a broker may store what nobody waits for any more
 				}
 			})
 		}
