@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -212,12 +213,14 @@ type crew struct {
 	more         []string
 	consumers    []*harness.Self // nil for one that does not run
 	journals     []string
+	noted        []int // entries that a journal had before its consumer was started for the last time
 	partitions   int32
 }
 
 func newCrew(t *testing.T, addr, topic string, partitions int32, mode string, static bool, size int, more ...string) *crew {
 	c := &crew{t: t, addr: addr, topic: topic, group: harness.Name(t), mode: mode, static: static, more: more, partitions: partitions}
 	dir := t.TempDir()
+	c.noted = make([]int, size)
 	for i := range size {
 		c.consumers = append(c.consumers, nil)
 		c.journals = append(c.journals, filepath.Join(dir, fmt.Sprint("journal", i)))
@@ -231,7 +234,18 @@ func (c *crew) start(i int) {
 	if c.static {
 		instance = fmt.Sprint("consumer", i)
 	}
+	c.noted[i] = len(readJournal(c.t, c.journals[i]))
 	c.consumers[i] = startConsumer(c.t, c.addr, c.topic, c.group, c.mode, c.journals[i], instance, c.more...)
+}
+
+// end stops a consumer, when it has come to listen for that: it says so in its journal.
+func (c *crew) end(i int) {
+	c.t.Helper()
+	c.await(i, "the consumer does not begin", func(entries []entry) bool {
+		return slices.ContainsFunc(entries[c.noted[i]:], func(e entry) bool { return e.what == "starts" })
+	})
+	c.consumers[i].Stop(c.t)
+	c.consumers[i] = nil
 }
 
 // check fails the test when a consumer has ended on its own.
@@ -269,7 +283,7 @@ func (c *crew) catchUp() {
 func (c *crew) stop() (all [][]entry) {
 	for i, s := range c.consumers {
 		if s != nil {
-			s.Stop(c.t)
+			c.end(i)
 		}
 		all = append(all, readJournal(c.t, c.journals[i]))
 	}

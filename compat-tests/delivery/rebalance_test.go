@@ -112,8 +112,7 @@ func comeAndGo(t *testing.T, c *crew) string {
 			c.consumers[i].Signal(syscall.SIGCONT)
 			hung++
 		case rnd.IntN(2) == 0:
-			c.consumers[i].Stop(t)
-			c.consumers[i] = nil
+			c.end(i)
 			left++
 		default:
 			c.consumers[i].Kill()

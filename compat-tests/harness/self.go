@@ -40,13 +40,12 @@ func (s *Self) Kill() { s.proc.kill() }
 // Signal sends a signal.
 func (s *Self) Signal(sig os.Signal) { s.proc.signal(sig) }
 
-// Stop sends SIGTERM and waits for the end. One that has only just been started and does not listen for signals yet is ended by it.
+// Stop sends SIGTERM, for which the process has to listen by now, and waits for the end.
 func (s *Self) Stop(t testing.TB) {
 	t.Helper()
-	const bySIGTERM = 128 + int(syscall.SIGTERM)
 	const within = 2 * time.Minute // a client that closes may ask for one minute to leave its group
 	s.proc.signal(syscall.SIGTERM)
-	if code, err := s.proc.wait(within); err != nil || code != 0 && code != bySIGTERM {
+	if code, err := s.proc.wait(within); err != nil || code != 0 {
 		t.Errorf("a process of the test ended with code %d, %v:\n%s", code, err, s.Output())
 	}
 }
