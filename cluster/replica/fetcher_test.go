@@ -122,6 +122,22 @@ func (h *heldPool) follow(n, leader, epoch int32) *logDouble {
 	return d
 }
 
+// fetching has the pool follow partition 0, and gives the connection in which the leader has been asked for it.
+func (h *heldPool) fetching() *heldConn {
+	h.follow(0, 2, 1)
+	c := <-h.conns
+	<-c.asked
+	return c
+}
+
+// expect fails the test where a request asks for other partitions.
+func (h *heldPool) expect(req *kmsg.FetchRequest, want ...int32) {
+	h.t.Helper()
+	if got := partitions(req); !slices.Equal(got, want) {
+		h.t.Errorf("asked for %v", got)
+	}
+}
+
 // partitions lists those that a request has.
 func partitions(req *kmsg.FetchRequest) (list []int32) {
 	for _, t := range req.Topics {
@@ -177,14 +193,13 @@ func TestBusyFetchIsNotInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldPool(t)
 		defer h.Close()
-		h.follow(0, 2, 1)
-		c := <-h.conns
-		<-c.asked
+		c := h.fetching()
 		h.follow(1, 2, 1)
 		time.Sleep(interruptMs * time.Millisecond / 2)
 		c.answer <- answerOf(7, 0)
-		if req := <-c.asked; !slices.Equal(partitions(req), []int32{1}) || req.SessionEpoch != 1 {
-			t.Errorf("asked for %v in epoch %d", partitions(req), req.SessionEpoch)
+		req := <-c.asked
+		if h.expect(req, 1); req.SessionEpoch != 1 {
+			t.Errorf("asked in epoch %d", req.SessionEpoch)
 		}
 		time.Sleep(10 * interruptMs * time.Millisecond)
 		select {
@@ -203,9 +218,7 @@ func TestAddedPartitionDoesNotDropTheAnswerOfADistantLeader(t *testing.T) {
 			h := newHeldPool(t)
 			defer h.Close()
 			h.roundTrip = 400 * time.Millisecond
-			h.follow(0, 2, 1)
-			c := <-h.conns
-			<-c.asked
+			c := h.fetching()
 			h.follow(1, 2, 1)
 			select {
 			case <-c.closed:
@@ -213,8 +226,9 @@ func TestAddedPartitionDoesNotDropTheAnswerOfADistantLeader(t *testing.T) {
 			case <-time.After(held + h.roundTrip):
 			}
 			c.answer <- answerOf(7, 0)
-			if req := <-c.asked; !slices.Equal(partitions(req), []int32{1}) || req.SessionEpoch != 1 {
-				t.Errorf("asked for %v in epoch %d", partitions(req), req.SessionEpoch)
+			req := <-c.asked
+			if h.expect(req, 1); req.SessionEpoch != 1 {
+				t.Errorf("asked in epoch %d", req.SessionEpoch)
 			}
 			time.Sleep(h.roundTrip)
 			if len(h.conns) > 0 {
@@ -229,16 +243,12 @@ func TestAnswerThatHasBegunIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldPool(t)
 		defer h.Close()
-		h.follow(0, 2, 1)
-		c := <-h.conns
-		<-c.asked
+		c := h.fetching()
 		c.answering.Store(true)
 		h.follow(1, 2, 1)
 		<-(<-h.conns).closed
 		c.answer <- answerOf(7, 0)
-		if req := <-c.asked; !slices.Equal(partitions(req), []int32{1}) {
-			t.Errorf("asked for %v", partitions(req))
-		}
+		h.expect(<-c.asked, 1)
 	})
 }
 
@@ -247,9 +257,7 @@ func TestFetchGoesOnWhileItsLeaderAcceptsNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldPool(t)
 		defer h.Close()
-		h.follow(0, 2, 1)
-		c := <-h.conns
-		<-c.asked
+		c := h.fetching()
 		h.setRefused(true)
 		h.follow(1, 2, 1)
 		time.Sleep(2 * interruptMs * time.Millisecond)
@@ -257,9 +265,7 @@ func TestFetchGoesOnWhileItsLeaderAcceptsNoConnection(t *testing.T) {
 			t.Errorf("%d dials", n)
 		}
 		c.answer <- answerOf(7, 0)
-		if req := <-c.asked; !slices.Equal(partitions(req), []int32{1}) {
-			t.Errorf("asked for %v", partitions(req))
-		}
+		h.expect(<-c.asked, 1)
 	})
 }
 
@@ -346,9 +352,7 @@ func TestFetcherEndsWithoutPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldPool(t)
 		defer h.Close()
-		h.follow(0, 2, 1)
-		c := <-h.conns
-		<-c.asked
+		c := h.fetching()
 		h.Remove([]protocol.TopicPartition{{Topic: "t"}})
 		c.answer <- answerOf(7, 0)
 		time.Sleep(idleMs / 2 * time.Millisecond)
@@ -379,9 +383,7 @@ func TestPartitionMovesToItsNewLeadersFetcher(t *testing.T) {
 		<-old.asked
 		h.follow(0, 3, 2)
 		now := <-h.conns
-		if req := <-now.asked; !slices.Equal(partitions(req), []int32{0}) {
-			t.Errorf("asked for %v", partitions(req))
-		}
+		h.expect(<-now.asked, 0)
 		leader := newLogDouble(t, 2, d.tp, logstore.DefaultConfig())
 		leader.lead(1, nil)
 		leader.produce(3, 10)
@@ -442,9 +444,7 @@ func TestLostSessionIsBegunAnewAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeldPool(t)
 		defer h.Close()
-		h.follow(0, 2, 1)
-		c := <-h.conns
-		<-c.asked
+		c := h.fetching()
 		c.answer <- answerOf(7, 0)
 		<-c.asked
 		for i, want := range []time.Duration{0, 20, 40} {
