@@ -44,8 +44,12 @@ func javaPath() (string, error) {
 
 // cheap gives JVM options with which a broker starts fast and takes little, since it
 // shares the cores with the tests.
+//
+// A JVM with performance data keeps them in a file in /tmp. Each JVM that starts locks the files of the
+// others for a moment, to find those that a dead one has left, and one that starts just then says so on its
+// standard output, among what a tool prints. Without such data there is no file.
 func cheap(version string) []string {
-	return append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, classArchive(version)...)
+	return append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"}, classArchive(version)...)
 }
 
 // kafkas are the JVM options of Kafka's kafka-server-start.sh and kafka-run-class.sh,

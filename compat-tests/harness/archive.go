@@ -100,7 +100,7 @@ func dumpArchive(version, list string) error {
 	}
 	temporary := archivePath(version) + ".new"
 	// The collector is the one that the tests use: an archive holds objects as it lays them out.
-	cmd := exec.Command(java, "-Xshare:dump", "-XX:+UseSerialGC", "-XX:SharedClassListFile="+list, "-XX:SharedArchiveFile="+temporary, "-cp", cp)
+	cmd := exec.Command(java, "-Xshare:dump", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:SharedClassListFile="+list, "-XX:SharedArchiveFile="+temporary, "-cp", cp)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
