@@ -54,6 +54,16 @@ func newZooKeeper(cfg *config.Broker, dir string, logger *slog.Logger) (ZooKeepe
 	}, nil
 }
 
+// CheckConfig finds what a start would find wrong with a configuration that is read already, before it opens a port: the key stores that
+// it names cannot be read, or do not fit.
+func CheckConfig(cfg *config.Broker) error {
+	if cfg.ZooKeeper() == nil {
+		return nil
+	}
+	_, err := newZooKeeper(cfg, "", slog.New(slog.DiscardHandler))
+	return err
+}
+
 // LookAtTree opens a session with the ZooKeeper of a configuration for who looks and changes nothing. Unlike a start it makes no chroot.
 func LookAtTree(ctx context.Context, cfg *config.Broker) (meta.Tree, error) {
 	z, err := newZooKeeper(cfg, "", slog.New(slog.DiscardHandler))
