@@ -38,9 +38,11 @@ cluster: tools build ## start ZooKeeper and three brokers on 127.0.0.1:9092, 909
 
 .PHONY: build
 build: ## build/bin/klamm: one static binary that needs nothing else
-	@mkdir -p build/bin
-	version=$$(git describe --tags --always --dirty 2>/dev/null || true)
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$$version" -o build/bin/klamm ./cmd/klamm
+	@exec deploy/build.sh "$$(go env GOOS)" "$$(go env GOARCH)" build/bin/klamm
+
+.PHONY: release
+release: ## build/release: klamm for linux (amd64, arm64) and darwin, with checksums; the same commit gives the same bytes
+	@exec deploy/release.sh
 
 .PHONY: test
 test: tools ## get the tools, then run every test: klamm's own, black box against klamm, the same against Apache Kafka
