@@ -93,6 +93,11 @@ func access(path string) zk.Access {
 	return zk.Readable
 }
 
+// keyFile gives a file of keys or certificates as the configuration names it.
+func keyFile(f config.StoreFile) keystore.File {
+	return keystore.File{Path: f.Path, Type: f.Type, Password: f.Password}
+}
+
 // zooKeeperTLS reads the files of keys and certificates. It returns nil for connections without TLS.
 func zooKeeperTLS(from *config.ZooKeeperTLS) (*tls.Config, error) {
 	if from == nil {
@@ -100,14 +105,14 @@ func zooKeeperTLS(from *config.ZooKeeperTLS) (*tls.Config, error) {
 	}
 	to := &tls.Config{MinVersion: from.MinVersion, MaxVersion: from.MaxVersion, CipherSuites: from.CipherSuites}
 	if from.KeyStore.Path != "" {
-		cert, err := keystore.LoadKey(keystore.File(from.KeyStore))
+		cert, err := keystore.LoadKey(keyFile(from.KeyStore))
 		if err != nil {
 			return nil, fmt.Errorf("zookeeper.ssl.keystore.location: %w", err)
 		}
 		to.Certificates = []tls.Certificate{cert}
 	}
 	if from.TrustStore.Path != "" {
-		pool, err := keystore.LoadTrust(keystore.File(from.TrustStore))
+		pool, err := keystore.LoadTrust(keyFile(from.TrustStore))
 		if err != nil {
 			return nil, fmt.Errorf("zookeeper.ssl.truststore.location: %w", err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"klamm/cmd/connect"
 	"klamm/cmd/reassign"
 	"klamm/cmd/reassign/plan"
 )
@@ -40,7 +41,7 @@ an interruption.`,
 
 // clusterFlags are the flags that the commands have in common.
 type clusterFlags struct {
-	brokers  brokers
+	to       connect.Flags
 	throttle rate
 	exclude  []string
 	dryRun   bool
@@ -49,7 +50,8 @@ type clusterFlags struct {
 
 // add adds them to a command, which may plan moves.
 func (f *clusterFlags) add(cmd *cobra.Command, plans bool) {
-	f.brokers.add(cmd)
+	f.to.Explicit = true // what moves a whole cluster does not guess which one
+	f.to.Add(cmd.Flags())
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the plan and change nothing")
 	if plans {
 		f.throttle.add(cmd, "`bytes` per second that each broker may send, and receive, for moves (default: no bound)")
@@ -60,10 +62,11 @@ func (f *clusterFlags) add(cmd *cobra.Command, plans bool) {
 
 // do runs a command on the cluster and gives its errors their exit codes.
 func (f *clusterFlags) do(cmd *cobra.Command, p process, command func(context.Context, reassign.Options) error) error {
-	if err := f.brokers.missing(); err != nil {
+	cluster, err := f.to.Config()
+	if err != nil {
 		return misused(cmd, err)
 	}
-	err := command(cmd.Context(), reassign.Options{Seeds: f.brokers, DryRun: f.dryRun, Throttle: int64(f.throttle), Exclude: f.exclude, IgnoreRacks: f.noRacks, Out: p.report, Progress: p.stderr})
+	err = command(cmd.Context(), reassign.Options{Cluster: cluster, DryRun: f.dryRun, Throttle: int64(f.throttle), Exclude: f.exclude, IgnoreRacks: f.noRacks, Out: p.report, Progress: p.stderr})
 	switch {
 	case errors.Is(err, reassign.ErrUse):
 		return misused(cmd, err)

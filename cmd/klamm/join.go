@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -108,7 +107,7 @@ func (p process) move(cmd *cobra.Command, o treeOptions, move func(context.Conte
 	if o.config.File == "" {
 		return misused(cmd, errors.New("--config has to name the configuration file of the broker"))
 	}
-	o.config.Env = os.Environ()
+	o.config.Env = brokerEnv()
 	if o.zookeeper != "" {
 		o.config.Sets = append(o.config.Sets, "zookeeper.connect="+o.zookeeper)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"klamm/cmd/connect"
 	"klamm/server/config"
 )
 
@@ -74,7 +75,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options.Env = os.Environ()
+			options.Env = brokerEnv()
 			return p.run(cmd.Context(), options)
 		},
 	}
@@ -87,3 +88,6 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd
 }
+
+// brokerEnv is the environment for a broker's configuration.
+func brokerEnv() []string { return connect.ForBroker(os.Environ()) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,7 +92,7 @@ different, and 2 if the command line is wrong or something could not be looked a
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.config.Env = os.Environ()
+			o.config.Env = brokerEnv()
 			return p.check(cmd.Context(), o)
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"klamm/broker/migrate/size"
 	"klamm/broker/migrate/verify"
+	"klamm/cmd/connect"
 )
 
 // verifyOptions are the flags of klamm migrate verify.
@@ -45,7 +46,7 @@ or something could not be compared.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.verify(cmd.Context(), o) },
 	}
-	(*brokers)(&o.Bootstrap).add(cmd)
+	cmd.Flags().VarP((*connect.Servers)(&o.Bootstrap), "bootstrap-server", "b", "`addresses` of brokers, host:port,...; the first that answers tells of the others")
 	cmd.Flags().StringArrayVar(&o.Topics, "topic", nil, "compare this `topic`; may be repeated (default: all)")
 	cmd.Flags().BoolVar(&o.ExcludeInternal, "exclude-internal", false, "leave out __consumer_offsets and __transaction_state")
 	(*rate)(&o.BytesPerSecond).add(cmd, "read this many `bytes` a second at most, from all brokers together")
@@ -64,8 +65,8 @@ func misusedIf(cmd *cobra.Command, err error) error {
 
 // check says what is wrong with the flags.
 func (o *verifyOptions) check() error {
-	if err := (*brokers)(&o.Bootstrap).missing(); err != nil {
-		return err
+	if len(o.Bootstrap) == 0 {
+		return errors.New("--bootstrap-server has to name a broker, host:port")
 	}
 	for _, topic := range o.Topics {
 		if topic == "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/cmd/connect"
 	"klamm/cmd/reassign/plan"
 )
 
@@ -24,24 +25,20 @@ const requestTimeout = 60 * time.Second
 
 // live is a cluster that is reached by the Kafka protocol.
 type live struct {
+	*connect.Cluster
 	client *kgo.Client
 	admin  *kadm.Client
 }
 
-func connect(ctx context.Context, seeds []string, opts ...kgo.Opt) (*live, error) {
-	opts = append(opts, kgo.SeedBrokers(seeds...), kgo.ClientID("klamm-cluster"), kgo.RetryTimeout(requestTimeout), kgo.MetadataMinAge(100*time.Millisecond))
-	client, err := kgo.NewClient(opts...)
+func open(ctx context.Context, to connect.Config, opts ...kgo.Opt) (*live, error) {
+	to.ClientID = cmp.Or(to.ClientID, "klamm-cluster")
+	to.APITimeout = cmp.Or(to.APITimeout, requestTimeout)
+	cluster, err := to.Open(ctx, append(opts, kgo.MetadataMinAge(100*time.Millisecond))...)
 	if err != nil {
-		return nil, misuse("--bootstrap-server: %w", err)
+		return nil, err
 	}
-	if err := client.Ping(ctx); err != nil {
-		client.Close()
-		return nil, fmt.Errorf("none of the brokers %v answers: %w", seeds, err)
-	}
-	return &live{client, kadm.NewClient(client)}, nil
+	return &live{cluster, cluster.Client, cluster.Admin}, nil
 }
-
-func (l *live) close() { l.client.Close() }
 
 func (l *live) look(ctx context.Context) (*view, error) {
 	moving, err := l.underWay(ctx) // before the metadata: what ends in between is not taken for a move

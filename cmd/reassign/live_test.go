@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/cmd/connect"
 	"klamm/protocol"
 )
 
@@ -126,11 +127,11 @@ func onFakes(t *testing.T, test func(t *testing.T, f *fakes, l *live)) {
 		for id := range int32(3) {
 			f.know(id+1, 1, 2)
 		}
-		l, err := connect(t.Context(), []string{"broker-1:9092"}, kgo.Dialer(f.dial))
+		l, err := open(t.Context(), connect.Config{Servers: []string{"broker-1:9092"}}, kgo.Dialer(f.dial))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.close()
+		defer l.Close()
 		test(t, f, l)
 	})
 }

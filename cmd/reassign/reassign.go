@@ -13,15 +13,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"klamm/cmd/connect"
 	"klamm/cmd/reassign/plan"
 )
 
 // Options are what all commands have in common.
 type Options struct {
-	Seeds    []string // host:port
-	DryRun   bool     // print the plan, change nothing
-	Throttle int64    // bytes per second that each broker may send, and receive, for moves; 0 is no bound
-	Exclude  []string // topics that stay as they are
+	Cluster  connect.Config // which one, and how to reach it
+	DryRun   bool           // print the plan, change nothing
+	Throttle int64          // bytes per second that each broker may send, and receive, for moves; 0 is no bound
+	Exclude  []string       // topics that stay as they are
 	// IgnoreRacks plans as if no broker had a rack.
 	IgnoreRacks bool
 	Out         io.Writer // the plan
@@ -170,7 +171,7 @@ func sayThrottles(ctx context.Context, a api, o Options) {
 		return
 	}
 	then := fmt.Sprintf("if nobody needs that any more, remove it, for each of them: kafka-configs --bootstrap-server %s --alter --entity-type brokers --entity-name ID --delete-config %s,%s",
-		strings.Join(o.Seeds, ","), leaderRate, followerRate)
+		strings.Join(o.Cluster.Servers, ","), leaderRate, followerRate)
 	if o.Throttle > 0 && !o.DryRun {
 		then = "where this command copies replicas --throttle takes its place, and is removed at the end"
 	}
@@ -224,9 +225,9 @@ func carryOut(ctx context.Context, o Options, j job) error {
 
 // run runs a command on a cluster. An interruption is one while the command connects and looks, too.
 func run(ctx context.Context, o Options, command func(*live) error) error {
-	l, err := connect(ctx, o.Seeds)
+	l, err := open(ctx, o.Cluster)
 	if err == nil {
-		defer l.close()
+		defer l.Close()
 		err = command(l)
 	}
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrInterrupted) {

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/broker/brokertest"
+	"klamm/cmd/connect"
 	"klamm/cmd/reassign/plan"
 	"klamm/internal/await"
 )
@@ -166,7 +167,7 @@ func grown(partitions int32) *memory {
 
 func (m *memory) runner(o Options) (*runner, *strings.Builder) {
 	var said strings.Builder
-	o.Out, o.Progress, o.Poll, o.Seeds = &said, &said, time.Nanosecond, []string{"broker-1:9092"}
+	o.Out, o.Progress, o.Poll, o.Cluster.Servers = &said, &said, time.Nanosecond, []string{"broker-1:9092"}
 	return &runner{Options: o, api: m}, &said
 }
 
@@ -313,11 +314,11 @@ func TestThrottlesThatWereLeftAreNamed(t *testing.T) {
 // TestThrottledBrokersOfACluster asks brokers that run.
 func TestThrottledBrokersOfACluster(t *testing.T) {
 	c := brokertest.RunCluster(t, 2)
-	l, err := connect(t.Context(), c.Addrs())
+	l, err := open(t.Context(), connect.Config{Servers: c.Addrs()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	defer l.Close()
 	for _, rate := range []string{"", "1000", ""} {
 		if err := l.setBrokers(t.Context(), []int32{2}, map[string]string{followerRate: rate}); err != nil {
 			t.Fatal(err)
@@ -466,7 +467,7 @@ func TestInterruptedWhileItConnects(t *testing.T) {
 	for name, command := range map[string]func(context.Context, Options) error{
 		"rebalance": func(ctx context.Context, o Options) error { return Rebalance(ctx, o, nil) }, "cancel": Cancel,
 	} {
-		if err := command(ctx, Options{Seeds: []string{"127.0.0.1:1"}}); !errors.Is(err, ErrInterrupted) {
+		if err := command(ctx, Options{Cluster: connect.Config{Servers: []string{"127.0.0.1:1"}}}); !errors.Is(err, ErrInterrupted) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

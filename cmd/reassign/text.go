@@ -31,7 +31,7 @@ func some(parts []tp) string {
 	return strings.Join(names, ", ")
 }
 
-func (r *runner) seeds() string { return strings.Join(r.Seeds, ",") }
+func (r *runner) seeds() string { return strings.Join(r.Cluster.Servers, ",") }
 
 // share is what a broker has.
 type share struct {

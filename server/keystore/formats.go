@@ -18,7 +18,7 @@ import (
 var jksMagic = []byte{0xfe, 0xed, 0xfe, 0xed}
 
 // readJKS reads Java's own format. Without a password its digest is not checked, as in Java.
-func readJKS(data []byte, password string, forKey bool) (*contents, error) {
+func readJKS(data []byte, password, keyPassword string, forKey bool) (*contents, error) {
 	store := jks.New(jks.WithOrderedAliases(), jks.WithCaseExactAliases())
 	if err := store.Load(bytes.NewReader(data), []byte(password)); err != nil {
 		// The library checks the digest last, when it has read all.
@@ -40,7 +40,7 @@ func readJKS(data []byte, password string, forKey bool) (*contents, error) {
 			c.trusted = append(c.trusted, cert)
 			continue
 		}
-		if err := c.addJKSKey(store, alias, password, forKey); err != nil {
+		if err := c.addJKSKey(store, alias, keyPassword, forKey); err != nil {
 			return nil, fmt.Errorf("key %s: %w", alias, err)
 		}
 	}

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,6 +22,10 @@ type File struct {
 	Type string
 	// Password protects the file, and the key in it; "" for none.
 	Password string
+	// KeyPassword protects the key in a JKS, where it is not Password; "" for Password. A PKCS12 has one password for both, a PEM none but the key's.
+	KeyPassword string
+	// Content stands for what is in the file, where a configuration has it itself; nil reads the file.
+	Content []byte
 }
 
 // Error says what is wrong with a file.
@@ -109,15 +114,17 @@ func (f File) load(forKey bool) (*contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(f.Path)
-	if err != nil {
-		return nil, reason(err)
+	data := f.Content
+	if data == nil {
+		if data, err = os.ReadFile(f.Path); err != nil {
+			return nil, reason(err)
+		}
 	}
 	switch {
 	case format == typePEM:
 		return readPEM(data, f.Password, forKey)
 	case bytes.HasPrefix(data, jksMagic):
-		return readJKS(data, f.Password, forKey)
+		return readJKS(data, f.Password, cmp.Or(f.KeyPassword, f.Password), forKey)
 	default:
 		return readPKCS12(data, f.Password, forKey)
 	}

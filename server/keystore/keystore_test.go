@@ -46,7 +46,7 @@ func TestStoresOfJava(t *testing.T) {
 	for _, format := range []string{"JKS", "PKCS12"} {
 		keys, trusted := javaStores(t, format)
 		for _, said := range []string{"JKS", "pkcs12"} { // Java reads either as the other
-			cert, err := LoadKey(File{keys, said, password})
+			cert, err := LoadKey(File{Path: keys, Type: said, Password: password})
 			if err != nil {
 				t.Fatalf("%s as %s: %v", format, said, err)
 			}
@@ -54,7 +54,7 @@ func TestStoresOfJava(t *testing.T) {
 				t.Errorf("%s: the certificate is of %s, the chain has %d", format, cert.Leaf.Subject, len(cert.Certificate))
 			}
 			for _, store := range []string{trusted, keys} {
-				pool, err := LoadTrust(File{store, said, password})
+				pool, err := LoadTrust(File{Path: store, Type: said, Password: password})
 				if err != nil {
 					t.Fatalf("%s as %s: %v", format, said, err)
 				}
@@ -67,28 +67,40 @@ func TestStoresOfJava(t *testing.T) {
 			"key":   func(f File) error { _, err := LoadKey(f); return err },
 			"trust": func(f File) error { _, err := LoadTrust(f); return err },
 		} {
-			if err := load(File{keys, format, "wrong"}); err == nil || !strings.Contains(err.Error(), keys) {
+			if err := load(File{Path: keys, Type: format, Password: "wrong"}); err == nil || !strings.Contains(err.Error(), keys) {
 				t.Errorf("%s: %s with a wrong password: %v", format, name, err)
 			}
 		}
-		if _, err := LoadKey(File{trusted, format, password}); err == nil || !strings.Contains(err.Error(), trusted) {
+		if _, err := LoadKey(File{Path: trusted, Type: format, Password: password}); err == nil || !strings.Contains(err.Error(), trusted) {
 			t.Errorf("%s: a key of a store that has none: %v", format, err)
 		}
 	}
 	_, trusted := javaStores(t, "JKS")
-	if _, err := LoadTrust(File{trusted, "JKS", ""}); err != nil {
+	if _, err := LoadTrust(File{Path: trusted, Type: "JKS", Password: ""}); err != nil {
 		t.Errorf("without a password the digest is not checked: %v", err)
+	}
+}
+
+// TestPasswordOfTheKey reads a key that has another password than its store.
+func TestPasswordOfTheKey(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys.jks")
+	keytool(t, "-genkeypair", "-keyalg", "EC", "-dname", "CN=klamm", "-keystore", keys, "-storetype", "JKS", "-storepass", password, "-keypass", "key-password")
+	if _, err := LoadKey(File{Path: keys, Type: "JKS", Password: password, KeyPassword: "key-password"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := LoadKey(File{Path: keys, Type: "JKS", Password: password}); err == nil {
+		t.Error("the password of the store opens the key")
 	}
 }
 
 // TestPEM reads certificates and keys in text.
 func TestPEM(t *testing.T) {
 	keys, _ := javaStores(t, "PKCS12")
-	cert, err := LoadKey(File{keys, "PKCS12", password})
+	cert, err := LoadKey(File{Path: keys, Type: "PKCS12", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := LoadKey(File{mustKeys(t), "PKCS12", password})
+	other, err := LoadKey(File{Path: mustKeys(t), Type: "PKCS12", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +140,9 @@ func TestPEM(t *testing.T) {
 		}
 		if err != nil || !got.Leaf.Equal(cert.Leaf) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+		if got, err := LoadKey(File{Path: "nowhere", Type: "PEM", Password: c.password, Content: []byte(c.text)}); err != nil || !got.Leaf.Equal(cert.Leaf) {
+			t.Errorf("%s, given by the configuration: %v", c.name, err)
 		}
 	}
 	if err := os.WriteFile(path, []byte(own+ca), 0o600); err != nil {
