@@ -61,7 +61,9 @@ func (b *Broker) identify(ctx context.Context, cfg *config.Broker) (identity, er
 		drawn = nodes[1].Stat.Version
 	}
 	if id.cluster == "" {
-		id.cluster = cluster.NewTopicID().String()
+		if id.cluster = b.o.ClusterID; id.cluster == "" {
+			id.cluster = cluster.NewTopicID().String()
+		}
 	}
 	if id.broker != logstore.NoBrokerID {
 		return id, nil

@@ -26,6 +26,9 @@ type Options struct {
 	// Identified, if set, is told the broker's id and the cluster's once they are known, before the start writes
 	// anything and before it logs its first line.
 	Identified func(brokerID int32, clusterID string)
+	// ClusterID is the id of a cluster that begins with this broker, alone. Default: a random one. A broker whose directories or tree
+	// have an id keeps that.
+	ClusterID string
 	// FS has the log directories. Default: the operating system's.
 	FS vfs.FS
 	// Tree is the metadata tree. Default: with zookeeper.connect the one in ZooKeeper, and otherwise the embedded one, in a file at

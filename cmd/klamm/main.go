@@ -3,7 +3,7 @@
 // It reads its configuration, starts a broker, runs until a signal tells it to stop, and
 // stops the broker cleanly. Package broker does the rest.
 //
-// Begin reading at run.go; config.go, migrate.go, verify.go, cluster.go and join.go have the subcommands that start no broker. signals.go says what each signal does, and line_writer.go why a
+// Begin reading at run.go; config.go, migrate.go, verify.go, cluster.go and join.go have the subcommands that start no broker. container.go starts one as an image for containers does. signals.go says what each signal does, and line_writer.go why a
 // reader of the log cannot hold the broker up.
 package main
 
@@ -76,7 +76,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options.Env = brokerEnv()
-			return p.run(cmd.Context(), options)
+			return p.run(cmd.Context(), options, start{})
 		},
 	}
 	cmd.SetVersionTemplate("klamm {{.Version}}\n")
@@ -84,7 +84,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
 	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
 	cmd.Flags().Bool("version", false, "print the version, the commit and the version of Go, and end")
-	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p))
+	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p))
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd
 }

@@ -28,22 +28,28 @@ type process struct {
 	build  build
 }
 
+// start is what is particular to one way to start a broker.
+type start struct {
+	clusterID string               // of a cluster that begins with the broker; "" for a random one
+	started   func(brokerID int32) // if set, is called when the broker takes clients
+}
+
 // run starts a broker and stops it when ctx ends.
-func (p process) run(ctx context.Context, options config.Options) error {
+func (p process) run(ctx context.Context, options config.Options, how start) error {
 	cfg, warnings, err := config.Load(options)
 	if err != nil {
 		p.warn(warnings)
 		return err
 	}
-	greeted := false
+	greeted, id := false, int32(0)
 	greet := func(brokerID int32, clusterID string) {
-		greeted = true
+		greeted, id = true, brokerID
 		p.logger.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
 		p.warn(warnings)
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.logger, Identified: greet})
+	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.logger, Identified: greet, ClusterID: how.clusterID})
 	if err != nil && !greeted {
 		p.warn(warnings)
 	}
@@ -55,6 +61,9 @@ func (p process) run(ctx context.Context, options config.Options) error {
 	}
 	welcome(p.stdout, cfg, broker)
 	p.logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
+	if how.started != nil {
+		how.started(id)
+	}
 	<-ctx.Done()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()

@@ -43,6 +43,7 @@ var tools = map[string]map[string]string{
 	"consumer-groups":           {"": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"},
 	"verifiable-consumer":       {"": "org.apache.kafka.tools.VerifiableConsumer"},
 	"streams-application-reset": {"": "org.apache.kafka.tools.StreamsResetter"},
+	"docker-wrapper":            {Kafka39: "kafka.docker.KafkaDockerWrapper"}, // what the image apache/kafka makes its configuration with
 	"dump-log":                  {Kafka39: "kafka.tools.DumpLogSegments", KafkaNewest: "org.apache.kafka.tools.DumpLogSegments"},
 }
 

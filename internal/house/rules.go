@@ -60,6 +60,7 @@ var rooms = map[string][]string{
 	"broker/migrate/verify": {"broker/migrate/size", "server/transport", "protocol"},
 	"broker/brokertest":     {"broker", "server", "cluster", "logstore", "protocol", "internal"},
 	"cmd":                   {"cmd", "broker", "server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
+	"cmd/container":         {"server/config"},
 	"cmd/connect":           {"server/config", "server/keystore"},
 	"cmd/reassign":          {"cmd/connect", "cmd/reassign/plan"},
 	"cmd/reassign/plan":     {},

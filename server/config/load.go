@@ -14,6 +14,8 @@ type Options struct {
 	// File is the path of the configuration file. Its ending tells whether it is YAML, TOML or Java properties.
 	// "" means no file: klamm's own defaults (see Load) take its place.
 	File string
+	// Layers take the place of File where they are not nil: settings that the caller gathered, the weakest layer first. klamm's own defaults do not apply.
+	Layers [][]Setting
 	// Sets are the name=value arguments of the command line. A later one overrides an earlier one.
 	Sets []string
 	// Env is the environment as os.Environ gives it. Variables that begin with KLAMM_ are settings.
@@ -54,19 +56,24 @@ func Load(o Options) (*Broker, []Warning, error) {
 // Read does the same as Load for who looks at a configuration and starts nothing: it gives what it could read with the errors as well. A
 // setting with an error has its default.
 func Read(o Options) (*Broker, []Warning, LoadErrors) {
-	file := klammDefaults
+	layers := [][]setting{klammDefaults}
 	var warnings []Warning
 	var errs, fileErrs LoadErrors
-	if o.File != "" {
-		file, warnings, fileErrs = readFile(o.File)
+	if o.Layers != nil {
+		layers = nil
+		for _, l := range o.Layers {
+			layers = append(layers, gathered(l))
+		}
+	} else if o.File != "" {
+		layers[0], warnings, fileErrs = readFile(o.File)
 	}
 	sets, setErrs := readSets(o.Sets)
-	fromEnv, ws := readEnv(o.Env, file, sets)
+	fromEnv, ws := readEnv(o.Env, append(slices.Clone(layers), sets)...)
 	warnings = append(warnings, ws...)
 	errs = append(fileErrs, setErrs...)
 
 	b := &Broker{given: map[string]string{}, sources: map[string]Source{}, written: map[string]string{}}
-	for _, layer := range [][]setting{file, fromEnv, sets} {
+	for _, layer := range append(layers, fromEnv, sets) {
 		b.overlay(layer)
 	}
 	ws, providerErrs := b.resolveVariables(o.Env)
@@ -134,6 +141,9 @@ func (b *Broker) overlay(layer []setting) {
 func (b *Broker) warnings() []Warning {
 	var out []Warning
 	for name, source := range b.sources {
+		if source.Origin == FromKlamm {
+			continue // nobody asked for it
+		}
 		if w, ok := b.warning(name); ok {
 			w.Source, w.Name = source, name
 			out = append(out, w)
