@@ -3,7 +3,8 @@
 // It reads its configuration, starts a broker, runs until a signal tells it to stop, and
 // stops the broker cleanly. Package broker does the rest.
 //
-// Begin reading at run.go; config.go, migrate.go, verify.go, cluster.go and join.go have the subcommands that start no broker. container.go starts one as an image for containers does. signals.go says what each signal does, and line_writer.go why a
+// Begin reading at run.go; config.go, migrate.go, verify.go, cluster.go and join.go have the subcommands that start no broker. container.go starts one as an image for containers does,
+// and scripts.go runs Kafka's scripts. signals.go says what each signal does, and line_writer.go why a
 // reader of the log cannot hold the broker up.
 package main
 
@@ -21,6 +22,9 @@ import (
 )
 
 func main() {
+	if code, called := runScript(os.Args); called {
+		os.Exit(code)
+	}
 	stdout, stderr := newLineWriter(os.Stdout, nil), newLineWriter(os.Stderr, droppedLine)
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, logger: logger, build: thisBuild()}

@@ -1,0 +1,152 @@
+package scripts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"klamm/compat-tests/harness"
+)
+
+// answer is what a script printed, and its exit code.
+type answer struct {
+	stdout, stderr string
+	code           int
+}
+
+// try is one command line. Its words are split at blanks; @B stands for the cluster's address and is added as
+// --bootstrap-server where the words do not have it.
+type try struct {
+	line  string
+	stdin string
+	words []string // instead of line
+}
+
+// tries makes tries of command lines, one a line. A line that begins with # is a comment.
+func tries(lines string) (all []try) {
+	for line := range strings.Lines(lines) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, try{line: line})
+		}
+	}
+	return all
+}
+
+// args gives the name of the script, without kafka-, and its arguments.
+func (w *world) args(c try) (string, []string) {
+	words := c.words
+	if words == nil {
+		words = strings.Fields(c.line)
+	}
+	var args []string
+	given := false
+	for _, word := range words[1:] {
+		given = given || strings.Contains(word, "@B") || word == "@none"
+		if word != "@none" {
+			args = append(args, strings.NewReplacer("@B", w.addr, "@D", w.files).Replace(word))
+		}
+	}
+	if !given {
+		args = append([]string{"--bootstrap-server", w.addr}, args...)
+	}
+	return words[0], args
+}
+
+// java runs the Java tool.
+func (w *world) java(t testing.TB, c try) answer {
+	t.Helper()
+	tool, args := w.args(c)
+	r := harness.JavaResult(t, harness.Kafka39, tool, strings.NewReader(c.stdin), args...)
+	return answer{r.Stdout, r.Stderr, r.Code}
+}
+
+// klamm runs klamm's script, by a link with the script's name.
+func (w *world) klamm(t testing.TB, c try) answer {
+	t.Helper()
+	tool, args := w.args(c)
+	return run(t, w.link(t, "kafka-"+tool+".sh"), c.stdin, args...)
+}
+
+// run runs a program to its end.
+func run(t testing.TB, program, stdin string, args ...string) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(harness.Context(t), 2*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	err := cmd.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("%s %s: %v, %v\n%s", program, strings.Join(args, " "), err, ctx.Err(), stderr.String())
+	}
+	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// link gives a link to klamm of a name.
+func (w *world) link(t testing.TB, name string) string {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	path := filepath.Join(w.links, name)
+	if err := os.Symlink(w.binary, path); err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// atOnce is how many JVMs run beside each other.
+const atOnce = 2
+
+// same runs each command line by both, and compares.
+func (w *world) same(t *testing.T, all []try) {
+	t.Helper()
+	var running sync.WaitGroup
+	next := make(chan try)
+	for range atOnce {
+		running.Go(func() {
+			for c := range next {
+				equal(t, c.name(), w.java(t, c), w.klamm(t, c))
+			}
+		})
+	}
+	for _, c := range all {
+		next <- c
+	}
+	close(next)
+	running.Wait()
+}
+
+func (c try) name() string {
+	if c.words != nil {
+		return strings.Join(c.words, " ")
+	}
+	return c.line
+}
+
+// equal compares two answers.
+func equal(t *testing.T, what string, java, klamm answer) {
+	t.Helper()
+	if java.stdout != klamm.stdout || java.code != klamm.code {
+		t.Errorf("kafka-%s\nthe Java tool ends with %d and prints\n%s\nstderr:\n%s\nklamm ends with %d and prints\n%s\nstderr:\n%s", what,
+			java.code, visible(java.stdout), firstLine(java.stderr), klamm.code, visible(klamm.stdout), firstLine(klamm.stderr))
+		return
+	}
+	if java.code != 0 && java.stdout == "" && firstLine(java.stderr) != firstLine(klamm.stderr) {
+		t.Errorf("kafka-%s\nthe Java tool says\n%s\nklamm says\n%s", what, firstLine(java.stderr), firstLine(klamm.stderr))
+	}
+}
+
+// visible marks the ends of lines, since blanks there count.
+func visible(s string) string { return strings.ReplaceAll(s, "\n", "$\n") }
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimLeft(s, "\n"), "\n")
+	return line
+}
