@@ -21,6 +21,7 @@ import (
 	"klamm/server"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
+	"klamm/server/loggers"
 	"klamm/server/transport"
 )
 
@@ -55,7 +56,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{o: o, logger: o.Logger, lines: boundedlog.LimitLines(o.Logger)}
+	b := &Broker{o: o, logger: o.Logger.With(loggers.Key, "broker"), lines: boundedlog.LimitLines(o.Logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
 		transport.CloseAll(listeners)
 		return nil, errors.Join(explain(err), b.release(context.WithoutCancel(ctx)))
@@ -73,7 +74,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	}
 	dynamic := config.NewDynamic(cfg, id.broker)
 	b.id, b.config = id.broker, dynamic
-	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines)
+	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines.With(loggers.Key, "groupcoord"))
 	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
 	if err != nil {
 		return err
@@ -93,14 +94,14 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	dynamic.OnChange(func(config.Change) { replicas.Reconfigure() })
 	dynamic.OnChange(b.reconfigureCleaner(dynamic))
 	dynamic.OnChange(b.reconfigureMoves(dynamic))
-	coordinateGroups(b.groups, replicas, dynamic, b.o.Clock, b.lines)
+	coordinateGroups(b.groups, replicas, dynamic, b.o.Clock, b.lines.With(loggers.Key, "groupcoord"))
 	b.cluster = cluster.New(b.clusterOptions(dynamic, replicas, id, own))
 	b.joined.Store(b.cluster)
 	if err := b.cluster.Start(ctx); err != nil {
 		return err
 	}
 	b.groups.Serve()
-	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.logger,
+	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.o.Logger, Levels: b.o.Levels,
 		Peers: b.o.Tree.Shared(), Now: b.o.Clock})
 	b.server.Serve(listeners)
 	return nil
@@ -175,8 +176,8 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 				replicas.LogsFailed(partitions)
 			}
 		},
-		Logger:        b.logger,
-		RequestLogger: b.lines,
+		Logger:        b.o.Logger.With(loggers.Key, "logstore"),
+		RequestLogger: b.lines.With(loggers.Key, "logstore"),
 	}
 }
 
@@ -281,7 +282,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		PartitionsDeleted: partitionsDeleted(b.groups),
 		Offline:           &b.offline,
 		Room:              b.store.Room,
-		Logger:            b.lines,
+		Logger:            b.lines.With(loggers.Key, "cluster"),
 		Clock:             b.o.Clock,
 		After:             b.o.After,
 	}

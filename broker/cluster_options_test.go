@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func TestClusterOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	dynamic := config.NewDynamic(cfg, 7)
-	o := new(Broker).clusterOptions(dynamic, nil, identity{broker: 7}, nil)
+	o := (&Broker{lines: slog.New(slog.DiscardHandler)}).clusterOptions(dynamic, nil, identity{broker: 7}, nil)
 	if o.SessionTimeout != 4*time.Second || !o.KeepTopics || o.ImbalancePercent != 3 || !o.Unclean() {
 		t.Errorf("options %+v", o)
 	}

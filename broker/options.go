@@ -14,6 +14,7 @@ import (
 	"klamm/cluster/meta/local"
 	"klamm/logstore/vfs"
 	"klamm/server/config"
+	"klamm/server/loggers"
 )
 
 // Options are what a broker is made of, and its only ways to the world outside. Two
@@ -21,8 +22,11 @@ import (
 type Options struct {
 	// Config is what the user configured. Required.
 	Config *config.Broker
-	// Logger takes the broker's log. Default slog.Default.
+	// Logger takes the broker's log, as far as Levels let it through. Default slog.Default.
 	Logger *slog.Logger
+	// Levels are the levels of the broker's log by room, which operators change while it runs; its configuration sets those that it
+	// starts with (klamm.log.levels). Default: levels of its own. The caller may hand in those that it holds lines of its own to.
+	Levels *loggers.Levels
 	// Identified, if set, is told the broker's id and the cluster's once they are known, before the start writes
 	// anything and before it logs its first line.
 	Identified func(brokerID int32, clusterID string)
@@ -71,11 +75,16 @@ func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Levels == nil {
+		o.Levels = loggers.New()
+	}
+	o.Config.SetLogLevels(o.Levels)
+	o.Logger = slog.New(o.Levels.Handler(o.Logger.Handler()))
 	if o.FS == nil {
 		o.FS = vfs.OS{}
 	}
 	if dir := o.Config.LogDirs()[0]; o.Tree == nil && o.Config.ZooKeeper() != nil {
-		tree, err := newZooKeeper(o.Config, dir, o.Logger)
+		tree, err := newZooKeeper(o.Config, dir, o.Logger.With(loggers.Key, "cluster.meta"))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"klamm/cluster/peer"
 	"klamm/cluster/replica"
 	"klamm/server/config"
+	"klamm/server/loggers"
 	"klamm/server/transport"
 )
 
@@ -19,7 +20,7 @@ import (
 // ISRs never change.
 func (b *Broker) replicaOptions(dynamic *config.Dynamic) replica.Options {
 	o := replica.Options{
-		Store: b.store, BrokerID: b.id, Clock: b.o.Clock, Logger: b.logger,
+		Store: b.store, BrokerID: b.id, Clock: b.o.Clock, Logger: b.o.Logger.With(loggers.Key, "cluster.replica"),
 		Resolve:           func(overrides map[string]string) *replica.Config { return topicConfig(dynamic, b.id, overrides) },
 		TellHighWatermark: config.RackAware(dynamic.Current()),
 		Settings:          func() replica.Settings { return replicationSettings(dynamic.Current()) },

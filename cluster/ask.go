@@ -13,7 +13,7 @@ import (
 func (b *Broker) newChannel() *peer.ControllerChannel {
 	return peer.NewControllerChannel(peer.ControllerOptions{
 		BrokerID: b.o.BrokerID, BrokerEpoch: b.Epoch, Find: b.findController, Self: b,
-		Dial: b.o.Dial, SoftwareVersion: b.o.SoftwareVersion, Logger: b.o.Logger,
+		Dial: b.o.Dial, SoftwareVersion: b.o.SoftwareVersion, Logger: b.o.Logger.With("logger", "cluster.peer"),
 	})
 }
 
@@ -24,7 +24,7 @@ func (b *Broker) newBrokerChannel(live order.LiveBroker) controller.Channel {
 	if !has {
 		b.o.Logger.Error("a broker has no listener that this one could reach it by", "broker", live.ID, "listener", b.o.ControlPlaneListener)
 	}
-	return peer.NewBrokerChannel(peer.BrokerOptions{BrokerID: live.ID, Endpoint: e, Dial: b.o.Dial, Logger: b.o.Logger})
+	return peer.NewBrokerChannel(peer.BrokerOptions{BrokerID: live.ID, Endpoint: e, Dial: b.o.Dial, Logger: b.o.Logger.With("logger", "cluster.peer")})
 }
 
 // findController gives the controller that the metadata name, and its listener for what is asked of it.

@@ -198,7 +198,7 @@ func (b *Broker) newElector(tree meta.Tree) *controller.Elector {
 	e := controller.NewElector(controller.Options{
 		Tree: tree, BrokerID: b.o.BrokerID, Dial: b.dial, Listener: b.o.InterBrokerListener, ConfigLock: b.configs.removal,
 		BalanceEvery: b.o.BalanceEvery,
-		Logger:       b.o.Logger, Clock: b.o.Clock, After: b.o.After,
+		Logger:       b.o.Logger.With("logger", "cluster.controller"), Clock: b.o.Clock, After: b.o.After,
 		Rules: *b.rules(),
 	})
 	if was := b.elector.Swap(e); was != nil {

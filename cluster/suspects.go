@@ -42,7 +42,7 @@ func newSuspects(b *Broker) *suspects {
 		return nil
 	}
 	s := &suspects{broker: b, ordered: map[int32]liveness.Peer{}, looked: nobody}
-	s.detector = liveness.New(liveness.Options{Dead: s.dead, Back: s.back, Here: s.here, Dial: b.o.DialAddr, After: b.o.After, Logger: b.o.Logger})
+	s.detector = liveness.New(liveness.Options{Dead: s.dead, Back: s.back, Here: s.here, Dial: b.o.DialAddr, After: b.o.After, Logger: b.o.Logger.With("logger", "cluster.liveness")})
 	return s
 }
 

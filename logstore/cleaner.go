@@ -208,11 +208,11 @@ func (s *Store) cleanGrabbed(work *cleanerWork, p *partition, c *cleanable, nowM
 	if err := s.writeCheckpoint(p.dir, cleanerCheckpoint); err != nil {
 		return err
 	}
-	s.log.Info("log compacted", "partition", p.tp.String(), "from", stats.From, "to", stats.To,
+	s.cleanerLog.Info("log compacted", "partition", p.tp.String(), "from", stats.From, "to", stats.To,
 		"bytes_before", stats.BytesRead, "bytes_after", stats.BytesWritten,
 		"records_before", stats.RecordsRead, "records_after", stats.RecordsWritten, "keys", stats.Keys, "map_full", stats.Full)
 	if stats.NoKey > 0 {
-		s.log.Warn("records without a key dropped from a compacted log", "partition", p.tp.String(), "records", stats.NoKey)
+		s.cleanerLog.Warn("records without a key dropped from a compacted log", "partition", p.tp.String(), "records", stats.NoKey)
 	}
 	return nil
 }
@@ -225,13 +225,13 @@ func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 	case errors.As(err, &dirErr) && passes(err):
 		s.warnOfCleaning(p, err)
 	case errors.As(err, &dirErr):
-		s.log.Warn("compaction failed", "partition", p.tp.String(), "error", err)
+		s.cleanerLog.Warn("compaction failed", "partition", p.tp.String(), "error", err)
 		s.logFailed(p.dir, err)
 	case errors.Is(err, errCleaningAborted), errors.Is(err, ErrClosed), errors.Is(err, errRetired):
 		// The log changed or goes; there will be another time.
 	default:
 		l.uncleanable.Store(true)
-		s.log.Error("log is uncleanable: it is not compacted before the next start, and keeps growing",
+		s.cleanerLog.Error("log is uncleanable: it is not compacted before the next start, and keeps growing",
 			"partition", p.tp.String(), "error", err)
 	}
 }
@@ -239,7 +239,7 @@ func (s *Store) cleaningFailed(p *partition, l *Log, err error) {
 // warnOfCleaning logs now and then that a log waits for room, or for descriptors.
 func (s *Store) warnOfCleaning(p *partition, err error) {
 	if s.dueToSay(&p.dir.cleaningSaid) {
-		s.log.Warn("compaction failed and is tried again; other logs are compacted meanwhile", "partition", p.tp.String(), "error", err)
+		s.cleanerLog.Warn("compaction failed and is tried again; other logs are compacted meanwhile", "partition", p.tp.String(), "error", err)
 	}
 }
 

@@ -162,11 +162,13 @@ func (e *TopicIDError) Error() string {
 // logDir.cpMu, Store.mu, the other locks of a Log. No goroutine calls the disk while it holds
 // Store.mu.
 type Store struct {
-	o     StoreOptions
-	fs    vfs.FS
-	log   *slog.Logger
-	dirs  []*logDir // in the order of StoreOptions.Dirs
-	files *FileBudget
+	o   StoreOptions
+	fs  vfs.FS
+	log *slog.Logger
+
+	cleanerLog *slog.Logger // log, for the lines about compaction
+	dirs       []*logDir    // in the order of StoreOptions.Dirs
+	files      *FileBudget
 	// producers bounds the producers that all logs know together.
 	producers *ProducerBudget
 
@@ -222,7 +224,7 @@ func OpenStore(o StoreOptions) (*Store, error) {
 	}
 	files := NewFileBudget(o.MaxOpenFiles)
 	s := &Store{
-		o: o, fs: frugalFS{o.FS, files}, log: o.Logger, defaults: o.Defaults,
+		o: o, fs: frugalFS{o.FS, files}, log: o.Logger, cleanerLog: o.Logger.With("logger", "logstore.cleaner"), defaults: o.Defaults,
 		files:       files,
 		producers:   NewProducerBudget(o.ProducersMax, o.RequestLogger),
 		logs:        map[protocol.TopicPartition]*partition{},

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/protocol"
+	"klamm/server/boundedlog"
 	"klamm/server/request"
 	"klamm/server/transport"
 )
@@ -27,6 +30,9 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 		}
 		return fmt.Errorf("%s v%d is not served, only v%d to v%d", api.Name, header.Version, api.Min, api.Max)
 	}
+	if s.requests.Enabled(context.Background(), slog.LevelDebug) { // asked first: the attributes would be allocated
+		s.logRequest(c, api, &header, len(body))
+	}
 	if header.Key != protocol.KeyProduce {
 		c.MayWait()
 	}
@@ -43,6 +49,17 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 		return &request.RequestError{API: api.Name, Version: header.Version, Err: err}
 	}
 	return nil
+}
+
+// logRequest writes a line about a request that came. It tells nothing of what the request holds but its size: requests carry records and
+// passwords.
+func (s *Server) logRequest(c *transport.Conn, api *protocol.API, header *protocol.RequestHeader, bytes int) {
+	clientID := ""
+	if header.ClientID != nil {
+		clientID = boundedlog.Printable(*header.ClientID)
+	}
+	s.requests.Debug("request", "api", api.Name, "version", header.Version, "correlation_id", header.CorrelationID, "bytes", bytes,
+		"client", c.RemoteAddr().String(), "client_id", clientID, "listener", c.Listener().Name)
 }
 
 // knows waits until a broker of a cluster that starts knows the topics that there are, unless the request is served earlier. It reports

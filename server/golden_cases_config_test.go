@@ -56,6 +56,7 @@ func describeConfigsCases() []goldenCase {
 		{name: "describe_configs/refused", key: key, setup: setup, steps: []goldenStep{of(ofTopic, "none"), of(ofTopic, "bad name"), of(ofTopic, ""), of(ofBroker, "7"), of(ofBroker, "x"), of(ofLogger, ""), of(ofLogger, "7"), of(ofLogger, "x"), of(ofMetrics, "")}},
 		{name: "describe_configs/unexpected_type", key: key, setup: setup, steps: []goldenStep{of(0, "a"), of(1, "a"), of(3, "a"), of(100, "a")}},
 		{name: "describe_configs/empty", key: key, steps: []goldenStep{step(func(t *talk) kmsg.Request { return kmsg.NewPtrDescribeConfigsRequest() })}},
+		{name: "describe_configs/loggers", key: key, steps: []goldenStep{of(ofLogger, "0", "root"), full(ofLogger, "0", "root"), of(ofLogger, "0", "no.such.logger")}},
 		{name: "describe_configs/metrics", key: key, steps: []goldenStep{of(ofMetrics, "nobody"), of(ofGroup, "nobody"), of(ofGroup, "")}},
 		{name: "describe_configs/broker", key: key, steps: []goldenStep{of(ofBroker, "0", some...), full(ofBroker, "0", some...), of(ofBroker, "", some...)}},
 		{name: "describe_configs/broker_all", unset: true, key: key, from: 4, only: "3.9.2", steps: []goldenStep{{
@@ -152,6 +153,7 @@ func incrementalCases() []goldenCase {
 	look := func(names ...string) goldenStep {
 		return step(func(t *talk) kmsg.Request { return describe(ofTopic, t.n("a"), names...) })
 	}
+	levels := step(func(t *talk) kmsg.Request { return describe(ofLogger, "0", "root") })
 	setup := topics(topic("a", 1, "retention.ms", "1234", "cleanup.policy", "compact"))
 	return []goldenCase{
 		{name: "incremental_alter_configs/topic", key: key, setup: setup, steps: []goldenStep{
@@ -178,6 +180,23 @@ func incrementalCases() []goldenCase {
 			}),
 			look("retention.ms", "cleanup.policy"),
 			on(ofBroker, "0", del("no.such")),
+		}},
+		{name: "incremental_alter_configs/loggers", key: key, steps: []goldenStep{
+			on(ofLogger, "0", set("root", "WARN")), levels, on(ofLogger, "0", set("root", "TRACE")), levels, on(ofLogger, "0", set("root", "FATAL")), levels,
+			on(ofLogger, "0", set("root", "OFF")), on(ofLogger, "0", set("root", "info")), on(ofLogger, "0", set("root", "")), on(ofLogger, "0", del("root")),
+			on(ofLogger, "0", set("no.such.logger", "INFO")), on(ofLogger, "0", del("no.such.logger")), on(ofLogger, "0", set("no.such.logger", "loud")),
+			on(ofLogger, "0", appendTo("root", "INFO")), on(ofLogger, "0", subtract("root", "INFO")),
+			on(ofLogger, "0", appendTo("no.such.logger", "INFO")), on(ofLogger, "0", change{0, "root", nil}), on(ofLogger, "0", change{1, "root", ptr("INFO")}),
+			on(ofLogger, "7", set("root", "INFO")), on(ofLogger, "x", set("root", "INFO")), on(ofLogger, "", set("root", "INFO")), on(ofLogger, "7", set("no.such.logger", "loud")),
+			on(ofLogger, "0", set("root", "INFO"), set("no.such.logger", "INFO")), on(ofLogger, "0", set("root", "INFO"), set("root", "WARN")), levels,
+			on(ofLogger, "0"), step(func(t *talk) kmsg.Request {
+				req := incremental(ofLogger, "0", set("root", "ERROR"))
+				req.ValidateOnly = true
+				return req
+			}), levels, on(ofLogger, "0", set("root", "INFO")), levels,
+		}},
+		{name: "incremental_alter_configs/loggers_unknown_operation", key: key, klamm: "3.9.2 answers UNKNOWN_SERVER_ERROR to an unknown operation", steps: []goldenStep{
+			on(ofLogger, "0", change{9, "root", ptr("INFO")}), on(ofLogger, "7", change{9, "root", ptr("INFO")}), on(ofLogger, "0", change{9, "no.such.logger", ptr("INFO")}),
 		}},
 		{name: "incremental_alter_configs/validate_only", key: key, setup: setup, steps: []goldenStep{
 			step(func(t *talk) kmsg.Request {

@@ -17,6 +17,7 @@ import (
 	"klamm/server/config"
 	"klamm/server/data"
 	"klamm/server/groups"
+	"klamm/server/loggers"
 	"klamm/server/peer"
 	"klamm/server/request"
 	"klamm/server/transport"
@@ -31,6 +32,7 @@ type Options struct {
 	Groups   *groupcoord.Coordinator
 	Config   *config.Dynamic // what the user configured, with what changed since
 	Logger   *slog.Logger
+	Levels   *loggers.Levels  // of the lines that Logger writes
 	Peers    bool             // this broker shares its metadata tree with others, which send it requests
 	Now      func() time.Time // the wall clock; time.Now when nil
 }
@@ -41,6 +43,7 @@ type Server struct {
 	groups    *groupcoord.Coordinator
 	config    *config.Dynamic
 	logger    *slog.Logger
+	requests  *slog.Logger // a line for each request, at DEBUG
 	sockets   *transport.SocketServer
 	data      *data.Service
 	admin     *admin.Service
@@ -68,17 +71,18 @@ func New(o Options) *Server {
 	s := &Server{
 		groups:    o.Groups,
 		config:    o.Config,
-		logger:    o.Logger,
+		logger:    o.Logger.With(loggers.Key, "server"),
+		requests:  o.Logger.With(loggers.Key, "server.requests"),
 		places:    request.NewPlaces(),
-		clientLog: boundedlog.NewClientLog(o.Logger, o.Now),
-		limits:    boundedlog.NewLimitLog(o.Logger, o.Now),
+		clientLog: boundedlog.NewClientLog(o.Logger.With(loggers.Key, "server.requests"), o.Now),
+		limits:    boundedlog.NewLimitLog(o.Logger.With(loggers.Key, "server.limits"), o.Now),
 		peers:     o.Peers,
 		known:     o.Broker.Known(),
 		expiring:  make(chan struct{}),
 	}
 	s.quit, s.stop = context.WithCancel(context.Background())
 	s.cut, s.kill = context.WithCancel(context.Background())
-	s.admin = admin.New(admin.Options{Broker: o.Broker, Replicas: o.Replicas, Store: o.Store, Config: o.Config, Limits: s.limits, Cut: s.cut})
+	s.admin = admin.New(admin.Options{Broker: o.Broker, Replicas: o.Replicas, Store: o.Store, Config: o.Config, Levels: o.Levels, Limits: s.limits, Cut: s.cut})
 	g := groups.New(groups.Options{Broker: o.Broker, Groups: o.Groups, Config: o.Config, AutoCreate: s.admin.AutoCreate, AutoCreateLater: s.admin.AutoCreateLater})
 	s.data = data.New(data.Options{
 		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now, Cut: s.cut,
@@ -96,7 +100,7 @@ func New(o Options) *Server {
 		Limited:         s.limits.Hit,
 		FreeFiles:       func() bool { return s.freeFiles(o.Store) },
 		ClientErred:     s.clientErred,
-		Logger:          o.Logger,
+		Logger:          o.Logger.With(loggers.Key, "server.transport"),
 		Now:             o.Now,
 	})
 	return s

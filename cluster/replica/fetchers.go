@@ -81,7 +81,7 @@ func (pool *fetcherPool) addLocked(key fetcherKey, orders []*fetchOrder) {
 	f, there := pool.fetchers[key]
 	if !there {
 		f = &fetcher{
-			pool: pool, o: pool.o, key: key, logger: pool.o.Logger.With("leader", key.leader, "fetcher", key.index),
+			pool: pool, o: pool.o, key: key, logger: pool.o.Logger.With("logger", "cluster.replica.fetcher", "leader", key.leader, "fetcher", key.index),
 			wake: make(chan struct{}, 1), state: newFetchState(pool.o.BrokerID, pool.o.BrokerEpoch, pool.exceeded),
 		}
 		pool.fetchers[key] = f

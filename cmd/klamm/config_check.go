@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +38,7 @@ or the file cannot be read.`,
 			return misusedIf(cmd, o.output.check())
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			o.config.File, o.config.Env = args[0], os.Environ()
+			o.config.File, o.config.Env = args[0], brokerEnv()
 			return p.checkConfig(o)
 		},
 	}

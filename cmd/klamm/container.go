@@ -76,13 +76,16 @@ func (p process) container(ctx context.Context, o containerOptions, args []strin
 		_, err := io.WriteString(p.report, config.FormatProperties(withoutSecrets(setup.Properties())))
 		return err
 	}
+	options := config.Options{Layers: setup.Layers, Env: brokerEnv()}
+	cfg, _, _ := config.Read(options)
+	p.log.configure(cfg)
 	if len(setup.Ignored) > 0 {
-		p.logger.Warn("these variables are for a Java virtual machine and have no effect", "variables", setup.Ignored)
+		p.log.own.Warn("these variables are for a Java virtual machine and have no effect", "variables", setup.Ignored)
 	}
 	if len(setup.Dropped) > 0 {
-		p.logger.Info("this broker stands alone and keeps its metadata itself, as broker and controller in one; these properties of KRaft have no effect", "properties", setup.Dropped)
+		p.log.own.Info("this broker stands alone and keeps its metadata itself, as broker and controller in one; these properties of KRaft have no effect", "properties", setup.Dropped)
 	}
-	return p.run(ctx, config.Options{Layers: setup.Layers, Env: brokerEnv()}, start{clusterID: setup.ClusterID, started: func(brokerID int32) {
+	return p.run(ctx, options, start{clusterID: setup.ClusterID, started: func(brokerID int32) {
 		// Testcontainers and other programs that start containers wait for one of these lines, each for that of the image it knows.
 		fmt.Fprintf(p.stdout, "[KafkaServer id=%[1]d] Transitioning from RECOVERY to RUNNING\n[KafkaServer id=%[1]d] started\nKafka Server started\n", brokerID)
 	}})

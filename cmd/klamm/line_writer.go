@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -108,9 +107,3 @@ func (w *lineWriter) flush(timeout time.Duration) {
 }
 
 func lines(p []byte) int { return bytes.Count(p, []byte{'\n'}) }
-
-// droppedLine gives a line, in the format of klamm's log, which reports how many lines of the log were dropped.
-func droppedLine(lines int) []byte {
-	return fmt.Appendf(nil, "time=%s level=WARN msg=\"lines of this log were dropped: their reader was gone or too slow, or there was no room for them\" lines=%d\n",
-		time.Now().Format("2006-01-02T15:04:05.000Z07:00"), lines)
-}

@@ -11,9 +11,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,10 +24,11 @@ func main() {
 	if code, called := runScript(os.Args); called {
 		os.Exit(code)
 	}
-	stdout, stderr := newLineWriter(os.Stdout, nil), newLineWriter(os.Stderr, droppedLine)
-	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, logger: logger, build: thisBuild()}
-	err := command(p).ExecuteContext(watchSignals(logger, os.Stderr))
+	stdout := newLineWriter(os.Stdout, nil)
+	var stderr *lineWriter
+	log := newLogging(func(l *logging) io.Writer { stderr = newLineWriter(os.Stderr, l.dropped); return stderr })
+	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, log: log, build: thisBuild()}
+	err := command(p).ExecuteContext(watchSignals(log.own, os.Stderr))
 	code := 0
 	if err != nil {
 		code = 1
@@ -37,9 +37,7 @@ func main() {
 		code, err = coded.code, coded.err
 	}
 	if err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			fmt.Fprintln(stderr, "klamm: "+line)
-		}
+		log.end(stderr, err)
 	}
 	stdout.flush(flushTimeout)
 	stderr.flush(flushTimeout)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -24,7 +23,7 @@ type process struct {
 	stdout *lineWriter
 	report io.Writer // stdout, for what must not be cut short where its reader is slow
 	stderr io.Writer
-	logger *slog.Logger
+	log    *logging
 	build  build
 }
 
@@ -36,20 +35,21 @@ type start struct {
 
 // run starts a broker and stops it when ctx ends.
 func (p process) run(ctx context.Context, options config.Options, how start) error {
-	cfg, warnings, err := config.Load(options)
-	if err != nil {
+	cfg, warnings, errs := config.Read(options)
+	p.log.configure(cfg)
+	if len(errs) > 0 {
 		p.warn(warnings)
-		return err
+		return errs
 	}
 	greeted, id := false, int32(0)
 	greet := func(brokerID int32, clusterID string) {
 		greeted, id = true, brokerID
-		p.logger.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
+		p.log.own.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
 		p.warn(warnings)
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.logger, Identified: greet, ClusterID: how.clusterID})
+	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.log.all, Levels: p.log.levels, Identified: greet, ClusterID: how.clusterID})
 	if err != nil && !greeted {
 		p.warn(warnings)
 	}
@@ -59,8 +59,10 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	if err != nil {
 		return err
 	}
-	welcome(p.stdout, cfg, broker)
-	p.logger.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
+	if !cfg.LogAsJSON() {
+		welcome(p.stdout, cfg, broker)
+	}
+	p.log.own.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
 	if how.started != nil {
 		how.started(id)
 	}
@@ -70,14 +72,14 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	if err := broker.Stop(stopping); err != nil {
 		return err
 	}
-	p.logger.Info("stopped cleanly")
+	p.log.own.Info("stopped cleanly")
 	return nil
 }
 
 // warn logs the warnings about the configuration.
 func (p process) warn(warnings []config.Warning) {
 	for _, w := range config.Lines(warnings) {
-		p.logger.Warn(w)
+		p.log.own.Warn("a warning about the configuration", "warning", w)
 	}
 }
 

@@ -33,6 +33,8 @@ func (s *Service) alter(r resource, ops []config.Op, how alteration) error {
 		return s.alterTopic(r.name, ops, how)
 	case resourceBroker:
 		return s.alterBroker(r.name, ops, how)
+	case resourceLogger:
+		return s.alterLoggers(r.name, ops, how)
 	case resourceClientMetrics:
 		return codes.Refuse(kerr.InvalidRequest, "Client metrics have no configuration in a cluster on ZooKeeper.")
 	}

@@ -21,8 +21,9 @@ package admin
 // A null or empty list of names asks for all settings. The answer leaves out names of
 // settings that do not exist.
 //
-// Missing on purpose: the loggers of this broker. No logger of klamm has a level of its
-// own, and the answer is an empty list.
+// The loggers of a broker have the names of klamm's rooms (package loggers).
+//
+// Nothing is missing.
 
 import (
 	"fmt"
@@ -129,7 +130,10 @@ func (s *Service) describeResource(in *kmsg.DescribeConfigsRequestResource, conf
 		if in.ResourceName == "" {
 			return nil, codes.Refuse(kerr.InvalidRequest, "A broker's id is needed to name its loggers.")
 		}
-		return nil, s.isThisBroker(in.ResourceName)
+		if err := s.isThisBroker(in.ResourceName); err != nil {
+			return nil, err
+		}
+		return s.describeLoggers(o), nil
 	}
 	return nil, codes.Refuse(kerr.InvalidRequest, "Client metrics have no configuration in a cluster on ZooKeeper.")
 }

@@ -17,7 +17,12 @@ package admin
 // exist (UNKNOWN_TOPIC_OR_PARTITION); an unknown topic setting, a value that does not
 // parse (INVALID_CONFIG).
 //
-// Missing on purpose: levels of loggers; alter.config.policy.class.name, which names a
+// The levels of a broker's loggers change at once and until its next start. Refused, in this order, before any of
+// them changes: another broker than this one (INVALID_REQUEST); setting or deleting the level of a logger that does not
+// exist, or to a level that does not (INVALID_CONFIG); deleting the level of root, an operation on lists
+// (INVALID_REQUEST).
+//
+// Missing on purpose: alter.config.policy.class.name, which names a
 // Java class. Where a request appends to an unknown topic setting or has an unknown
 // operation on a topic, the reference answers UNKNOWN_SERVER_ERROR; klamm says what is
 // wrong.

@@ -21,6 +21,7 @@ import (
 	"klamm/logstore"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
+	"klamm/server/loggers"
 	"klamm/server/request"
 )
 
@@ -30,6 +31,7 @@ type Options struct {
 	Replicas *replica.Manager // the partitions that it leads
 	Store    *logstore.Store  // the directories that their logs are in
 	Config   *config.Dynamic  // what the user configured, with what changed since
+	Levels   *loggers.Levels  // the levels of this broker's loggers
 	Limits   *boundedlog.LimitLog
 	Cut      context.Context // ends when the server stops waiting for requests
 }
@@ -40,6 +42,7 @@ type Service struct {
 	replicas *replica.Manager
 	store    *logstore.Store
 	config   *config.Dynamic
+	levels   *loggers.Levels
 	limits   *boundedlog.LimitLog
 	cut      context.Context
 
@@ -51,7 +54,7 @@ type Service struct {
 
 // New makes a service.
 func New(o Options) *Service {
-	return &Service{broker: o.Broker, replicas: o.Replicas, store: o.Store, config: o.Config, limits: o.Limits, cut: o.Cut}
+	return &Service{broker: o.Broker, replicas: o.Replicas, store: o.Store, config: o.Config, levels: o.Levels, limits: o.Limits, cut: o.Cut}
 }
 
 const (

@@ -18,6 +18,11 @@ var brokerOwn = []Property{
 	{Name: "klamm.fast.failover.enable", Type: Boolean, Default: def("true"), Importance: Medium, Internal: true,
 		Doc: "Whether a broker whose process is dead, since its port refuses connections, is replaced as a leader and as the controller at once. " +
 			"Without it that waits for the end of its session, as in Apache Kafka (zookeeper.session.timeout.ms)."},
+	{Name: "klamm.log.format", Type: String, Default: def("text"), Valid: OneOf("text", "json"), Importance: Low, Internal: true,
+		Doc: "What a line of the log is: text, as key=value, or a JSON object with the same keys."},
+	{Name: logLevelsProperty, Type: List, Default: def("root=INFO"), Valid: logLevels, Importance: Low, Internal: true,
+		Doc: "The levels that the loggers of this broker start with. A logger that is not named has the level of the one above it. kafka-configs changes levels " +
+			"while the broker runs, until its next start: see docs/operations.md."},
 	{Name: "replica.lag.max.messages", Type: Long, Default: def("0"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many messages a follower may be behind its leader before it leaves the ISR, as Apache Kafka had it before 0.9; 0 for no bound, " +
 			"so that replica.lag.time.max.ms alone decides."},

@@ -16,6 +16,7 @@ const (
 	DynamicDefaultConfig ConfigSource = 3
 	StaticBrokerConfig   ConfigSource = 4
 	DefaultConfig        ConfigSource = 5
+	LoggerConfig         ConfigSource = 6
 )
 
 // Entry is one property in a DescribeConfigs answer.
@@ -46,8 +47,8 @@ type DescribeOptions struct {
 	Synonyms, Documentation bool
 }
 
-// wants reports whether a property was asked for.
-func (o DescribeOptions) wants(name string) bool {
+// Wants reports whether a property was asked for.
+func (o DescribeOptions) Wants(name string) bool {
 	return len(o.Names) == 0 || slices.Contains(o.Names, name)
 }
 
@@ -66,7 +67,7 @@ func (d *Dynamic) DescribeBroker(o DescribeOptions) []Entry {
 	}
 	var out []Entry
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if !o.wants(name) {
+		if !o.Wants(name) {
 			continue
 		}
 		var value *string
@@ -85,7 +86,7 @@ func (d *Dynamic) DescribeDefault(o DescribeOptions) []Entry {
 	s := d.state.Load()
 	var out []Entry
 	for _, name := range slices.Sorted(maps.Keys(s.all)) {
-		if value := s.all[name]; o.wants(name) {
+		if value := s.all[name]; o.Wants(name) {
 			out = append(out, d.brokerEntry(s, name, &value, false, o))
 		}
 	}
@@ -113,7 +114,7 @@ func (d *Dynamic) DescribeTopic(overrides map[string]string, o DescribeOptions) 
 	topic, _ := d.Topic(overrides)
 	var out []Entry
 	for _, p := range TopicProperties() {
-		if !o.wants(p.Name) {
+		if !o.Wants(p.Name) {
 			continue
 		}
 		e := Entry{Name: p.Name, Value: topic.Values.text(p.Name), Type: p.Type, Sensitive: p.Sensitive()}

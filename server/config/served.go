@@ -57,7 +57,7 @@ var servedBroker = set(
 	"socket.request.max.bytes", "socket.send.buffer.bytes", "socket.receive.buffer.bytes", "socket.listen.backlog.size",
 	"queued.max.request.bytes", "connections.max.idle.ms", "max.connections", "max.connections.per.ip",
 	"max.connections.per.ip.overrides", "max.connection.creation.rate", "quota.window.num", "quota.window.size.seconds",
-	"klamm.fast.failover.enable", "klamm.producer.ids.max", "klamm.producer.ids.max.per.partition",
+	"klamm.fast.failover.enable", "klamm.log.format", "klamm.log.levels", "klamm.producer.ids.max", "klamm.producer.ids.max.per.partition",
 	"fetch.max.bytes", "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
 )
 
