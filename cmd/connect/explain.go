@@ -54,6 +54,7 @@ type Error struct {
 	Err  error
 }
 
+// Error gives the text.
 func (e *Error) Error() string { return e.Text }
 
 // Unwrap gives the error of the client.

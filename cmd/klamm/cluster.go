@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"klamm/cmd/cli"
 	"klamm/cmd/connect"
 	"klamm/cmd/reassign"
 	"klamm/cmd/reassign/plan"
@@ -18,8 +19,10 @@ import (
 func clusterCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cluster",
-		Short: "Spread what a cluster has over its brokers, begin a cluster, and end one",
-		Long: `Moves partitions in a cluster, of klamm or of Apache Kafka. The cluster is asked to move a few at a time, and
+		Short: "Say how a cluster is, spread what it has over its brokers, begin a cluster, and end one",
+		Long: `info and health say how a cluster is.
+
+The others move partitions in a cluster, of klamm or of Apache Kafka. The cluster is asked to move a few at a time, and
 the command waits for them. Ctrl-C ends the command: what is under way goes on, nothing more begins, and the same
 command goes on from there.
 
@@ -29,13 +32,14 @@ The exit code is 0 if all is as asked for, 1 if something went wrong, 2 if the c
 an interruption.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misused(cmd, fmt.Errorf("cluster has no command %q; there are rebalance, drain, reassign, cancel, join and leave", args[0]))
+				return misused(cmd, fmt.Errorf("cluster has no command %q; there are info, health, rebalance, drain, reassign, cancel, join and leave", args[0]))
 			}
 			return cmd.Help()
 		},
 	}
 	cmd.SetFlagErrorFunc(misused)
 	cmd.AddCommand(rebalanceCommand(p), drainCommand(p), reassignCommand(p), cancelCommand(p), joinCommand(p), leaveCommand(p))
+	cmd.AddCommand(cli.ClusterCommands(p.cli())...)
 	return cmd
 }
 

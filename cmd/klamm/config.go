@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"klamm/cmd/cli"
 )
 
 // configCommand describes klamm config, the parent of what is about configurations: of a file here, and of topics and brokers
@@ -12,7 +14,7 @@ import (
 func configCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check a configuration file, and say what a property means",
+		Short: "Read and change configurations, check a configuration file, and say what a property means",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return misused(cmd, fmt.Errorf("config has no command %q; klamm config --help lists them", args[0]))
@@ -22,6 +24,7 @@ func configCommand(p process) *cobra.Command {
 	}
 	cmd.SetFlagErrorFunc(misused)
 	cmd.AddCommand(configCheckCommand(p), configExplainCommand(p))
+	cmd.AddCommand(cli.ConfigCommands(p.cli())...)
 	return cmd
 }
 

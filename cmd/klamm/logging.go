@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"klamm/cmd/cli/printable"
 	"klamm/server/config"
 	"klamm/server/loggers"
 )
@@ -55,7 +56,7 @@ func (l *logging) end(out io.Writer, err error) {
 		if l.json.Load() {
 			l.all.With(loggers.Key, "klamm").Error("the process ends", "error", line)
 		} else {
-			fmt.Fprintln(out, "klamm: "+line)
+			fmt.Fprintln(out, "klamm: "+printable.Text(line))
 		}
 	}
 }

@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"klamm/cmd/cli"
 	"klamm/cmd/connect"
 	"klamm/server/config"
 )
@@ -27,15 +29,8 @@ func main() {
 	stdout := newLineWriter(os.Stdout, nil)
 	var stderr *lineWriter
 	log := newLogging(func(l *logging) io.Writer { stderr = newLineWriter(os.Stderr, l.dropped); return stderr })
-	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, log: log, build: thisBuild()}
-	err := command(p).ExecuteContext(watchSignals(log.own, os.Stderr))
-	code := 0
-	if err != nil {
-		code = 1
-	}
-	if coded := new(codedError); errors.As(err, &coded) {
-		code, err = coded.code, coded.err
-	}
+	p := process{stdout: stdout, report: os.Stdout, stderr: stderr, log: log, build: thisBuild(), quiet: new(atomic.Bool)}
+	code, err := exitCode(command(p).ExecuteContext(watchSignals(log.own, os.Stderr, p.quiet)))
 	if err != nil {
 		log.end(stderr, err)
 	}
@@ -44,6 +39,21 @@ func main() {
 	if code != 0 {
 		os.Exit(code)
 	}
+}
+
+// exitCode gives the code that an error ends the process with, and the error to print, nil for none.
+func exitCode(err error) (int, error) {
+	var coded interface {
+		ExitCode() int
+		Unwrap() error
+	}
+	switch {
+	case err == nil:
+		return 0, nil
+	case errors.As(err, &coded):
+		return coded.ExitCode(), coded.Unwrap()
+	}
+	return 1, err
 }
 
 // command describes the command line.
@@ -69,7 +79,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
   klamm --config broker-1.properties --set zookeeper.connect=zk-1:2181,zk-2:2181/kafka`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unexpected argument %q; --config names a configuration file", args[0])
+				return fmt.Errorf("unexpected argument %q: there is no such command, klamm --help has them; --config names a configuration file", args[0])
 			}
 			return nil
 		},
@@ -86,7 +96,8 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
 	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
 	cmd.Flags().Bool("version", false, "print the version, the commit and the version of Go, and end")
-	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p))
+	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p), completionCommand(p))
+	cmd.AddCommand(cli.Commands(p.cli())...)
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd
 }

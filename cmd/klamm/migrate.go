@@ -30,7 +30,11 @@ func (e *codedError) Error() string {
 	return e.err.Error()
 }
 
+// Unwrap gives the error that is printed.
 func (e *codedError) Unwrap() error { return e.err }
+
+// ExitCode gives the code.
+func (e *codedError) ExitCode() int { return e.code }
 
 // wrongUse is the exit code for a command line that is wrong, and for what cannot be looked at.
 const wrongUse = 2

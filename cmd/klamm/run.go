@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"klamm/broker"
@@ -25,6 +26,7 @@ type process struct {
 	stderr io.Writer
 	log    *logging
 	build  build
+	quiet  *atomic.Bool // signals are not logged: the command is none that runs a broker or moves a cluster
 }
 
 // start is what is particular to one way to start a broker.

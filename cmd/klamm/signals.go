@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -30,6 +31,7 @@ type signals struct {
 	logger *slog.Logger
 	stderr io.Writer // where the stacks go
 	exit   func(code int)
+	quiet  *atomic.Bool // the command itself says that it stops
 
 	interrupts int
 }
@@ -38,9 +40,10 @@ type signals struct {
 const interrupted = 128 + int(syscall.SIGINT)
 
 // watchSignals receives signals from now on. The context that it gives ends with the first signal that stops the broker.
-func watchSignals(logger *slog.Logger, stderr io.Writer) context.Context {
+// It says so in the log, but where quiet is set.
+func watchSignals(logger *slog.Logger, stderr io.Writer, quiet *atomic.Bool) context.Context {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &signals{came: make(chan os.Signal, 16), stop: stop, logger: logger, stderr: stderr, exit: os.Exit}
+	s := &signals{came: make(chan os.Signal, 16), stop: stop, logger: logger, stderr: stderr, exit: os.Exit, quiet: quiet}
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	take := []os.Signal{syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
@@ -73,7 +76,9 @@ func (s *signals) run(ctx context.Context) {
 				}
 			}
 			if ctx.Err() == nil {
-				s.logger.Info("stopping; a second Ctrl-C ends the process at once, and not cleanly", "signal", name(sig))
+				if !s.quiet.Load() {
+					s.logger.Info("stopping; a second Ctrl-C ends the process at once, and not cleanly", "signal", name(sig))
+				}
 				s.stop()
 			}
 		}

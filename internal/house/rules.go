@@ -62,6 +62,8 @@ var rooms = map[string][]string{
 	"broker/brokertest":     {"broker", "server", "cluster", "logstore", "protocol", "internal"},
 	"cmd":                   {"cmd", "broker", "server", "cluster", "logstore", "groupcoord", "txncoord", "protocol"},
 	"cmd/container":         {"server/config"},
+	"cmd/cli":               {"cmd/cli/printable", "cmd/connect", "broker/migrate/size"},
+	"cmd/cli/printable":     {},
 	"cmd/connect":           {"server/config", "server/keystore"},
 	"cmd/reassign":          {"cmd/connect", "cmd/reassign/plan"},
 	"cmd/reassign/plan":     {},
