@@ -44,6 +44,10 @@ build: ## build/bin/klamm: one static binary that needs nothing else
 release: ## build/release: klamm for linux (amd64, arm64) and darwin, with checksums; the same commit gives the same bytes
 	@exec deploy/release.sh
 
+.PHONY: deb
+deb: ## build/deb: klamm's Debian package for this machine's architecture, or for that in ARCH
+	@exec deploy/deb.sh $(ARCH)
+
 .PHONY: test
 test: tools ## get the tools, then run every test: klamm's own, black box against klamm, the same against Apache Kafka
 	@exec .ci/test

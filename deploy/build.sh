@@ -38,4 +38,4 @@ mkdir -p "$(dirname "$3")"
 # The variables of the caller that would change the code are set aside.
 env GOOS="$1" GOARCH="$2" CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64=v1 GOARM64=v8.0 \
 	go build -trimpath -buildvcs=false -mod=readonly \
-	-ldflags "-s -w -buildid= -X main.version=$version -X main.commit=$commit -X main.committed=$committed" -o "$3" ./cmd/klamm
+	-ldflags "-s -w -X main.version=$version -X main.commit=$commit -X main.committed=$committed" -o "$3" ./cmd/klamm

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"klamm/broker"
+	"klamm/cmd/systemd"
 	"klamm/server/config"
 )
 
@@ -43,9 +45,18 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 		p.warn(warnings)
 		return errs
 	}
+	service, err := systemd.New(os.Getenv, os.Getpid(), p.log.own)
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	var stage atomic.Pointer[string]
+	setStage(&stage, "starting")
+	service.Starting(func() string { return *stage.Load() })
 	greeted, id := false, int32(0)
 	greet := func(brokerID int32, clusterID string) {
 		greeted, id = true, brokerID
+		setStage(&stage, "starting: opening the log directories, which are recovered if the last stop was not a clean one")
 		p.log.own.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
 		p.warn(warnings)
 	}
@@ -65,10 +76,12 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 		welcome(p.stdout, cfg, broker)
 	}
 	p.log.own.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
+	service.Ready("accepting clients on "+addresses(broker), broker.Alive)
 	if how.started != nil {
 		how.started(id)
 	}
 	<-ctx.Done()
+	service.Stopping()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := broker.Stop(stopping); err != nil {
@@ -77,6 +90,8 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	p.log.own.Info("stopped cleanly")
 	return nil
 }
+
+func setStage(stage *atomic.Pointer[string], text string) { stage.Store(&text) }
 
 // warn logs the warnings about the configuration.
 func (p process) warn(warnings []config.Warning) {

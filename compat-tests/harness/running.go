@@ -71,7 +71,20 @@ func RunProgram(t testing.TB, line func(string), name string, args ...string) *R
 	return run(t, line, filepath.Base(name), name, args)
 }
 
+// RunCommand starts a command that the test has made ready, in the directory and environment that the test gave it, as RunJava does a tool.
+func RunCommand(t testing.TB, line func(string), cmd *exec.Cmd) *Running {
+	t.Helper()
+	return runCommand(t, line, filepath.Base(cmd.Path), cmd)
+}
+
 func run(t testing.TB, line func(string), what, name string, args []string, env ...string) *Running {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = t.TempDir(), append(environment(), env...)
+	return runCommand(t, line, what, cmd)
+}
+
+func runCommand(t testing.TB, line func(string), what string, cmd *exec.Cmd) *Running {
 	t.Helper()
 	r := &Running{t: t, name: what}
 	each := func(s string) {
@@ -82,8 +95,6 @@ func run(t testing.TB, line func(string), what, name string, args []string, env 
 		}
 		line(s)
 	}
-	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Env = t.TempDir(), append(environment(), env...)
 	out := &lineWriter{each: each}
 	cmd.Stdout, cmd.Stderr = out, out // one pipe keeps their order
 	if err := startChild(cmd, nil); err != nil {

@@ -72,6 +72,16 @@ func (l *lines) await(t *testing.T, patterns ...*regexp.Regexp) {
 	}
 }
 
+// first gives the first line that matches, "" where none does.
+func (l *lines) first(p *regexp.Regexp) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.IndexFunc(l.said, p.MatchString); i >= 0 {
+		return l.said[i]
+	}
+	return ""
+}
+
 // text is all that was said.
 func (l *lines) text() string {
 	l.mu.Lock()

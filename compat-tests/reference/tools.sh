@@ -11,6 +11,7 @@
 #   build/python        a Python with its clients (requirements.txt)
 #   Node.js             runs kafkajs
 #   build/node          kafkajs (package.json)
+#   systemd-analyze     checks the unit of the Debian package, whose user adduser makes
 #   sarama              a Go module that only a program of compat-tests/groups needs, in Go's own cache
 #
 # `tools.sh compiler` gets a C compiler as well, which Go's race detector links with.
@@ -113,6 +114,16 @@ kafkajs() {
 	cp "$here/package.json" "$dir/.complete"
 }
 
+# packages fetches the modules of the programs that write klamm's packages.
+packages() {
+	local log=$build/packages.log
+	if ! (cd "$root/deploy" && go mod download) >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: the Go modules of deploy; Go's output is in $log" >&2
+		exit 1
+	fi
+}
+
 # sarama fetches the modules of the member of a group that is a program of its own.
 sarama() {
 	local log=$build/sarama.log
@@ -155,6 +166,8 @@ done
 command -v kcat >/dev/null 2>&1 || need+=(kcat)
 command -v node >/dev/null 2>&1 || need+=(nodejs)
 have_kafkajs || command -v npm >/dev/null 2>&1 || need+=(npm)
+command -v systemd-analyze >/dev/null 2>&1 || need+=(systemd)
+command -v adduser >/dev/null 2>&1 || need+=(adduser)
 have_python || python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 if [ "${1:-}" = compiler ] && ! command -v gcc >/dev/null 2>&1; then
 	need+=(gcc libc6-dev)
@@ -168,5 +181,6 @@ done
 have_python || python
 have_kafkajs || kafkajs
 sarama
+packages
 have_archives || archives
 say "Java, kcat, Python, Node.js and Apache Kafka ${releases[*]} are there"

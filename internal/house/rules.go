@@ -64,6 +64,7 @@ var rooms = map[string][]string{
 	"cmd/container":         {"server/config"},
 	"cmd/cli":               {"cmd/cli/printable", "cmd/connect", "broker/migrate/size"},
 	"cmd/cli/printable":     {},
+	"cmd/systemd":           {},
 	"cmd/connect":           {"server/config", "server/keystore"},
 	"cmd/reassign":          {"cmd/connect", "cmd/reassign/plan"},
 	"cmd/reassign/plan":     {},
@@ -72,6 +73,7 @@ var rooms = map[string][]string{
 	"cmd/scripts/jopt":      {},
 	"compat-tests":          {"compat-tests"},
 	"bench":                 {"bench", "compat-tests"},
+	"deploy":                {},
 	"internal":              {"protocol"},
 }
 
