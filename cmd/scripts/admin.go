@@ -15,6 +15,9 @@ import (
 	"klamm/cmd/scripts/javalib"
 )
 
+// shard is one broker's part of an answer.
+type shard = kgo.ResponseShard
+
 // admin asks a cluster what Kafka's Admin client asks it, and gives what that gives, in its order.
 type admin struct {
 	client *kgo.Client

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"klamm/cmd/scripts/javalib"
 	"klamm/cmd/scripts/jopt"
@@ -145,4 +146,12 @@ func excludeOptions(p *jopt.Parser, opts *jopt.Set, used *jopt.Option, excluded 
 		}
 	}
 	return nil
+}
+// readFile reads a file that an option names, with the error of a JVM.
+func readFile(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", &javalib.Exception{Class: "java.io.IOException", Message: "Unable to read file " + path}
+	}
+	return string(text), nil
 }

@@ -25,6 +25,8 @@ func (s *Script) Options() []*jopt.Option { return s.parser().Options() }
 func table() []*Script {
 	return []*Script{
 		topicsScript(),
+		groupsScript(),
+		getOffsetsScript(),
 	}
 }
 

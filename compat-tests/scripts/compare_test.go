@@ -123,6 +123,21 @@ func (w *world) same(t *testing.T, all []try) {
 	running.Wait()
 }
 
+// changes runs a command line that changes something by both, each from the same state, which reset makes. It compares
+// the answers and what state tells afterwards.
+func (w *world) changes(t *testing.T, c try, reset func(), state func() string) {
+	t.Helper()
+	reset()
+	java := w.java(t, c)
+	left := state()
+	reset()
+	klamm := w.klamm(t, c)
+	equal(t, c.name(), java, klamm)
+	if now := state(); now != left {
+		t.Errorf("kafka-%s: after the Java tool there is\n%s\nafter klamm\n%s", c.name(), left, now)
+	}
+}
+
 func (c try) name() string {
 	if c.words != nil {
 		return strings.Join(c.words, " ")

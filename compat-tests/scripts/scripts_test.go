@@ -9,8 +9,11 @@ import (
 func TestLikeTheJavaTools(t *testing.T) {
 	w := build(t)
 	t.Run("kafka-topics", func(t *testing.T) { w.same(t, tries(topicsSame)) })
-	t.Run("names", func(t *testing.T) { w.names(t) })
-	t.Run("a broker is down", func(t *testing.T) { w.brokerDown(t) })
+	t.Run("kafka-consumer-groups", func(t *testing.T) { w.same(t, tries(groupsSame)) })
+	t.Run("kafka-consumer-groups that change something", w.groupsChanged)
+	t.Run("kafka-get-offsets", func(t *testing.T) { w.same(t, tries(offsetsSame)) })
+	t.Run("names", w.names)
+	t.Run("a broker is down", w.brokerDown)
 }
 
 func sorted(names []string) []string {

@@ -46,6 +46,8 @@ func build(t *testing.T) *world {
 	w.client = harness.Client(t, w.addr, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	w.admin = kadm.NewClient(w.client)
 	w.topics(t)
+	w.groups(t)
+	w.plans(t)
 	return w
 }
 

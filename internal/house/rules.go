@@ -70,7 +70,7 @@ var rooms = map[string][]string{
 	"cmd/reassign/plan":     {},
 	"cmd/scripts":           {"cmd/connect", "cmd/scripts/javalib", "cmd/scripts/jopt"},
 	"cmd/scripts/javalib":   {},
-	"cmd/scripts/jopt":      {},
+	"cmd/scripts/jopt":      {"cmd/scripts/javalib"},
 	"compat-tests":          {"compat-tests"},
 	"bench":                 {"bench", "compat-tests"},
 	"deploy":                {},

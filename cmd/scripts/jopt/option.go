@@ -3,6 +3,8 @@ package jopt
 import (
 	"slices"
 	"strings"
+
+	"klamm/cmd/scripts/javalib"
 )
 
 // Kind says what values an option takes.
@@ -42,6 +44,9 @@ const (
 
 // String is how errors name an option.
 func (o *Option) String() string { return "[" + o.Name + "]" }
+
+// Hash is AbstractOptionSpec.hashCode, after which a JVM orders options.
+func (o *Option) Hash() int32 { return 31 + javalib.StringHash(o.Name) }
 
 // Needs says that the option has a value, and what the help calls it.
 func (o *Option) Needs(name string) *Option { o.takes, o.ArgName = always, name; return o }
