@@ -24,6 +24,7 @@ func (s *Script) Options() []*jopt.Option { return s.parser().Options() }
 // table has the scripts that klamm serves.
 func table() []*Script {
 	return []*Script{
+		dumpLogScript(),
 		topicsScript(),
 		groupsScript(),
 		getOffsetsScript(),
