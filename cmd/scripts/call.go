@@ -147,6 +147,7 @@ func excludeOptions(p *jopt.Parser, opts *jopt.Set, used *jopt.Option, excluded 
 	}
 	return nil
 }
+
 // readFile reads a file that an option names, with the error of a JVM.
 func readFile(path string) (string, error) {
 	text, err := os.ReadFile(path)
