@@ -48,6 +48,10 @@ release: ## build/release: klamm for linux (amd64, arm64) and darwin, with check
 deb: ## build/deb: klamm's Debian package for this machine's architecture, or for that in ARCH
 	@exec deploy/deb.sh $(ARCH)
 
+.PHONY: image
+image: ## build/image: klamm's image for containers, for this machine's architecture, or for those in ARCH ("amd64 arm64")
+	@exec deploy/image.sh $(ARCH)
+
 .PHONY: test
 test: tools ## get the tools, then run every test: klamm's own, black box against klamm, the same against Apache Kafka
 	@exec .ci/test

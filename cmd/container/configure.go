@@ -112,10 +112,12 @@ func clusterID(vars map[string]string) (string, error) {
 		if vars[variable] == "" {
 			continue
 		}
-		id = vars[variable]
-		if raw, err := base64.RawURLEncoding.DecodeString(id); err != nil || len(raw) != 16 {
-			return "", fmt.Errorf("%s=%s is not a UUID in 22 characters of base64, such as 4L6g3nShT-eMCtK--X86sw", variable, id)
+		// Kafka writes the 22 characters of base64's alphabet for URLs; some programs that start containers write the other alphabet, or padding.
+		text := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(vars[variable], "="))
+		if raw, err := base64.RawURLEncoding.DecodeString(text); err != nil || len(raw) != 16 {
+			return "", fmt.Errorf("%s=%s is not a UUID in 22 characters of base64, such as 4L6g3nShT-eMCtK--X86sw", variable, vars[variable])
 		}
+		id = text
 	}
 	delete(vars, "KAFKA_KRAFT_CLUSTER_ID")
 	return id, nil

@@ -80,7 +80,11 @@ func TestWhatKlammAdds(t *testing.T) {
 			t.Errorf("%q: %v, %v; want the data in %s and one replica of __consumer_offsets", env, s.Properties(), err, dir)
 		}
 	}
-	s, err := Configure(Input{Env: []string{"KAFKA_ZOOKEEPER_CONNECT=zk:2181"}})
+	s, err := Configure(Input{Env: []string{"CLUSTER_ID=4L6g3nShT+eMCtK/+X86sw=="}}) // Testcontainers for Python
+	if err != nil || s.ClusterID != "4L6g3nShT-eMCtK_-X86sw" {
+		t.Errorf("%+v, %v; want the id in the alphabet for URLs", s, err)
+	}
+	s, err = Configure(Input{Env: []string{"KAFKA_ZOOKEEPER_CONNECT=zk:2181"}})
 	if err != nil || s.has("offsets.topic.replication.factor") {
 		t.Errorf("a broker of a cluster has one replica of __consumer_offsets: %v, %v", s.Properties(), err)
 	}

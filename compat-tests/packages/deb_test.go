@@ -48,6 +48,7 @@ func TestALifeOfTheDebianPackage(t *testing.T) {
 		t.Errorf("the unit leaves the broker more rights than it needs, %v:\n%s", err, said)
 	}
 
+	j.run("echo KLAMM_GROUP_INITIAL_REBALANCE_DELAY_MS=0 >>/etc/default/klamm") // does not keep the test waiting
 	s := startUnit(t, j, klamm)
 	topic := produceAndConsume(t, "127.0.0.1:9092")
 	s.stop()
@@ -104,7 +105,8 @@ func startUnit(t *testing.T, j *jail, as user) *service {
 	}
 	t.Cleanup(func() { _ = socket.Close() })
 	argv := strings.Fields(unit["ExecStart"])
-	cmd := j.command(as, []string{"NOTIFY_SOCKET=" + name, "WATCHDOG_USEC=1000000", "HOME=" + data}, argv[0], argv[1:]...)
+	env := append(environmentFile(t, j, unit), "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=1000000", "HOME="+data)
+	cmd := j.command(as, env, argv[0], argv[1:]...)
 	cmd.Dir = unit["WorkingDirectory"]
 	s := &service{t: t, said: &lines{}, told: &lines{}}
 	go s.listen(socket)
@@ -169,4 +171,19 @@ func readUnit(t *testing.T, j *jail) map[string]string {
 		t.Fatal(fmt.Sprint(unit))
 	}
 	return unit
+}
+
+// environmentFile gives the variables of the unit's EnvironmentFile, which systemd reads as root.
+func environmentFile(t *testing.T, j *jail, unit map[string]string) (env []string) {
+	t.Helper()
+	text, err := os.ReadFile(j.path(strings.TrimPrefix(unit["EnvironmentFile"], "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			env = append(env, line)
+		}
+	}
+	return env
 }

@@ -111,8 +111,8 @@ func listening(port int) bool {
 	return err == nil
 }
 
-// use checks a broker's id and its cluster's, produces a record and consumes it as a member of a group.
-func use(t *testing.T, addr string, brokerID int32) {
+// use checks a broker's id and its cluster's, and then does as produceAndConsume.
+func use(t *testing.T, addr string, brokerID int32) (topic string) {
 	t.Helper()
 	meta, err := harness.Admin(t, addr).Metadata(harness.Context(t))
 	if err != nil {
@@ -121,10 +121,10 @@ func use(t *testing.T, addr string, brokerID int32) {
 	if meta.Cluster != clusterID || len(meta.Brokers) != 1 || meta.Brokers[0].NodeID != brokerID {
 		t.Errorf("broker %v of cluster %s, want %d of %s", meta.Brokers.NodeIDs(), meta.Cluster, brokerID, clusterID)
 	}
-	produceAndConsume(t, addr)
+	return produceAndConsume(t, addr)
 }
 
-// produceAndConsume sends a record to a new topic, and reads it as a member of a group.
+// produceAndConsume sends a record to a new topic, whose name it gives, and reads it as a member of a group.
 func produceAndConsume(t *testing.T, addr string) (topic string) {
 	t.Helper()
 	topic = harness.Topic(t, addr, 1)

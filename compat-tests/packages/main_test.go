@@ -36,8 +36,10 @@ func makePackages() error {
 			return err
 		}
 	}
-	if out, err := exec.Command("make", "-C", harness.Root(), "deb").CombinedOutput(); err != nil {
-		return fmt.Errorf("make deb: %w\n%s", err, out)
+	for _, what := range []string{"deb", "image"} {
+		if out, err := exec.Command("make", "-C", harness.Root(), what).CombinedOutput(); err != nil {
+			return fmt.Errorf("make %s: %w\n%s", what, err, out)
+		}
 	}
 	return os.Setenv(madeEnv, "1")
 }

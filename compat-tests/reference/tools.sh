@@ -12,6 +12,7 @@
 #   Node.js             runs kafkajs
 #   build/node          kafkajs (package.json)
 #   systemd-analyze     checks the unit of the Debian package, whose user adduser makes
+#   build/image         Debian's busybox-static and bash-static, for the image for containers
 #   sarama              a Go module that only a program of compat-tests/groups needs, in Go's own cache
 #
 # `tools.sh compiler` gets a C compiler as well, which Go's race detector links with.
@@ -114,12 +115,12 @@ kafkajs() {
 	cp "$here/package.json" "$dir/.complete"
 }
 
-# packages fetches the modules of the programs that write klamm's packages.
+# packages fetches the modules of the programs that write klamm's packages, and the shell of the image.
 packages() {
 	local log=$build/packages.log
-	if ! (cd "$root/deploy" && go mod download) >"$log" 2>&1; then
+	if ! { (cd "$root/deploy" && go mod download) && "$root/deploy/image.sh" fetch; } >"$log" 2>&1; then
 		tail -n 20 "$log" >&2
-		say "missing: the Go modules of deploy; Go's output is in $log" >&2
+		say "missing: the Go modules of deploy, or Debian's busybox-static and bash-static; the output is in $log" >&2
 		exit 1
 	fi
 }
