@@ -102,7 +102,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	}
 	b.groups.Serve()
 	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.o.Logger, Levels: b.o.Levels,
-		Peers: b.o.Tree.Shared(), Now: b.o.Clock})
+		Peers: b.o.Tree.Shared(), Now: b.o.Clock, Observer: b.o.Observer})
 	b.server.Serve(listeners)
 	return nil
 }
@@ -176,6 +176,7 @@ func (b *Broker) storeOptions(dynamic *config.Dynamic, id identity) logstore.Sto
 				replicas.LogsFailed(partitions)
 			}
 		},
+		Observer:      b.o.Observer,
 		Logger:        b.o.Logger.With(loggers.Key, "logstore"),
 		RequestLogger: b.lines.With(loggers.Key, "logstore"),
 	}
@@ -282,6 +283,7 @@ func (b *Broker) clusterOptions(dynamic *config.Dynamic, replicas *replica.Manag
 		PartitionsDeleted: partitionsDeleted(b.groups),
 		Offline:           &b.offline,
 		Room:              b.store.Room,
+		Observer:          b.o.Observer,
 		Logger:            b.lines.With(loggers.Key, "cluster"),
 		Clock:             b.o.Clock,
 		After:             b.o.After,

@@ -28,6 +28,7 @@ const maxGroupBytes = 1 << 30
 func newGroups(o Options, dynamic *config.Dynamic, topic func() *cluster.Topic, logger *slog.Logger) *groupcoord.Coordinator {
 	v := dynamic.Current()
 	return groupcoord.New(groupcoord.Options{
+		Observer: o.Observer,
 		Config: groupcoord.Config{
 			MinSessionTimeoutMs:     int32(v.Int("group.min.session.timeout.ms")),
 			MaxSessionTimeoutMs:     int32(v.Int("group.max.session.timeout.ms")),

@@ -155,7 +155,7 @@ func (b *Broker) settle(ctx context.Context, cfg *config.Broker, id identity, en
 	if r, ok := b.o.Tree.(recorder); ok {
 		b.tree = r.Record(b.tree, id.broker, endpoints)
 	}
-	if b.conn, err = cluster.Connect(ctx, b.tree, b.logger, b.o.After); err != nil {
+	if b.conn, err = cluster.Connect(ctx, b.tree, b.logger, b.o.Observer, b.o.After); err != nil {
 		return err
 	}
 	if _, err := cluster.EnsureClusterID(ctx, b.conn.Tree(), id.cluster); err != nil {

@@ -13,6 +13,7 @@ import (
 	"klamm/cluster/meta"
 	"klamm/cluster/meta/local"
 	"klamm/logstore/vfs"
+	"klamm/observe"
 	"klamm/server/config"
 	"klamm/server/loggers"
 )
@@ -24,6 +25,8 @@ type Options struct {
 	Config *config.Broker
 	// Logger takes the broker's log, as far as Levels let it through. Default slog.Default.
 	Logger *slog.Logger
+	// Observer counts what the broker does and takes its events. Nil: observation is switched off, and nothing else changes.
+	Observer *observe.Observer
 	// Levels are the levels of the broker's log by room, which operators change while it runs; its configuration sets those that it
 	// starts with (klamm.log.levels). Default: levels of its own. The caller may hand in those that it holds lines of its own to.
 	Levels *loggers.Levels

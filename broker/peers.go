@@ -20,7 +20,7 @@ import (
 // ISRs never change.
 func (b *Broker) replicaOptions(dynamic *config.Dynamic) replica.Options {
 	o := replica.Options{
-		Store: b.store, BrokerID: b.id, Clock: b.o.Clock, Logger: b.o.Logger.With(loggers.Key, "cluster.replica"),
+		Store: b.store, BrokerID: b.id, Clock: b.o.Clock, Observer: b.o.Observer, Logger: b.o.Logger.With(loggers.Key, "cluster.replica"),
 		Resolve:           func(overrides map[string]string) *replica.Config { return topicConfig(dynamic, b.id, overrides) },
 		TellHighWatermark: config.RackAware(dynamic.Current()),
 		Settings:          func() replica.Settings { return replicationSettings(dynamic.Current()) },

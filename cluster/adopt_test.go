@@ -22,7 +22,7 @@ func TestAdopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	conn, err := Connect(t.Context(), store, slog.Default(), nil)
+	conn, err := Connect(t.Context(), store, slog.Default(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

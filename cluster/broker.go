@@ -14,6 +14,7 @@ import (
 	"klamm/cluster/metadata"
 	"klamm/cluster/order"
 	"klamm/cluster/peer"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -92,6 +93,8 @@ type Options struct {
 	Offline *OfflineLogs
 	// Room says why there is no room for new partitions on this broker's disks. Nil: there always is.
 	Room func() error
+	// Observer is told of events; nil: nobody observes.
+	Observer *observe.Observer
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 	// Clock defaults to time.Now.

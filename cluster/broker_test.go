@@ -126,7 +126,7 @@ func start(ctx context.Context, o Options) (*Broker, error) {
 // connect begins a session on a tree that has a cluster's id. Its owner closes it.
 func connect(t testing.TB, store meta.Store) *Connection {
 	t.Helper()
-	conn, err := Connect(context.Background(), store, slog.Default(), nil)
+	conn, err := Connect(context.Background(), store, slog.Default(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

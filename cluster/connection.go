@@ -9,6 +9,7 @@ import (
 
 	"klamm/cluster/meta"
 	"klamm/cluster/znode"
+	"klamm/observe"
 )
 
 // Connection is this process's way to the metadata tree: a session, and after its end the next one. Who opened it closes it,
@@ -16,6 +17,7 @@ import (
 type Connection struct {
 	store  meta.Store
 	logger *slog.Logger
+	events *observe.Observer // gets an event for each change of the session; nil: nobody observes
 	after  func(d time.Duration, f func()) (stop func() bool)
 
 	quit   context.Context // ends when Close begins
@@ -40,12 +42,13 @@ type sessionUser struct {
 // openRetry is how long a Connection waits after it could not open a session before it tries again.
 const openRetry = time.Second
 
-// Connect opens the first session. It tries until ctx ends. after defaults to time.AfterFunc.
-func Connect(ctx context.Context, store meta.Store, logger *slog.Logger, after func(d time.Duration, f func()) (stop func() bool)) (*Connection, error) {
+// Connect opens the first session. It tries until ctx ends. after defaults to time.AfterFunc, and events may
+// be nil.
+func Connect(ctx context.Context, store meta.Store, logger *slog.Logger, events *observe.Observer, after func(d time.Duration, f func()) (stop func() bool)) (*Connection, error) {
 	if after == nil {
 		after = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	}
-	c := &Connection{store: store, logger: logger, after: after, closed: make(chan struct{})}
+	c := &Connection{store: store, logger: logger, events: events, after: after, closed: make(chan struct{})}
 	c.quit, c.stop = context.WithCancel(context.Background())
 	tree, ended, err := c.open(ctx)
 	if err != nil {
@@ -121,7 +124,7 @@ func (c *Connection) run(ended <-chan struct{}) {
 		case <-c.quit.Done():
 			return
 		}
-		c.logger.Warn("the session with the metadata tree has ended", "session", sessionName(c.Tree().SessionID()))
+		c.events.Tell(c.logger, observe.SessionChanged{To: observe.SessionExpired, Session: sessionName(c.Tree().SessionID())})
 		u := c.toldUser()
 		if u.expired != nil {
 			u.expired()
@@ -133,7 +136,7 @@ func (c *Connection) run(ended <-chan struct{}) {
 		c.mu.Lock()
 		c.tree = tree
 		c.mu.Unlock()
-		c.logger.Info("a new session with the metadata tree has begun", "session", sessionName(tree.SessionID()))
+		c.events.Tell(c.logger, observe.SessionChanged{To: observe.SessionBegan, Session: sessionName(tree.SessionID())})
 		if u.began != nil {
 			u.began(tree)
 		}
@@ -180,11 +183,11 @@ func (b *Broker) sessionUser() sessionUser {
 			}
 		},
 		disconnected: func() {
-			b.o.Logger.Warn("the connection to the metadata tree is lost")
+			b.o.Observer.Tell(b.o.Logger, observe.SessionChanged{To: observe.SessionDisconnected})
 			b.doubt.disconnected(b)
 		},
 		reconnected: func() {
-			b.o.Logger.Info("the connection to the metadata tree is back")
+			b.o.Observer.Tell(b.o.Logger, observe.SessionChanged{To: observe.SessionReconnected})
 			b.doubt.reached()
 			b.watch.notice(true)
 		},

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"klamm/observe"
 	"klamm/protocol/batch"
 )
 
@@ -25,7 +26,7 @@ type Config struct {
 	Partitions func() int32 // how many partitions __consumer_offsets has, or will have once it is created
 }
 
-// Options are what a Coordinator is made of; all are required.
+// Options are what a Coordinator is made of; all but Observer are required.
 type Options struct {
 	Config Config
 	// Now gives the time. Timers go by its monotonic clock.
@@ -34,6 +35,8 @@ type Options struct {
 	After func(d time.Duration, f func()) (stop func() bool)
 	// NewMemberID makes a member id that no other member has. It begins with the prefix.
 	NewMemberID func(prefix string) string
+	// Observer gets an event for each rebalance and for each member that is removed; nil: nobody observes.
+	Observer *observe.Observer
 	// Logger gets a line for each rebalance, among others: whoever makes it bounds the rate.
 	Logger *slog.Logger
 }

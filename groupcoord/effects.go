@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+
+	"klamm/observe"
 )
 
 // effects are the consequences of an event: the records to write, then the answers to requests.
@@ -14,6 +16,7 @@ type effects struct {
 	writes  []write  // appended, in order, before the group is unlocked
 	pays    bool     // the writes pay the tombstones that the group owes
 	logs    []logLine
+	events  []observe.Event
 }
 
 // logLine is a line for the broker's log.

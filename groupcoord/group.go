@@ -25,7 +25,7 @@ type group struct {
 	known   map[string]int     // how many members support a protocol
 	joining int                // how many members have joined and wait for the others
 
-	why        string // it rebalances, or did last; for the log
+	why        reason // it rebalances, or did last
 	join       joinWait
 	syncAtMs   int64           // when members that sent no SyncGroup are removed; 0 for never
 	unsynced   int             // how many members have not sent SyncGroup

@@ -179,7 +179,7 @@ func (g *group) loaded(out *effects) {
 		return
 	}
 	if g.state == Stable && len(g.members) > g.config.MaxSize {
-		g.rebalance("the group has more members than group.max.size", out)
+		g.rebalance(reason{what: tooManyMembers}, out)
 	}
 	for _, m := range g.members {
 		g.alive(m, out)

@@ -72,6 +72,7 @@ func TestRebalanceIsLogged(t *testing.T) {
 		synctest.Wait()
 		want := `level=INFO msg="rebalanced a group" group=g generation=1 members=1 protocol=range reason="a member joined: ` + strings.Repeat("é", 100) + `..."
 level=INFO msg="rebalanced a group" group=g generation=2 members=1 protocol=range reason="a member joined again: need to revoke partitions"
+level=INFO msg="removed a member of a group" group=g member=c-1 reason="a member's session timed out"
 level=INFO msg="all members have left a group" group=g generation=3 reason="a member's session timed out"
 `
 		if lines.String() != want {

@@ -1,10 +1,32 @@
 package groupcoord
 
+import "klamm/observe"
+
+// reason is why a group rebalances, or why a member is removed: what happened, one of the constants below, and what the client gave as its own
+// reason (KIP-800).
+type reason struct{ what, said string }
+
+// What makes a group rebalance. Metrics count rebalances by these.
+const (
+	memberJoined      = "a member joined"
+	memberJoinedAgain = "a member joined again"
+	memberLeft        = "a member left"
+	otherProtocol     = "a static member came back with another protocol"
+	staticCameBack    = "a static member came back"
+	tooManyMembers    = "the group has more members than group.max.size"
+	notSynced         = "members did not ask for their assignments in time"
+	notWritten        = "the assignments could not be written"
+	sessionTimedOut   = "a member's session timed out"
+)
+
+// notJoined is what else has a member removed.
+const notJoined = "a member did not join the rebalance in time"
+
 // newMemberTimeoutMs is how long a new member may wait for the others to join. It cannot send heartbeats meanwhile.
 const newMemberTimeoutMs = 5 * 60 * 1000
 
-// rebalance has all members join again. It does nothing when the group is rebalancing already, or dead. why is the reason, for the log.
-func (g *group) rebalance(why string, out *effects) {
+// rebalance has all members join again. It does nothing when the group is rebalancing already, or dead. why is the reason.
+func (g *group) rebalance(why reason, out *effects) {
 	switch g.state {
 	case PreparingRebalance, Dead:
 		return
@@ -53,6 +75,7 @@ func (g *group) joined(out *effects) {
 	}
 	for _, id := range late {
 		g.remove(id, out)
+		out.events = append(out.events, g.evicted(id, notJoined))
 	}
 	if len(g.members) > 0 && !g.electLeader() {
 		// No member has joined. All are static: they join, or their sessions end.
@@ -66,7 +89,7 @@ func (g *group) joined(out *effects) {
 		g.subscribe()
 		g.transition(Empty, out)
 		out.writes = append(out.writes, write{records: []record{g.record()}})
-		out.logs = append(out.logs, logLine{message: "all members have left a group", args: []any{"group", shorten(g.id), "generation", g.generation, "reason", g.why}})
+		out.events = append(out.events, g.rebalanced(""))
 		return
 	}
 	protocol := g.elected()
@@ -81,16 +104,19 @@ func (g *group) joined(out *effects) {
 	g.unsynced = len(g.members)
 	g.syncAtMs = out.tickMs + int64(g.rebalanceTimeoutMs())
 	g.wakeMs = min(g.wakeMs, g.syncAtMs)
-	out.logs = append(out.logs, logLine{message: "rebalanced a group",
-		args: []any{"group", shorten(g.id), "generation", g.generation, "members", len(g.members), "protocol", shorten(protocol), "reason", g.why}})
+	out.events = append(out.events, g.rebalanced(protocol))
 }
 
-// whyOf is a reason for a rebalance, with what the client gave as its own.
-func whyOf(what, said string) string {
-	if said != "" {
-		what += ": " + shorten(said)
+// rebalanced is the event that a generation began.
+func (g *group) rebalanced(protocol string) observe.Event {
+	return observe.Rebalanced{
+		Group: shorten(g.id), Generation: g.generation, Members: len(g.members), Protocol: shorten(protocol), Because: g.why.what, Said: shorten(g.why.said),
 	}
-	return what
+}
+
+// evicted is the event that a member was removed without having asked for that.
+func (g *group) evicted(id, because string) observe.Event {
+	return observe.MemberEvicted{Group: shorten(g.id), Member: shorten(id), Because: because}
 }
 
 // electLeader makes a member that has joined the leader, and reports false if no member has joined.
@@ -165,8 +191,9 @@ func (g *group) syncTimeout(out *effects) {
 	g.syncAtMs = 0
 	for _, id := range late {
 		g.remove(id, out)
+		out.events = append(out.events, g.evicted(id, notSynced))
 	}
-	g.rebalance("members did not ask for their assignments in time", out)
+	g.rebalance(reason{what: notSynced}, out)
 }
 
 // wake does what is due at this tick, and sets when the group is to be woken next.
@@ -210,11 +237,12 @@ func (g *group) sessionEnded(m *member, out *effects) {
 		m.deadlineMs = 0
 		return
 	}
-	g.leave(m, "a member's session timed out", out)
+	out.events = append(out.events, g.evicted(m.id, sessionTimedOut))
+	g.leave(m, reason{what: sessionTimedOut}, out)
 }
 
 // leave removes a member, and has the others rebalance.
-func (g *group) leave(m *member, why string, out *effects) {
+func (g *group) leave(m *member, why reason, out *effects) {
 	g.remove(m.id, out)
 	switch g.state {
 	case Stable, CompletingRebalance:

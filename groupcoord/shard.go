@@ -106,6 +106,9 @@ func (s *shard) run(e *entry, event func(*effects)) {
 	for _, l := range out.logs { // before the answers, so that lines about what the client does next come later
 		l.write(s.c.o.Logger)
 	}
+	for _, e := range out.events {
+		s.c.o.Observer.Tell(s.c.o.Logger, e)
+	}
 	for _, answer := range out.answers {
 		answer()
 	}

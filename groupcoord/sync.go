@@ -61,7 +61,7 @@ func (g *group) assign(assignments []Assignment, out *effects) {
 		}
 		if err := groupError(err); err != nil {
 			g.assignNothing(err, out)
-			g.rebalance("the assignments could not be written", out)
+			g.rebalance(reason{what: notWritten}, out)
 			return
 		}
 		for _, m := range g.members {

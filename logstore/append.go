@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"klamm/observe"
 	"klamm/protocol/batch"
 )
 
@@ -392,6 +393,7 @@ func (l *Log) rollLocked(nowMs int64) error {
 	l.pub.Unlock()
 	l.flush.mu.Unlock()
 	l.syncSealed()
+	l.observer.Tell(l.logger, observe.SegmentRolled{Topic: l.tp.Topic, Partition: l.tp.Partition, Base: old.base, Bytes: old.size.Load()})
 	return nil
 }
 

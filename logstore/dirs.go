@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"klamm/logstore/vfs"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -447,8 +448,7 @@ func (s *Store) failDir(d *logDir, err error) {
 		}
 	}
 	s.mu.Unlock()
-	s.log.Error("log directory is offline; its partitions are not available until the broker is restarted",
-		"dir", d.path, "partitions", len(gone), "error", err)
+	s.o.Observer.Tell(s.log, observe.DirectoryFailed{Dir: d.path, Partitions: len(gone), Err: err})
 	if s.o.OnDirFailure != nil {
 		// Whoever met the failure may hold locks that the owner's answer to it takes.
 		go s.o.OnDirFailure(d.path, err, gone)

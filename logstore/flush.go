@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"klamm/logstore/vfs"
+	"klamm/observe"
 )
 
 // flushState lets one caller sync for all that wait.
@@ -77,11 +78,22 @@ func (l *Log) syncable() error {
 func (l *Log) flushBusy(closing bool) error {
 	l.flush.busy = true
 	l.flush.mu.Unlock()
-	err := l.syncFiles(closing)
+	err := l.timedSync(closing)
 	l.flush.mu.Lock()
 	l.flush.busy = false
 	l.flush.idle.Broadcast()
 	l.flush.mu.Unlock()
+	return err
+}
+
+// timedSync is syncFiles, and tells the observer how long it took.
+func (l *Log) timedSync(closing bool) error {
+	if l.observer == nil {
+		return l.syncFiles(closing)
+	}
+	begun := l.elapsed()
+	err := l.syncFiles(closing)
+	l.observer.Observe(observe.FlushTime, (l.elapsed() - begun).Microseconds())
 	return err
 }
 

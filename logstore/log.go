@@ -8,8 +8,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"klamm/logstore/vfs"
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/protocol/batch"
 )
@@ -34,6 +36,8 @@ type Log struct {
 	fs         vfs.FS
 	dir        atomic.Pointer[string] // changed under mu, flush and pub together
 	tp         protocol.TopicPartition
+	observer   *observe.Observer    // nil where nobody observes
+	elapsed    func() time.Duration // a clock for the observer
 	name       string
 	files      *FileBudget
 	run        func(func())
@@ -162,6 +166,9 @@ type Options struct {
 	// Remove gets files that the log renamed to .deleted, and removes them after the delay in
 	// ms. It must not call the log. With nil the log removes the files at once.
 	Remove func(paths []string, delayMs int64)
+	// Observer is told of rolls and flushes; nil: nobody observes. Elapsed is a clock for it, which only grows.
+	Observer *observe.Observer
+	Elapsed  func() time.Duration
 	// notices tells the Store which logs it has to look at; nil for a log without a Store.
 	notices *notices
 	// Settle makes the log's directory durable, and the files in it that are not segments. The log calls it before
@@ -183,6 +190,7 @@ func newLog(o Options) *Log {
 	l := &Log{
 		fs: o.FS, tp: o.Partition, name: o.Partition.String(), files: o.Files,
 		run: o.Background, remove: o.Remove, logger: o.Logger, config: o.Config,
+		observer: o.Observer, elapsed: o.Elapsed,
 		offsetsLowered: o.OffsetsLowered, full: o.Full, settle: o.Settle, notices: o.notices,
 	}
 	if l.readFailed = o.ReadFailed; l.readFailed == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"klamm/logstore/vfs"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -81,6 +82,8 @@ type StoreOptions struct {
 	// Elapsed tells how long the process has been running, by a clock that nobody sets. nil means
 	// the difference of two times of Clock, which is that if Clock is time.Now.
 	Elapsed func() time.Duration
+	// Observer is told of rolls, flushes and directories that fail; nil: nobody observes.
+	Observer *observe.Observer
 	// Logger gets lines for the operator; nil means slog.Default.
 	Logger *slog.Logger
 	// RequestLogger gets the lines that a client can cause as often as it likes; nil means Logger.

@@ -318,6 +318,7 @@ func (s *Store) openLog(p *partition, c Config, clean bool) (*Log, error) {
 		RecoveryPoint: recoveryPoint, StartOffset: startOffset, Clean: clean, Compacted: compacted, CleanedTo: cleanedTo, NoCheckpoints: d.bare,
 		OffsetsLowered: func() error { return s.lowerCheckpoints(p.tp) },
 		NowMs:          s.o.Clock().UnixMilli(), Files: s.files, Producers: s.producers, notices: &s.notices, Logger: s.log,
+		Observer: s.o.Observer, Elapsed: s.o.Elapsed,
 		ReadFailed: func(err error) { s.logFailed(d, err) },
 		Remove: func(paths []string, delayMs int64) {
 			s.mu.Lock()

@@ -20,6 +20,10 @@ func (s *Server) dispatch(c *transport.Conn, header protocol.RequestHeader, body
 	api, _ := protocol.Lookup(header.Key) // found: the transport reads no header of an unknown API
 	k := &request.Call{Conn: c, API: api, Header: header, Body: body, Places: s.places, Peer: c.Listener().Peers}
 	k.Answer.Greeting = header.Key == protocol.KeyAPIVersions
+	if k.Stats = s.stats[header.Key]; k.Stats != nil {
+		k.Answer.Count(k.Stats)
+		c.Begin(&k.Answer, header.Version)
+	}
 	if !api.Serves(header.Version) {
 		if header.Key == protocol.KeyAPIVersions {
 			if !c.Expect(&k.Answer) {

@@ -11,6 +11,7 @@ import (
 	"klamm/cluster/replica"
 	"klamm/groupcoord"
 	"klamm/logstore"
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/server/admin"
 	"klamm/server/boundedlog"
@@ -24,7 +25,7 @@ import (
 	"klamm/server/txn"
 )
 
-// Options are what a Server is made of. All fields but Peers and Now are required.
+// Options are what a Server is made of. All fields but Peers, Now and Observer are required.
 type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
@@ -32,9 +33,10 @@ type Options struct {
 	Groups   *groupcoord.Coordinator
 	Config   *config.Dynamic // what the user configured, with what changed since
 	Logger   *slog.Logger
-	Levels   *loggers.Levels  // of the lines that Logger writes
-	Peers    bool             // this broker shares its metadata tree with others, which send it requests
-	Now      func() time.Time // the wall clock; time.Now when nil
+	Observer *observe.Observer // nil: nobody observes
+	Levels   *loggers.Levels   // of the lines that Logger writes
+	Peers    bool              // this broker shares its metadata tree with others, which send it requests
+	Now      func() time.Time  // the wall clock; time.Now when nil
 }
 
 // Server accepts connections on its listeners and answers their requests.
@@ -47,8 +49,9 @@ type Server struct {
 	sockets   *transport.SocketServer
 	data      *data.Service
 	admin     *admin.Service
-	handlers  map[int16]request.Handler // by API key; nobody changes it after New
-	places    *request.Places           // the places for requests of many elements
+	handlers  map[int16]request.Handler  // by API key; nobody changes it after New
+	places    *request.Places            // the places for requests of many elements
+	stats     map[int16]*observe.Request // by API key; nobody changes it after New
 	clientLog *boundedlog.ClientLog
 	limits    *boundedlog.LimitLog
 	peers     bool            // other brokers send requests
@@ -73,9 +76,10 @@ func New(o Options) *Server {
 		config:    o.Config,
 		logger:    o.Logger.With(loggers.Key, "server"),
 		requests:  o.Logger.With(loggers.Key, "server.requests"),
+		stats:     statsOf(o.Observer),
 		places:    request.NewPlaces(),
 		clientLog: boundedlog.NewClientLog(o.Logger.With(loggers.Key, "server.requests"), o.Now),
-		limits:    boundedlog.NewLimitLog(o.Logger.With(loggers.Key, "server.limits"), o.Now),
+		limits:    boundedlog.NewLimitLog(o.Logger.With(loggers.Key, "server.limits"), o.Now, o.Observer),
 		peers:     o.Peers,
 		known:     o.Broker.Known(),
 		expiring:  make(chan struct{}),
@@ -86,6 +90,7 @@ func New(o Options) *Server {
 	g := groups.New(groups.Options{Broker: o.Broker, Groups: o.Groups, Config: o.Config, AutoCreate: s.admin.AutoCreate, AutoCreateLater: s.admin.AutoCreateLater})
 	s.data = data.New(data.Options{
 		Broker: o.Broker, Replicas: o.Replicas, Config: o.Config, Places: s.places, Limits: s.limits, ClientErred: s.clientErred, Now: o.Now, Cut: s.cut,
+		Observer: o.Observer,
 	})
 	s.handlers = newHandlers(apiVersions{o.Broker}, s.data, g, txn.New(txn.Options{Broker: o.Broker}), s.admin,
 		peer.New(peer.Options{Broker: o.Broker, Cut: s.cut, Failed: s.clientErred}))
@@ -104,6 +109,17 @@ func New(o Options) *Server {
 		Now:             o.Now,
 	})
 	return s
+}
+
+// statsOf gives the counters of each API that is served.
+func statsOf(o *observe.Observer) map[int16]*observe.Request {
+	stats := map[int16]*observe.Request{}
+	if o != nil {
+		for _, api := range protocol.APIs() {
+			stats[api.Key] = o.Request(api.Name)
+		}
+	}
+	return stats
 }
 
 // Serve starts to accept connections on the listeners and returns at once.

@@ -103,7 +103,7 @@ func (m *Manager) pin(name string, topicConfig func(topic string) map[string]str
 	defer m.mu.Unlock()
 	t := m.topics[name]
 	if t == nil {
-		t = new(topic)
+		t = &topic{counts: m.o.Observer.Topic(name)}
 		m.topics[name] = t
 	}
 	t.overrides, t.config = overrides, config
@@ -122,6 +122,7 @@ func (m *Manager) releaseTopicLocked(name string) {
 	t := m.topics[name]
 	if t.partitions--; t.partitions == 0 {
 		delete(m.topics, name)
+		m.o.Observer.TopicGone(name)
 	}
 }
 

@@ -1,5 +1,7 @@
 package replica
 
+import "klamm/observe"
+
 // TruncateAsFollower removes the records from an offset on, in the role with leaderEpoch. The high watermark goes back with the end of the
 // log. The error is a *StaleRoleError when the role is another by now, or one of the disk.
 func (p *Partition) TruncateAsFollower(offset int64, leaderEpoch int32) error {
@@ -99,6 +101,10 @@ func (p *Partition) followedTo(c *completions, leaderHW, size int64) (end int64)
 	p.end = end
 	if size > 0 {
 		p.writtenLocked(c, end, size)
+		p.manager.o.Observer.Add(observe.ReplicationBytesIn, size)
+		if p.state.Load().Reassigning() {
+			p.manager.o.Observer.Add(observe.ReassignmentBytesIn, size)
+		}
 	}
 	if hw := min(leaderHW, end); hw > p.hw.Load() {
 		p.hw.Store(hw)

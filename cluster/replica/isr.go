@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"klamm/cluster/order"
+	"klamm/observe"
 )
 
 // FollowerFetch is what the fetch of a follower says of its log, once the fetch was served.
@@ -175,14 +176,16 @@ func (p *Partition) altered(a *alteration, res *order.AlterPartitionResult) (aga
 		// An order with that epoch is on its way. Nothing else is asked for until then.
 	default:
 		p.asked = nil
-		isr, epoch := s.ISR, s.PartitionEpoch
+		was, isr, epoch := s.ISR, s.ISR, s.PartitionEpoch
 		if res.LeaderEpoch == s.LeaderEpoch && res.PartitionEpoch >= s.PartitionEpoch {
 			isr, epoch = res.ISR, res.PartitionEpoch
 		}
 		s = s.withISR(isr, epoch, nil)
 		p.state.Store(s)
 		p.settleLocked(&c, s)
-		p.manager.logger.Info("the ISR has changed", "partition", p.tp.String(), "isr", isr, "partition_epoch", epoch)
+		p.manager.o.Observer.Tell(p.manager.logger, observe.ISRChanged{
+			Topic: p.tp.Topic, Partition: p.tp.Partition, Was: was, ISR: isr, PartitionEpoch: epoch,
+		})
 		p.expandLocked(s, a.askedMs, p.manager.NowMs()) // for fetches that came meanwhile
 		p.advanceLocked(&c)                             // the ISR may have lost who was behind (KAFKA-13091)
 	}
@@ -208,6 +211,7 @@ func (p *Partition) refusedLocked(s *State, a *alteration, err error) (again boo
 		p.asked = nil
 		p.state.Store(s.withISR(s.ISR, s.PartitionEpoch, nil))
 	case isFinal(err):
+		p.manager.o.Observer.Add(observe.FailedISRUpdates, 1)
 		p.manager.logger.Warn("the controller refuses another ISR; it stays as it may be until the next leader epoch", "partition", p.tp.String(),
 			"isr", s.ISR, "asked", a.isr, "leader_epoch", a.leaderEpoch, "partition_epoch", a.partitionEpoch, "error", err)
 	default:

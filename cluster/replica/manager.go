@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"klamm/logstore"
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/protocol/batch"
 )
@@ -63,6 +64,7 @@ type Manager struct {
 type topic struct {
 	overrides  map[string]string // the topic's own properties
 	config     *Config           // what they mean
+	counts     *observe.Topic    // what clients do with the topic; nil where nobody observes
 	partitions int               // how many are here, and how many are being made
 }
 

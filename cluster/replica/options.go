@@ -10,6 +10,7 @@ import (
 	"klamm/cluster/order"
 	"klamm/cluster/throttle"
 	"klamm/logstore"
+	"klamm/observe"
 )
 
 // Options are what a Manager is made of.
@@ -44,6 +45,8 @@ type Options struct {
 	Clock func() time.Time
 	// After has f called when some time has passed, and gives what prevents that. Default time.AfterFunc.
 	After func(d time.Duration, f func()) (stop func() bool)
+	// Observer counts what happens; nil: nobody observes.
+	Observer *observe.Observer
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 }

@@ -217,6 +217,7 @@ func (m *Manager) put(o *ordered) *Partition {
 		t := m.topics[o.Topic]
 		t.partitions++
 		p.config.Store(t.config)
+		p.counts = t.counts
 		m.partitions[o.TopicPartition] = p
 	}
 	return p

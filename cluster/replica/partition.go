@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"klamm/logstore"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -24,6 +25,7 @@ type Partition struct {
 	log     *logstore.Log
 	store   *logstore.Store
 	manager *Manager
+	counts  *observe.Topic // what clients do with the topic; nil where nobody observes
 
 	config atomic.Pointer[Config]
 	state  atomic.Pointer[State] // replaced under mu, and another role or leader epoch under fence as well
@@ -73,6 +75,9 @@ func (p *Partition) TopicID() protocol.UUID { return p.state.Load().TopicID }
 
 // Log gives the partition's log, for what needs no leadership: offsets, times, sizes.
 func (p *Partition) Log() *logstore.Log { return p.log }
+
+// TopicCounts counts what clients do with the partition's topic; nil where nobody observes.
+func (p *Partition) TopicCounts() *observe.Topic { return p.counts }
 
 // Config gives the partition's configuration at this moment.
 func (p *Partition) Config() *Config { return p.config.Load() }

@@ -43,6 +43,8 @@ type State struct {
 	PartitionEpoch int32
 	// Replicas are all brokers of the partition, the preferred leader first.
 	Replicas []int32
+	// Adding and Removing are the replicas that a reassignment under way adds and removes.
+	Adding, Removing []int32
 	// ISR are the replicas in sync, by what the controller has confirmed to this leader; nil when this broker does not lead. It may have
 	// brokers that are no replicas any more (KAFKA-9672).
 	ISR []int32
@@ -74,6 +76,9 @@ func (s *State) Replicating() error {
 	return s.refusal
 }
 
+// Reassigning says whether a reassignment adds replicas to the partition (kafka.cluster.Partition.isReassigning).
+func (s *State) Reassigning() bool { return len(s.Adding) > 0 }
+
 // HasReplica says whether a broker is one of the partition's.
 func (s *State) HasReplica(id int32) bool { return slices.Contains(s.Replicas, id) }
 
@@ -102,7 +107,7 @@ func (s *State) withISR(isr []int32, partitionEpoch int32, asked *alteration) *S
 func (s *State) ordered(o *order.LeaderAndISR) *State {
 	next := &State{
 		TopicID: s.TopicID, Leader: o.Leader, LeaderEpoch: o.LeaderEpoch, PartitionEpoch: o.PartitionEpoch,
-		Replicas: o.Replicas, since: -1,
+		Replicas: o.Replicas, Adding: o.Adding, Removing: o.Removing, since: -1,
 	}
 	if !o.TopicID.IsZero() {
 		next.TopicID = o.TopicID

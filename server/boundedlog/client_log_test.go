@@ -16,7 +16,7 @@ import (
 // logs write to a buffer and go by a clock of the test's.
 func logs(out *bytes.Buffer, now *time.Time) (*ClientLog, *LimitLog) {
 	logger, clock := slog.New(slog.NewTextHandler(out, nil)), func() time.Time { return *now }
-	return NewClientLog(logger, clock), NewLimitLog(logger, clock)
+	return NewClientLog(logger, clock), NewLimitLog(logger, clock, nil)
 }
 
 var client = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"klamm/observe"
 )
 
 // limitLogEvery is the least time between two lines about the same limit.
@@ -15,6 +17,7 @@ const limitLogEvery = time.Minute
 type LimitLog struct {
 	logger *slog.Logger
 	now    func() time.Time
+	events *observe.Observer // gets an event for each line; nil: nobody observes
 
 	mu     sync.Mutex
 	limits map[string]*limitHits // guarded by mu; by the limit's name
@@ -25,9 +28,10 @@ type limitHits struct {
 	since  int       // the hits since then
 }
 
-// NewLimitLog makes a log of the limits that hold clients back. now is the wall clock.
-func NewLimitLog(logger *slog.Logger, now func() time.Time) *LimitLog {
-	return &LimitLog{logger: logger, now: now, limits: make(map[string]*limitHits)}
+// NewLimitLog makes a log of the limits that hold clients back. now is the wall clock, and events may be
+// nil.
+func NewLimitLog(logger *slog.Logger, now func() time.Time, events *observe.Observer) *LimitLog {
+	return &LimitLog{logger: logger, now: now, events: events, limits: make(map[string]*limitHits)}
 }
 
 // Hit counts that a limit held a client back, and logs msg and args unless it logged a
@@ -53,5 +57,5 @@ func (l *LimitLog) Hit(limit, msg string, args ...any) {
 	if since > 0 {
 		args = append(args, "suppressed", since)
 	}
-	l.logger.Warn(msg, args...)
+	l.events.Tell(l.logger, observe.LimitReached{Limit: limit, Message: msg, Attrs: args})
 }

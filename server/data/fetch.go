@@ -411,6 +411,7 @@ func (f *fetchContext) wait() bool {
 		f.call.Body = nil // a request that waits must not keep its bytes in memory
 		waited := f.waited
 		f.delayed, f.waited = replica.NewDelayedFetch(missing, len(f.results), f.resumed), true
+		f.call.Waits()
 		conn.Await(f.delayed, f.deadline.Sub(f.server.now()))
 		if f.watch(f.delayed) && !conn.Ending() && f.delayed.Arm() {
 			return true
@@ -607,6 +608,9 @@ func (f *fetchContext) respond(nowMs int64) {
 	for refused := int8(refusedNot); refused <= refusedPartition; refused++ {
 		for i := range f.targets {
 			t, r := &f.targets[i], &f.results[i]
+			if r.refused == refused {
+				f.countRead(t, r)
+			}
 			if r.refused == refused && (f.session == nil || f.tellLocked(t, r)) {
 				f.add(t, r)
 			}
@@ -695,6 +699,7 @@ func (f *fetchContext) reply() error {
 			a.parts[i].Region = &a.regions[len(a.regions)-1]
 		}
 	}
+	f.count()
 	c.Answer.SetParts(a.parts, size, a)
 	c.Later()
 	by := transport.Own

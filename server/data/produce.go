@@ -166,6 +166,7 @@ func (p *produceCall) topic(s *Service, meta *cluster.Metadata, t *protocol.Prod
 		}
 		if err != nil {
 			p.noteLimit(name, err)
+			p.notStored(name, len(in.Records), err)
 			p.refuse(name, err, res)
 		}
 		in.Records = nil // the frame that holds them is used again after the handler
@@ -254,6 +255,7 @@ func (p *produceCall) validate(cfg *replica.Config, records []byte, nowMs int64)
 // append writes the batch to the log. If the batch is not committed yet, append has the
 // answer wait for that and returns.
 func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, records []byte, info batch.Info, nowMs int64, res *protocol.ProducePartitionResponse) error {
+	bytes := len(records)
 	p.batch[0] = logstore.Append{Data: records, Header: info.Header, LogAppendTime: cfg.LogAppendTime}
 	epoch, err := part.Append(p.batch[:], p.req.Acks, nowMs)
 	stored := p.batch[0].Result
@@ -270,6 +272,7 @@ func (p *produceCall) append(part *replica.Partition, cfg *replica.Config, recor
 		return err
 	}
 	res.BaseOffset, res.LogAppendTimeMs = stored.BaseOffset, stored.LogAppendTimeMs
+	p.stored(part, int64(info.Header.Count), bytes)
 	if p.req.Acks != 0 {
 		p.await(part, replica.Wait{
 			Offset: stored.LastOffset + 1, LeaderEpoch: epoch, Acks: p.req.Acks, TimeoutMs: int64(p.req.TimeoutMs),
@@ -345,6 +348,7 @@ func produceMessage(err error) (string, []batch.RecordError) {
 // complete sends the answer and lets the call be used again.
 func (p *produceCall) complete(by transport.Completer) {
 	c := p.call
+	p.countCodes()
 	c.Fill(protocol.AppendProduceResponse(c.Begin(), c.Header.Version, &p.resp))
 	p.free()
 	c.Complete(by)

@@ -20,6 +20,7 @@ import (
 
 	"klamm/cluster"
 	"klamm/cluster/replica"
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/server/boundedlog"
 	"klamm/server/config"
@@ -28,13 +29,14 @@ import (
 	"klamm/server/view"
 )
 
-// Options are what a Service is made of. All fields are required.
+// Options are what a Service is made of. All fields but Observer are required.
 type Options struct {
 	Broker   *cluster.Broker  // this broker's place in the cluster
 	Replicas *replica.Manager // the partitions that it leads
 	Config   *config.Dynamic  // what the user configured, with what changed since
 	Places   *request.Places  // the places for requests of many elements
 	Limits   *boundedlog.LimitLog
+	Observer *observe.Observer // counts what clients do; nil: nobody observes
 	// ClientErred logs a request that is refused after its handler has returned.
 	ClientErred func(c *transport.Conn, msg string, err error)
 	Now         func() time.Time // the wall clock
@@ -48,6 +50,8 @@ type Service struct {
 	config      *config.Dynamic
 	places      *request.Places
 	limits      *boundedlog.LimitLog
+	observer    *observe.Observer
+	fetchKinds  [2]*observe.Request // the counters of consumers' fetches, and of followers'
 	clientErred func(c *transport.Conn, msg string, err error)
 	now         func() time.Time
 	cut         context.Context
@@ -71,7 +75,8 @@ type Service struct {
 func New(o Options) *Service {
 	v := o.Config.Current()
 	return &Service{
-		broker: o.Broker, replicas: o.Replicas, config: o.Config, places: o.Places, limits: o.Limits,
+		broker: o.Broker, replicas: o.Replicas, config: o.Config, places: o.Places, limits: o.Limits, observer: o.Observer,
+		fetchKinds:  [2]*observe.Request{o.Observer.Request("FetchConsumer"), o.Observer.Request("FetchFollower")},
 		clientErred: o.ClientErred, now: o.Now, cut: o.Cut, born: o.Now(),
 		sessions:      newSessionCache(v.Int("max.incremental.fetch.session.cache.slots")),
 		fetchMaxBytes: v.Int("fetch.max.bytes"),

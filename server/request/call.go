@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/protocol/shape"
 	"klamm/server/transport"
@@ -13,15 +14,18 @@ import (
 
 // Call is one request on its way through the server.
 type Call struct {
-	Conn    *transport.Conn
-	API     *protocol.API
-	Header  protocol.RequestHeader
-	Body    []byte           // the bytes after the header; nil after forgetBody
-	Peer    bool             // it came in on a listener that brokers use among themselves
-	Answer  transport.Answer // the answer's place in the order of the connection's answers
-	Places  *Places          // the places for requests of many elements
-	large   bool             // the request has many elements and holds a place, see Places
-	replied bool             // the answer is filled, or somebody will call Complete later
+	Conn   *transport.Conn
+	API    *protocol.API
+	Header protocol.RequestHeader
+	Body   []byte           // the bytes after the header; nil after forgetBody
+	Peer   bool             // it came in on a listener that brokers use among themselves
+	Answer transport.Answer // the answer's place in the order of the connection's answers
+	Places *Places          // the places for requests of many elements
+	// Stats counts the requests of the API; nil where nobody observes.
+	Stats   *observe.Request
+	codes   *codeFields // where the answer has error codes; nil where that is not known
+	large   bool        // the request has many elements and holds a place, see Places
+	replied bool        // the answer is filled, or somebody will call Complete later
 }
 
 // Handler serves one API. It answers a request by Reply or NoReply, or by Later and a
@@ -39,8 +43,10 @@ func Typed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) kmsg.
 // server closes the connection.
 func TypedOrClosed[Req kmsg.Request](newRequest func() Req, serve func(*Call, Req) (kmsg.Response, error)) Handler {
 	known := shape.New(func() shape.Message { return newRequest() })
+	codes := codeFieldsOf(newRequest().ResponseKind())
 	return func(c *Call) error {
 		req := newRequest()
+		c.codes = codes
 		done, err := c.decode(req, known)
 		if err != nil {
 			return err
@@ -86,8 +92,10 @@ func (c *Call) decode(req kmsg.Request, known *shape.Shapes) (done func(), err e
 // calls answer exactly once. The connection handles its next request after the answer, as the reference does.
 func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req Req, answer func(kmsg.Response))) Handler {
 	known := shape.New(func() shape.Message { return newRequest() })
+	codes := codeFieldsOf(newRequest().ResponseKind())
 	return func(c *Call) error {
 		req := newRequest()
+		c.codes = codes
 		done, err := c.decode(req, known)
 		if err != nil {
 			return err
@@ -95,6 +103,7 @@ func TypedLater[Req kmsg.Request](newRequest func() Req, serve func(c *Call, req
 		defer done()
 		c.replied = true
 		c.Conn.HoldNext()
+		c.Waits()
 		// Whoever comes second, the handler or the answer, has the next request served. The answer is complete by then: the handler
 		// of the next request may wait for long, and the connection's goroutine looks at the queue of answers only after that.
 		var second atomic.Bool
@@ -145,6 +154,9 @@ func (c *Call) Begin() []byte {
 // before the connection's next request is served.
 func (c *Call) Reply(resp kmsg.Response) {
 	resp.SetVersion(c.Header.Version)
+	if c.Stats != nil {
+		c.codes.count(resp, c.Stats)
+	}
 	if s, ok := resp.(Shared); ok {
 		buf, at, shared := s.AppendAround(c.Begin())
 		protocol.FinishResponse(buf, len(shared))
@@ -168,7 +180,13 @@ type Shared interface {
 func (c *Call) Complete(by transport.Completer) { c.Conn.Complete(&c.Answer, by) }
 
 // Later says that somebody will call Complete, perhaps after the handler has returned.
-func (c *Call) Later() { c.replied = true }
+func (c *Call) Later() {
+	c.replied = true
+	c.Waits()
+}
+
+// Waits says that the request waits from now on for something else than its handler, for who observes. Only the first call counts.
+func (c *Call) Waits() { c.Conn.Waits(&c.Answer) }
 
 // Replied reports whether the handler has answered the request, or called Later.
 func (c *Call) Replied() bool { return c.replied }

@@ -1,6 +1,10 @@
 package transport
 
-import "os"
+import (
+	"os"
+
+	"klamm/observe"
+)
 
 // Answer is the answer of one request, with its place in the order of the connection's
 // answers. The code that answers the request sets the content, with Fill or SetParts,
@@ -13,10 +17,40 @@ type Answer struct {
 	size  int  // bytes of all parts
 	parts []Part
 	only  [1]Part // the memory of parts when there is one part, as in most answers
+	seen  observed
 	// buffer and held are the memory and the files that parts point into; nil for none.
 	// release gives them back after the answer was sent.
 	buffer []byte
 	held   Releaser
+}
+
+// observed is what is known of the life of a request, for who observes. The goroutine that serves the request writes it before it completes the answer.
+type observed struct {
+	stats   [2]*observe.Request // of the API, and of a kind of its requests; nil for none
+	times   observe.Times
+	version int16
+	bytes   int // of the request
+}
+
+// Count has the request counted by stats when its answer is sent, besides those it was to be counted by before. The code that serves the request
+// calls it before it completes the answer, at most twice.
+func (a *Answer) Count(stats *observe.Request) {
+	if a.seen.stats[0] == nil {
+		a.seen.stats[0] = stats
+		return
+	}
+	a.seen.stats[1] = stats
+}
+
+// counted takes in that the answer was sent.
+func (a *Answer) counted(writing, written int64) {
+	if a.seen.stats[0] == nil {
+		return
+	}
+	a.seen.times.Writing, a.seen.times.Written = writing, written
+	for _, stats := range a.seen.stats {
+		stats.Answered(&a.seen.times, a.seen.version, a.seen.bytes)
+	}
 }
 
 // Part is a piece of an answer: bytes, or a region of a file.

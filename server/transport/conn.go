@@ -35,23 +35,25 @@ const readBuffer = 8 << 10
 // goroutine waits for the client's next request, or for the client to leave. It handles no request
 // before the fetch is answered.
 type Conn struct {
-	server   *SocketServer
-	listener *Listener
-	nc       net.Conn
-	remote   netip.Addr             // the client's address
-	br       *bufio.Reader          // nil until the client has sent a byte
-	header   protocol.RequestHeader // the header of the latest request; Parse reuses the memory of its client id
-	frame    *protocol.Buffer       // the bytes of the current request, nil once ForgetRequest released them
-	charged  int64                  // bytes of the current request that count against queued.max.request.bytes
-	large    bool                   // the gate counts the current request
-	inside   pass                   // what the current request leaves the gate with; zero when it is not inside
-	turn     chan pass              // gets a pass when the current request may enter the gate
-	arrived  func(want int) int     // waitForBytes, as a function value that is made once
-	receiver receiver
-	reader   smallReader  // only the connection's goroutine uses it
-	sender   sender       // only the goroutine that set order.writing uses it
-	active   atomic.Int64 // when bytes last moved, see SocketServer.ticks
-	order                 // the order of the answers
+	server       *SocketServer
+	listener     *Listener
+	nc           net.Conn
+	remote       netip.Addr             // the client's address
+	br           *bufio.Reader          // nil until the client has sent a byte
+	header       protocol.RequestHeader // the header of the latest request; Parse reuses the memory of its client id
+	requestBytes int                    // the size of the current request
+	frame        *protocol.Buffer       // the bytes of the current request, nil once ForgetRequest released them
+	charged      int64                  // bytes of the current request that count against queued.max.request.bytes
+	large        bool                   // the gate counts the current request
+	inside       pass                   // what the current request leaves the gate with; zero when it is not inside
+	turn         chan pass              // gets a pass when the current request may enter the gate
+	arrived      func(want int) int     // waitForBytes, as a function value that is made once
+	receiver     receiver
+	reader       smallReader  // only the connection's goroutine uses it
+	sender       sender       // only the goroutine that set order.writing uses it
+	active       atomic.Int64 // when bytes last moved, see SocketServer.ticks
+	received     int64        // when bytes last came, see SocketServer.ticks; only the connection's goroutine uses it
+	order                     // the order of the answers
 
 	heard atomic.Bool // the client was sent an answer that is no greeting
 	left  atomic.Bool // the client has left: its requests wait no more
@@ -94,7 +96,8 @@ func (r flushingReader) Read(p []byte) (int, error) {
 	r.c.rest()
 	n, err := r.c.reader.Read(p)
 	if n > 0 {
-		r.c.touch()
+		r.c.received = r.c.server.ticks()
+		r.c.active.Store(r.c.received)
 	}
 	return n, err
 }
@@ -163,7 +166,7 @@ func reset(nc net.Conn) {
 // serveFrame parses the header of a request and passes the request to Options.Serve. An
 // error closes the connection.
 func (c *Conn) serveFrame(frame *protocol.Buffer) error {
-	c.frame = frame
+	c.frame, c.requestBytes = frame, len(frame.B)
 	defer c.ForgetRequest()
 	n, err := c.header.Parse(frame.B)
 	if err != nil {
@@ -212,10 +215,41 @@ func (c *Conn) idle(since int64) bool {
 type socket struct{ c *Conn }
 
 func (s socket) write(batch []*Answer) error {
+	writing := s.c.server.ticks()
 	if !s.c.heard.Load() && slices.ContainsFunc(batch, func(a *Answer) bool { return !a.Greeting }) {
 		s.c.heard.Store(true)
 	}
-	return s.c.sender.send(batch)
+	if err := s.c.sender.send(batch); err != nil {
+		return err
+	}
+	written := s.c.active.Load() // the sender has touched the connection
+	for _, a := range batch {
+		a.counted(writing, written)
+	}
+	return nil
+}
+
+// Begin says that the request of an answer is about to be handled. The code that serves it calls Begin once, on the connection's goroutine, where the
+// request is observed.
+func (c *Conn) Begin(a *Answer, version int16) {
+	a.seen.version, a.seen.bytes = version, c.requestBytes
+	a.seen.times.Read, a.seen.times.Begun = c.received, c.server.ticks()
+}
+
+// Waits says that the request of an answer waits from now on for something else than its handler. Only the first call counts. The code that serves
+// the request calls it while nobody else can complete the answer.
+func (c *Conn) Waits(a *Answer) {
+	if a.seen.times.Begun != 0 && a.seen.times.Waits == 0 {
+		a.seen.times.Waits = c.server.ticks()
+	}
+}
+
+// Complete marks an answer ready: see order.Complete.
+func (c *Conn) Complete(a *Answer, by Completer) {
+	if a.seen.times.Begun != 0 {
+		a.seen.times.Completed = c.server.ticks()
+	}
+	c.order.Complete(a, by)
 }
 
 func (s socket) takes(bytes int) bool { return bytes <= s.c.sender.atOnce && s.c.sender.drained() }
