@@ -17,6 +17,7 @@ import (
 	"klamm/cluster/replica"
 	"klamm/groupcoord"
 	"klamm/logstore"
+	"klamm/observe"
 	"klamm/protocol"
 	"klamm/server"
 	"klamm/server/boundedlog"
@@ -56,8 +57,10 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Life.Set(observe.Starting)
 	b := &Broker{o: o, logger: o.Logger.With(loggers.Key, "broker"), lines: boundedlog.LimitLines(o.Logger)}
 	if err := b.start(ctx, cfg, listeners); err != nil {
+		o.Life.Set(observe.NotRunning)
 		transport.CloseAll(listeners)
 		return nil, errors.Join(explain(err), b.release(context.WithoutCancel(ctx)))
 	}
@@ -75,6 +78,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	dynamic := config.NewDynamic(cfg, id.broker)
 	b.id, b.config = id.broker, dynamic
 	b.groups = newGroups(b.o, dynamic, b.offsetsTopic, b.lines.With(loggers.Key, "groupcoord"))
+	b.o.Life.Set(observe.Recovery)
 	b.store, err = logstore.OpenStore(b.storeOptions(dynamic, id))
 	if err != nil {
 		return err
@@ -104,6 +108,7 @@ func (b *Broker) start(ctx context.Context, cfg *config.Broker, listeners []*tra
 	b.server = server.New(server.Options{Broker: b.cluster, Replicas: replicas, Store: b.store, Groups: b.groups, Config: dynamic, Logger: b.o.Logger, Levels: b.o.Levels,
 		Peers: b.o.Tree.Shared(), Now: b.o.Clock, Observer: b.o.Observer})
 	b.server.Serve(listeners)
+	b.o.Life.Set(observe.Running)
 	return nil
 }
 
@@ -331,13 +336,28 @@ func (b *Broker) Addrs() []net.Addr {
 	return out
 }
 
-// Server returns the part of the broker that serves requests. It is for tests.
+// Server returns the part of the broker that serves requests. It is for those who look at the broker, and for tests.
 func (b *Broker) Server() *server.Server { return b.server }
 
-// Cluster returns this broker's part in the cluster. It is for tests.
+// Cluster returns this broker's part in the cluster. It is for those who look at the broker, and for tests.
 func (b *Broker) Cluster() *cluster.Broker { return b.cluster }
 
-// Replicas returns the partitions that this broker leads. It is for tests.
+// ID returns broker.id.
+func (b *Broker) ID() int32 { return b.id }
+
+// Observer returns what counts what the broker does, nil where nobody observes.
+func (b *Broker) Observer() *observe.Observer { return b.o.Observer }
+
+// Store returns the log directories, for those who look at the broker.
+func (b *Broker) Store() *logstore.Store { return b.store }
+
+// Groups returns the coordinator of groups, for those who look at the broker.
+func (b *Broker) Groups() *groupcoord.Coordinator { return b.groups }
+
+// Connected says whether the session with the metadata tree lives, as far as the broker can tell.
+func (b *Broker) Connected() bool { return b.conn.Connected() }
+
+// Replicas returns the partitions that this broker has replicas of. It is for those who look at the broker, and for tests.
 func (b *Broker) Replicas() *replica.Manager { return b.replicas }
 
 // Session returns the session with the metadata tree. It is for tests.
@@ -351,7 +371,9 @@ func (b *Broker) Config() *config.Dynamic { return b.config }
 // several disks. Last, Stop waits until clients have taken their answers. When ctx ends, it cuts the connections that
 // are left. It goes on to wait for the logs, whose disk may be slow.
 func (b *Broker) Stop(ctx context.Context) error {
+	b.o.Life.Set(observe.PendingControlledShutdown)
 	b.leave(ctx)
+	b.o.Life.Set(observe.ShuttingDown)
 	b.within(ctx, "the end of this broker's leaderships", b.replicas.Resign)
 	b.server.Settle(ctx)
 	released := make(chan struct{})
@@ -365,6 +387,7 @@ func (b *Broker) Stop(ctx context.Context) error {
 		b.logger.Warn("connections were cut, their clients did not take their answers in time", "error", cut)
 	}
 	<-released
+	b.o.Life.Set(observe.NotRunning)
 	return err
 }
 

@@ -30,6 +30,8 @@ type Options struct {
 	// Levels are the levels of the broker's log by room, which operators change while it runs; its configuration sets those that it
 	// starts with (klamm.log.levels). Default: levels of its own. The caller may hand in those that it holds lines of its own to.
 	Levels *loggers.Levels
+	// Life is told how far the broker is in its life. Nil: nobody asks.
+	Life *observe.Life
 	// Identified, if set, is told the broker's id and the cluster's once they are known, before the start writes
 	// anything and before it logs its first line.
 	Identified func(brokerID int32, clusterID string)

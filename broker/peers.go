@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"klamm/cluster"
 	"klamm/cluster/order"
 	"klamm/cluster/peer"
@@ -74,6 +76,16 @@ func (b *Broker) dialLeader(ctx context.Context, id int32) (replica.LeaderConn, 
 		return nil, err
 	}
 	return conn, nil
+}
+
+// Ask sends a request to another broker as a client does, by the listener between brokers, over a connection of its own.
+func (b *Broker) Ask(ctx context.Context, id int32, req kmsg.Request) (kmsg.Response, error) {
+	conn, err := b.dialLeader(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.Request(ctx, req)
 }
 
 // dialController connects to a broker for what the controller and brokers ask of each other.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"klamm/cluster/meta"
@@ -23,6 +24,8 @@ type Connection struct {
 	quit   context.Context // ends when Close begins
 	stop   context.CancelFunc
 	closed chan struct{} // closed when run returns
+
+	lost atomic.Bool // the session has ended, or its server is not reached
 
 	mu   sync.Mutex
 	tree meta.Tree // guarded by mu; the session, also for some time after its end
@@ -67,6 +70,9 @@ func (c *Connection) Tree() meta.Tree {
 	return c.tree
 }
 
+// Connected says whether the session lives and its server is reached, as far as this process can tell.
+func (c *Connection) Connected() bool { return !c.lost.Load() }
+
 // Close ends the session, and with it this broker's registration. It does not close the store.
 func (c *Connection) Close() error {
 	c.stop()
@@ -91,7 +97,11 @@ func (c *Connection) toldUser() sessionUser {
 // session that is.
 func (c *Connection) open(ctx context.Context) (tree meta.Tree, ended <-chan struct{}, err error) {
 	over := make(chan struct{})
-	tree, err = c.store.Open(ctx, c.watcher(sync.OnceFunc(func() { close(over) })))
+	c.lost.Store(false) // before there is somebody who says otherwise
+	tree, err = c.store.Open(ctx, c.watcher(sync.OnceFunc(func() { c.lost.Store(true); close(over) })))
+	if err != nil {
+		c.lost.Store(true)
+	}
 	return tree, over, err
 }
 
@@ -109,8 +119,8 @@ func (c *Connection) watcher(expired func()) meta.Watcher {
 				f(e)
 			}
 		},
-		Disconnected: call(func(u sessionUser) func() { return u.disconnected }),
-		Reconnected:  call(func(u sessionUser) func() { return u.reconnected }),
+		Disconnected: func() { c.lost.Store(true); call(func(u sessionUser) func() { return u.disconnected })() },
+		Reconnected:  func() { c.lost.Store(false); call(func(u sessionUser) func() { return u.reconnected })() },
 		Expired:      expired,
 	}
 }

@@ -61,12 +61,26 @@ func (o *Observer) Tell(logger *slog.Logger, e Event) {
 		o.events.kept[o.events.next] = told
 		o.events.next = (o.events.next + 1) % keptEvents
 	}
-	if o.events.counts == nil {
-		o.events.counts = map[[2]string]int64{}
+	o.events.countLocked(e)
+}
+
+// Note counts an event of which neither the log nor the page shows another one.
+func (o *Observer) Note(e Event) {
+	if o == nil {
+		return
+	}
+	o.events.mu.Lock()
+	defer o.events.mu.Unlock()
+	o.events.countLocked(e)
+}
+
+func (es *events) countLocked(e Event) {
+	if es.counts == nil {
+		es.counts = map[[2]string]int64{}
 	}
 	key := [2]string{e.Kind(), e.Reason()}
-	if _, known := o.events.counts[key]; known || len(o.events.counts) < maxEventCounts {
-		o.events.counts[key]++
+	if _, known := es.counts[key]; known || len(es.counts) < maxEventCounts {
+		es.counts[key]++
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"klamm/protocol"
 	"klamm/server/codes"
 	"klamm/server/request"
+	"klamm/server/transport"
 )
 
 // softwareNameVersion is the first version that carries the client's software.
@@ -42,7 +43,7 @@ const noNode = -1
 // apiVersions serves ApiVersions for a broker.
 type apiVersions struct{ broker *cluster.Broker }
 
-func (a apiVersions) serve(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Response {
+func (a apiVersions) serve(c *request.Call, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= softwareNameVersion && !(isSoftwareWord(req.ClientSoftwareName) && isSoftwareWord(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
@@ -51,6 +52,9 @@ func (a apiVersions) serve(_ *request.Call, req *kmsg.ApiVersionsRequest) kmsg.R
 	if err := a.refusesNode(req); err != nil {
 		resp.ErrorCode = codes.Of(err)
 		return resp
+	}
+	if req.Version >= softwareNameVersion {
+		c.Conn.SetSoftware(transport.Software{Name: req.ClientSoftwareName, Version: req.ClientSoftwareVersion})
 	}
 	resp.FinalizedFeaturesEpoch = noFeaturesYet
 	for _, api := range protocol.APIs() {

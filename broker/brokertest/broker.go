@@ -13,10 +13,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"klamm/broker"
 	"klamm/cluster"
 	"klamm/internal/await"
+	"klamm/observe"
 	"klamm/server/config"
 	"klamm/server/transport"
 )
@@ -68,6 +70,9 @@ func RunWith(t testing.TB, o broker.Options, settings ...string) *Broker {
 	cfg, _, err := config.Load(config.Options{Sets: sets})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.Observer == nil {
+		o.Observer = observe.New(time.Now)
 	}
 	b := &Broker{T: t, Log: &Buffer{}}
 	o.Config, o.Logger = cfg, slog.New(slog.NewTextHandler(b.Log, nil))

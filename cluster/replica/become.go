@@ -65,6 +65,7 @@ func (p *Partition) becomeLeader(o *order.LeaderAndISR, nowMs int64) (isNew bool
 // restartLocked counts the whole log up to its end, in a role in which it was not counted batch by batch.
 func (p *Partition) restartLocked(end int64) {
 	p.end = end
+	p.appends.Forget()
 	p.unread.reset(p.hw.Load(), end, p.log.SizeBytes())
 }
 

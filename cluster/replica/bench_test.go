@@ -83,6 +83,6 @@ func BenchmarkPartitionAppended(b *testing.B) {
 	p, _ := benchPartition(b)
 	b.ReportAllocs()
 	for end := int64(1); b.Loop(); end++ {
-		p.appended(3, end, 1000, false)
+		p.appended(3, end-1, end, end, 1000, false)
 	}
 }

@@ -162,7 +162,7 @@ func TestFetchIsWokenByAppendsThatPassEachOther(t *testing.T) {
 		t.Fatal("nothing moved, and Watch says so")
 	}
 	for _, a := range []*logstore.Append{&both[1], &both[0]} {
-		f.appended(3, a.Result.LastOffset+1, int64(a.Result.Size), false)
+		f.appended(3, a.Result.BaseOffset, a.Result.LastOffset+1, 1, int64(a.Result.Size), false)
 	}
 	if w.state.Load() != fetchCompleted {
 		t.Error("the fetch still waits for bytes that are readable")

@@ -73,6 +73,7 @@ func (p *Partition) AppendAsFollower(records []byte, fetchOffset, leaderHW, lead
 func (p *Partition) followLocked(c *completions, records []byte, fetchOffset, leaderHW, leaderLogStart int64, leaderEpoch int32) (end int64, err error) {
 	p.following.Lock()
 	defer p.following.Unlock()
+	p.leaderHW.Store(leaderHW)
 	if end = p.log.EndOffset(); end != fetchOffset {
 		return end, &FollowerOffsetError{Partition: p.tp, Fetched: fetchOffset, End: end}
 	}

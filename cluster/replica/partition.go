@@ -30,7 +30,9 @@ type Partition struct {
 	config atomic.Pointer[Config]
 	state  atomic.Pointer[State] // replaced under mu, and another role or leader epoch under fence as well
 	hw     atomic.Int64          // the high watermark; changed under mu only, read without
-	own    atomic.Int64          // how far the leader's own log counts; changed under mu only, read without
+	// leaderHW is the leader's high watermark, while this broker follows; for metrics.
+	leaderHW atomic.Int64
+	own      atomic.Int64 // how far the leader's own log counts; changed under mu only, read without
 
 	// configuring is held while the log and config get the topic's newest configuration.
 	configuring sync.Mutex
@@ -53,6 +55,7 @@ type Partition struct {
 	syncs     delayedProduces    // guarded by mu; appends that wait for own
 	expiry    expiry             // guarded by mu; when an append has waited for too long
 	deletions []*delayedDeletion // guarded by mu; deletions of records that wait for the followers
+	appends   observe.Progress   // guarded by mu; when this leader appended what
 	committed purgatory          // guarded by mu; fetches that wait for bytes below the high watermark
 	written   purgatory          // guarded by mu; fetches that wait for bytes in the log
 }
@@ -156,7 +159,7 @@ func (p *Partition) Append(batches []logstore.Append, acks int16, nowMs int64) (
 		return s.LeaderEpoch, p.Certain(res.Err)
 	}
 	if !res.Duplicate {
-		p.appended(s.LeaderEpoch, res.LastOffset+1, int64(res.Size), p.log.FlushWanted())
+		p.appended(s.LeaderEpoch, res.BaseOffset, res.LastOffset+1, nowMs, int64(res.Size), p.log.FlushWanted())
 	}
 	return s.LeaderEpoch, nil
 }
@@ -174,15 +177,18 @@ func (p *Partition) refuses(s *State, acks int16) error {
 	return nil
 }
 
-// appended takes in that size bytes were appended in a leader epoch, with which the log ends at end. It moves the high watermark as
+// appended takes in that size bytes were appended in a leader epoch at a time, from base on, with which the log ends at end. It moves the high watermark as
 // far as the other replicas allow, or starts the flush that has to come before.
-func (p *Partition) appended(leaderEpoch int32, end, size int64, flushDue bool) {
+func (p *Partition) appended(leaderEpoch int32, base, end, nowMs, size int64, flushDue bool) {
 	var c completions
 	p.mu.Lock()
 	s := p.state.Load()
 	if !s.ledSince(leaderEpoch) { // the change of role has counted the records
 		p.mu.Unlock()
 		return
+	}
+	if base >= p.end { // two appends may come here in another order
+		p.appends.Add(base, nowMs)
 	}
 	p.end = max(p.end, end)
 	if flushDue {

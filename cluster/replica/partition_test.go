@@ -559,7 +559,7 @@ func TestAppendThatIsToldAfterItsRoleHasEnded(t *testing.T) {
 	if err := give(f.manager, map[string]string{"flush.messages": "1"}, follow); err != nil {
 		t.Fatal(err)
 	}
-	f.appended(3, 1, int64(a[0].Result.Size), true)
+	f.appended(3, 0, 1, 1, int64(a[0].Result.Size), true)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.syncing {

@@ -62,7 +62,15 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	}
 	keepMemorySmall()
 	begun := time.Now()
-	broker, err := broker.Start(ctx, broker.Options{Config: cfg, Logger: p.log.all, Levels: p.log.levels, Identified: greet, ClusterID: how.clusterID})
+	seen, err := p.watch(cfg)
+	if err != nil {
+		p.warn(warnings)
+		return err
+	}
+	defer seen.close()
+	broker, err := broker.Start(ctx, broker.Options{
+		Config: cfg, Logger: p.log.all, Levels: p.log.levels, Identified: greet, ClusterID: how.clusterID, Observer: seen.observer, Life: &seen.life,
+	})
 	if err != nil && !greeted {
 		p.warn(warnings)
 	}
@@ -72,8 +80,9 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	if err != nil {
 		return err
 	}
+	seen.started(p, broker)
 	if !cfg.LogAsJSON() {
-		welcome(p.stdout, cfg, broker)
+		welcome(p.stdout, cfg, broker, seen)
 	}
 	p.log.own.Info("accepting clients", "listeners", addresses(broker), "start_ms", time.Since(begun).Milliseconds())
 	service.Ready("accepting clients on "+addresses(broker), broker.Alive)
@@ -109,7 +118,7 @@ func addresses(b *broker.Broker) string {
 }
 
 // welcome prints where the broker listens, where its data is, and two commands to try.
-func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker) {
+func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker, seen *watched) {
 	var dirs []string
 	for _, dir := range cfg.LogDirs() {
 		if abs, err := filepath.Abs(dir); err == nil {
@@ -125,6 +134,7 @@ func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker) {
 
   listening on  %s
   data in       %s
+  metrics at    %s
 
 Try it from another terminal:
 
@@ -132,5 +142,5 @@ Try it from another terminal:
   kcat -b %s -C -t greetings -e
 
 Ctrl-C stops it.
-`, addresses(b), strings.Join(dirs, ", "), address, address)
+`, addresses(b), strings.Join(dirs, ", "), seen.where(), address, address)
 }

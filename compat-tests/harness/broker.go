@@ -470,6 +470,9 @@ func (b *Broker) settings() map[string]string {
 		props["zookeeper.connect"] = b.zookeeper.Connect()
 		props["zookeeper.session.timeout.ms"] = "6000"
 	}
+	if !b.apache {
+		props["klamm.http.listener"] = "off" // unless the test wants it
+	}
 	for k, v := range b.opts.Properties {
 		props[k] = v
 	}

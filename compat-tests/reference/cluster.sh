@@ -92,6 +92,7 @@ zookeeper.connect=127.0.0.1:$zookeeper
 default.replication.factor=$brokers
 offsets.topic.replication.factor=$brokers
 min.insync.replicas=2
+klamm.http.listener=127.0.0.1:$((port + 10000))
 END
 	setsid "$root/build/bin/klamm" --config "$data/broker-$id.properties" >"$data/broker-$id.log" 2>&1 &
 	pids+=($!)

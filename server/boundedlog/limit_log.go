@@ -48,6 +48,7 @@ func (l *LimitLog) Hit(limit, msg string, args ...any) {
 	if passed := now.Sub(b.logged); passed >= 0 && passed < limitLogEvery {
 		b.since++
 		l.mu.Unlock()
+		l.events.Note(observe.LimitReached{Limit: limit})
 		return
 	}
 	since := b.since

@@ -14,6 +14,7 @@ type Broker struct {
 	interBroker      string
 	controlPlane     string
 	zookeeper        *ZooKeeper // nil for a broker alone
+	http             *HTTP      // nil where nothing is served by HTTP
 	listenerWarnings []Warning
 }
 

@@ -23,6 +23,23 @@ var brokerOwn = []Property{
 	{Name: logLevelsProperty, Type: List, Default: def("root=INFO"), Valid: logLevels, Importance: Low, Internal: true,
 		Doc: "The levels that the loggers of this broker start with. A logger that is not named has the level of the one above it. kafka-configs changes levels " +
 			"while the broker runs, until its next start: see docs/operations.md."},
+	{Name: "klamm.http.listener", Type: String, Default: def("127.0.0.1:9094"), Importance: Medium, Internal: true,
+		Doc: "Where metrics (/metrics), health (/healthz, /readyz) and the page are served, as HOST:PORT, or off. Where the default port is taken and this is " +
+			"not set, the broker starts without it and says so."},
+	{Name: "klamm.http.ssl.keystore.location", Type: String, Importance: Low, Internal: true,
+		Doc: "The file with the key and certificate by which klamm.http.listener speaks TLS; without it, it speaks HTTP."},
+	{Name: "klamm.http.ssl.keystore.password", Type: Password, Importance: Low, Internal: true,
+		Doc: "The password of klamm.http.ssl.keystore.location."},
+	{Name: "klamm.http.ssl.keystore.type", Type: String, Default: def("PEM"), Valid: OneOf("JKS", "PKCS12", "PEM"), Importance: Low, Internal: true,
+		Doc: "The format of klamm.http.ssl.keystore.location."},
+	{Name: "klamm.http.basic.auth", Type: Password, Importance: Medium, Internal: true,
+		Doc: "The user and password, as user:password, that klamm.http.listener asks for (basic authentication). /healthz, /readyz and /v1/ are answered without."},
+	{Name: "klamm.http.allow.insecure", Type: Boolean, Default: def("false"), Importance: Medium, Internal: true,
+		Doc: "Whether klamm.http.listener may be reached from other machines without TLS and authentication."},
+	{Name: "klamm.metrics.enable", Type: Boolean, Default: def("true"), Importance: Low, Internal: true,
+		Doc: "Whether the broker counts what it does and keeps its newest events. Without it /metrics has little, and nothing else changes."},
+	{Name: "klamm.metrics.partitions.max", Type: Int, Default: def("10000"), Valid: AtLeast("0"), Importance: Low, Internal: true,
+		Doc: "How many of the partitions that the broker leads have metrics of their own, some 17 series each; 0 for none."},
 	{Name: "replica.lag.max.messages", Type: Long, Default: def("0"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many messages a follower may be behind its leader before it leaves the ISR, as Apache Kafka had it before 0.9; 0 for no bound, " +
 			"so that replica.lag.time.max.ms alone decides."},

@@ -257,7 +257,7 @@ func (b *Broker) settle(bad map[string]bool, whole bool) (errs LoadErrors) {
 			errs = append(errs, b.invalidValue(e))
 		}
 	}
-	crossed := slices.Concat(b.settleListeners(), b.settleZooKeeper(), checkEach(values), b.refusals())
+	crossed := slices.Concat(b.settleListeners(), b.settleZooKeeper(), b.settleHTTP(), checkEach(values), b.refusals())
 	if !whole {
 		return errs
 	}

@@ -58,6 +58,8 @@ var servedBroker = set(
 	"queued.max.request.bytes", "connections.max.idle.ms", "max.connections", "max.connections.per.ip",
 	"max.connections.per.ip.overrides", "max.connection.creation.rate", "quota.window.num", "quota.window.size.seconds",
 	"klamm.fast.failover.enable", "klamm.log.format", "klamm.log.levels", "klamm.producer.ids.max", "klamm.producer.ids.max.per.partition",
+	"klamm.http.listener", "klamm.http.ssl.keystore.location", "klamm.http.ssl.keystore.password", "klamm.http.ssl.keystore.type",
+	"klamm.http.basic.auth", "klamm.http.allow.insecure", "klamm.metrics.enable", "klamm.metrics.partitions.max",
 	"fetch.max.bytes", "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
 )
 

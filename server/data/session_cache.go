@@ -25,10 +25,11 @@ const maxSessionPartitions = 100_000
 type sessionCache struct {
 	max int
 
-	mu       sync.Mutex
-	sessions map[int32]*fetchSession // guarded by mu
-	gone     []*fetchSession         // guarded by mu; sessions that were given up and are to be closed without mu
-	size     int                     // guarded by mu; the sum of the sessions' cachedSize, without those of peers
+	mu        sync.Mutex
+	sessions  map[int32]*fetchSession // guarded by mu
+	gone      []*fetchSession         // guarded by mu; sessions that were given up and are to be closed without mu
+	evictions int64                   // guarded by mu; the sessions that made room for others
+	size      int                     // guarded by mu; the sum of the sessions' cachedSize, without those of peers
 
 	// These find the session to evict without a look at all sessions: any client may send full fetches as often as it
 	// likes. All are guarded by mu.
@@ -97,6 +98,21 @@ func (h *sessionHeap) fix(fs *fetchSession) {
 	if at := fs.places[h.which]; at >= 0 {
 		heap.Fix(h, at)
 	}
+}
+
+// SessionState is what the fetch sessions are at one moment, for metrics.
+type SessionState struct {
+	Sessions   int
+	Partitions int // of all sessions but those of peers
+	Evictions  int64
+}
+
+// Sessions gives the state of the fetch sessions.
+func (s *Service) Sessions() SessionState {
+	sc := s.sessions
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return SessionState{Sessions: len(sc.sessions), Partitions: sc.size, Evictions: sc.evictions}
 }
 
 func (sc *sessionCache) get(id int32) *fetchSession {
@@ -238,6 +254,7 @@ func (sc *sessionCache) stalestLocked(nowMs int64) *fetchSession {
 func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool {
 	if stalest := sc.stalestLocked(nowMs); stalest != nil {
 		sc.removeLocked(stalest.id)
+		sc.evictions++
 		return true
 	}
 	sc.ageLocked(nowMs)
@@ -249,6 +266,7 @@ func (sc *sessionCache) evictLocked(privileged bool, size int, nowMs int64) bool
 		return false
 	}
 	sc.removeLocked(least.id)
+	sc.evictions++
 	return true
 }
 

@@ -8,6 +8,7 @@ import "sync"
 // bound, and a large request does not wait behind small ones for ever.
 type byteBudget struct {
 	unbounded bool
+	total     int64
 
 	mu   sync.Mutex
 	left int64         // guarded by mu; below 0 when the last request was larger than what was left
@@ -16,7 +17,7 @@ type byteBudget struct {
 
 // newByteBudget makes a budget; 0 or less means no bound.
 func newByteBudget(bytes int64) *byteBudget {
-	return &byteBudget{unbounded: bytes <= 0, left: bytes, more: make(chan struct{})}
+	return &byteBudget{unbounded: bytes <= 0, total: bytes, left: bytes, more: make(chan struct{})}
 }
 
 // take waits until a byte is left, and takes n bytes. If it has to wait, it first calls

@@ -55,10 +55,11 @@ type Conn struct {
 	received     int64        // when bytes last came, see SocketServer.ticks; only the connection's goroutine uses it
 	order                     // the order of the answers
 
-	heard atomic.Bool // the client was sent an answer that is no greeting
-	left  atomic.Bool // the client has left: its requests wait no more
-	later atomic.Bool // the current request is answered later, and no other is served before: see HoldNext
-	timer *time.Timer // wakes the waiting request; only Await and AwaitsNothing use it, on the goroutine that serves that request
+	heard    atomic.Bool              // the client was sent an answer that is no greeting
+	software atomic.Pointer[Software] // nil until the client has said
+	left     atomic.Bool              // the client has left: its requests wait no more
+	later    atomic.Bool              // the current request is answered later, and no other is served before: see HoldNext
+	timer    *time.Timer              // wakes the waiting request; only Await and AwaitsNothing use it, on the goroutine that serves that request
 
 	// The connection's goroutine, AwaitsNothing and ServeNext use these.
 	parkMu   sync.Mutex

@@ -36,6 +36,7 @@ func (s *SocketServer) CloseIdle(idle time.Duration) {
 	for c := range s.conns {
 		if c.idle(since) && !c.heardSince(since) {
 			s.limited("connections.max.idle.ms", "closing an idle connection", "client", c.nc.RemoteAddr().String())
+			s.expired.Add(1)
 			c.Abort()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,8 @@ type Listener struct {
 	// Peers is set when other brokers use the listener: requests between brokers come in there alone, and may be larger than those of clients. It is set
 	// before the listener is served.
 	Peers bool
+
+	accepted, closed atomic.Int64 // connections, for metrics
 
 	ln net.Listener
 }

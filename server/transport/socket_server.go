@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -62,6 +63,8 @@ type SocketServer struct {
 	budget          *byteBudget
 	large           *gate     // bounds the large requests
 	born            time.Time // the time at which ticks is 0
+
+	expired atomic.Int64 // connections that were closed since they were idle, for metrics
 
 	quit context.Context // StopAccepting ends it
 	stop context.CancelFunc
@@ -184,9 +187,11 @@ func (s *SocketServer) start(c *Conn) {
 	}
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
+	c.listener.accepted.Add(1)
 	go func() {
 		defer s.wg.Done()
 		c.serve()
+		c.listener.closed.Add(1)
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()

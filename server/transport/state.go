@@ -5,8 +5,12 @@ import "net"
 // State is what a SocketServer holds at one moment, for tests and metrics.
 type State struct {
 	Open        int   // the connections that count against the limits
+	Bounded     bool  // Options.QueuedBytes bounds the bytes of requests
 	QueuedLeft  int64 // what is left of Options.QueuedBytes, in bytes
+	QueuedUsed  int64 // what is used of Options.QueuedBytes, in bytes; 0 without a bound
 	LargeInside int   // the large requests that the server reads or handles
+	// LargeOutside are the large requests that wait until some of those are handled.
+	LargeOutside int
 }
 
 // State gives the present state of the server. Any goroutine may call it after Serve.
@@ -15,10 +19,13 @@ func (s *SocketServer) State() (st State) {
 	st.Open = s.quotas.total
 	s.quotas.mu.Unlock()
 	s.budget.mu.Lock()
-	st.QueuedLeft = s.budget.left
+	st.Bounded, st.QueuedLeft = !s.budget.unbounded, s.budget.left
+	if st.Bounded {
+		st.QueuedUsed = s.budget.total - s.budget.left
+	}
 	s.budget.mu.Unlock()
 	s.large.mu.Lock()
-	st.LargeInside = s.large.inside
+	st.LargeInside, st.LargeOutside = s.large.inside, len(s.large.outside)
 	s.large.mu.Unlock()
 	return st
 }
@@ -37,6 +44,31 @@ func (c *Conn) State() ConnState {
 	defer c.mu.Unlock()
 	return ConnState{Owed: len(c.pending), Held: c.held, Writing: c.writing, Waiting: c.waiting != nil}
 }
+
+// Software is what a client says that it is (KIP-511). Both are words of letters, digits, dots and dashes, or "" where the client did not say.
+type Software struct{ Name, Version string }
+
+// SetSoftware notes what the client says that it is.
+func (c *Conn) SetSoftware(s Software) { c.software.Store(&s) }
+
+// Software gives what the client says that it is.
+func (c *Conn) Software() Software {
+	if s := c.software.Load(); s != nil {
+		return *s
+	}
+	return Software{}
+}
+
+// Traffic counts the connections of a listener.
+type Traffic struct{ Accepted, Closed int64 }
+
+// Traffic gives how many connections the listener has had.
+func (l *Listener) Traffic() Traffic {
+	return Traffic{Accepted: l.accepted.Load(), Closed: l.closed.Load()}
+}
+
+// Expired gives how many connections were closed since they were idle for too long.
+func (s *SocketServer) Expired() int64 { return s.expired.Load() }
 
 // NetConn gives the socket, for tests and metrics that ask the operating system about it.
 // Only the Conn may read, write or close the socket.

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// HTTP is where metrics, health and the page are served.
+type HTTP struct {
+	// Addr is host:port.
+	Addr string
+	// Default is set where the user did not choose Addr: then the broker goes on without it when the port is taken.
+	Default bool
+	// KeyStore has the key and certificate for TLS. Its Path is "" where there is no TLS.
+	KeyStore StoreFile
+	// User and Password are what clients have to give (basic authentication). User is "" where they need not.
+	User, Password string
+	// Partitions is how many partitions have metrics of their own.
+	Partitions int
+}
+
+// HTTPOff in place of an address switches the listener off.
+const HTTPOff = "off"
+
+// HTTP gives where metrics, health and the page are served, nil where they are not.
+func (b *Broker) HTTP() *HTTP { return b.http }
+
+// settleHTTP reads klamm.http.listener and what goes with it.
+func (b *Broker) settleHTTP() (errs []*crossError) {
+	const listener, auth, insecure = "klamm.http.listener", "klamm.http.basic.auth", "klamm.http.allow.insecure"
+	v := b.values
+	addr := v.String(listener)
+	if strings.EqualFold(addr, HTTPOff) {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return []*crossError{crossf(listener, "%q is not HOST:PORT, and not off", quoted{listener, addr})}
+	}
+	h := &HTTP{Addr: addr, Partitions: v.Int("klamm.metrics.partitions.max"), KeyStore: StoreFile{
+		Path: v.String("klamm.http.ssl.keystore.location"), Type: v.String("klamm.http.ssl.keystore.type"), Password: v.String("klamm.http.ssl.keystore.password"),
+	}}
+	_, _, given := b.Given(listener)
+	h.Default = !given
+	if credentials := v.String(auth); credentials != "" {
+		user, password, ok := strings.Cut(credentials, ":")
+		if !ok || user == "" || password == "" {
+			return []*crossError{crossf(auth, "it is not of the form user:password")}
+		}
+		h.User, h.Password = user, password
+	}
+	if !isLoopback(host) && (h.KeyStore.Path == "" || h.User == "") && !v.Bool(insecure) {
+		errs = append(errs, &crossError{
+			name: listener, format: "other machines reach %s: set klamm.http.ssl.keystore.location and klamm.http.basic.auth, or klamm.http.allow.insecure=true " +
+				"if everybody who reaches the port may read metrics and records",
+			args: []any{quoted{listener, addr}}, with: []string{auth, insecure, "klamm.http.ssl.keystore.location"},
+		})
+	}
+	b.http = h
+	return errs
+}
+
+// isLoopback says whether only this machine reaches a host.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
