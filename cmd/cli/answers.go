@@ -45,12 +45,20 @@ var legal = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 // checkTopics refuses names that no topic can have, and names that stand twice.
 func checkTopics(names []string) error {
 	for i, name := range names {
-		if !legal.MatchString(name) || name == "." || name == ".." {
-			return misuse("%q cannot be the name of a topic: it has 1 to 249 letters, digits, dots, underscores and dashes, and is neither . nor ..", name)
+		if err := checkTopic(name); err != nil {
+			return &Exit{CodeMisuse, err}
 		}
 		if slices.Contains(names[:i], name) {
 			return misuse("topic %s is named twice", name)
 		}
+	}
+	return nil
+}
+
+// checkTopic refuses a name that no topic can have.
+func checkTopic(name string) error {
+	if !legal.MatchString(name) || name == "." || name == ".." {
+		return fmt.Errorf("%q cannot be the name of a topic: it has 1 to 249 letters, digits, dots, underscores and dashes, and neither \".\" nor \"..\" is one", name)
 	}
 	return nil
 }

@@ -48,11 +48,19 @@ func ledPartitions(topics kadm.TopicDetails) (all []tp) {
 // listOffsets gives the offset at the start, at the end, or of the first record at or after a time, of partitions that have a leader: one that has none would be
 // asked for again and again. A time after the last record gives -1. Partitions whose leader does not answer are missing; the error is about them.
 func (s *session) listOffsets(ctx context.Context, timestamp int64, of []tp) (map[tp]int64, error) {
+	return s.listIsolated(ctx, timestamp, of, false)
+}
+
+// listIsolated does so; with committed, the end is where the first transaction begins that is not over.
+func (s *session) listIsolated(ctx context.Context, timestamp int64, of []tp, committed bool) (map[tp]int64, error) {
 	if len(of) == 0 {
 		return map[tp]int64{}, nil
 	}
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
+	if committed {
+		req.IsolationLevel = 1
+	}
 	byTopic := map[string]int{}
 	for _, at := range of {
 		i, ok := byTopic[at.topic]

@@ -62,7 +62,7 @@ func misuse(format string, args ...any) error {
 // Commands gives the commands for klamm's root.
 func Commands(p Process) []*cobra.Command {
 	all := []*cobra.Command{
-		topicCommand(p), brokerCommand(p), logdirsCommand(p), profileCommand(p), versionCommand(p),
+		topicCommand(p), produceCommand(p), consumeCommand(p), brokerCommand(p), logdirsCommand(p), profileCommand(p), versionCommand(p),
 	}
 	for _, cmd := range all {
 		cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &Exit{CodeMisuse, err} })
@@ -108,6 +108,7 @@ func arguments(what string, least, most int) cobra.PositionalArgs {
 type session struct {
 	Process
 	*connect.Cluster
+	config connect.Config
 	format format
 }
 
@@ -116,12 +117,17 @@ type ask struct {
 	to     connect.Flags
 	format format
 	check  func(args []string) error // refuses a command line before the cluster is asked; nil takes all
+
+	options  func() []kgo.Opt // further options of the client; nil for none
+	noFormat bool             // the command has no --output
 }
 
 // add adds the flags that each such command has, and what it runs.
-func (a *ask) add(cmd *cobra.Command, p Process, run func(ctx context.Context, s *session, args []string) error, opts ...kgo.Opt) {
+func (a *ask) add(cmd *cobra.Command, p Process, run func(ctx context.Context, s *session, args []string) error) {
 	a.to.Add(cmd.Flags())
-	a.format.add(cmd)
+	if !a.noFormat {
+		a.format.add(cmd)
+	}
 	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles) // it fails only where there is no such flag
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if a.check != nil {
@@ -129,12 +135,12 @@ func (a *ask) add(cmd *cobra.Command, p Process, run func(ctx context.Context, s
 				return err
 			}
 		}
-		return a.with(cmd.Context(), p, func(s *session) error { return run(cmd.Context(), s, args) }, opts...)
+		return a.with(cmd.Context(), p, func(s *session) error { return run(cmd.Context(), s, args) })
 	}
 }
 
 // with opens the cluster for a function, and gives what it returns its exit code.
-func (a *ask) with(ctx context.Context, p Process, run func(*session) error, opts ...kgo.Opt) error {
+func (a *ask) with(ctx context.Context, p Process, run func(*session) error) error {
 	if p.Begins != nil {
 		p.Begins()
 	}
@@ -142,10 +148,14 @@ func (a *ask) with(ctx context.Context, p Process, run func(*session) error, opt
 	if err != nil {
 		return &Exit{CodeMisuse, err}
 	}
+	var opts []kgo.Opt
+	if a.options != nil {
+		opts = a.options()
+	}
 	cluster, err := config.Open(ctx, opts...)
 	if err == nil {
 		defer cluster.Close()
-		err = cluster.Explain(run(&session{p, cluster, a.format}))
+		err = cluster.Explain(run(&session{p, cluster, config, a.format}))
 	}
 	return coded(ctx, err)
 }

@@ -66,12 +66,20 @@ func (c *Cluster) Explain(err error) error {
 	if err == nil || errors.As(err, new(*Error)) {
 		return err
 	}
-	addrs, errs := c.attempts.all()
-	if !unreachable(err) && (len(addrs) == 0 || !errors.Is(err, context.DeadlineExceeded)) {
+	if !unreachable(err) && (c.Unreached() == nil || !errors.Is(err, context.DeadlineExceeded)) {
 		return err
 	}
+	if reason := c.Unreached(); reason != nil {
+		return &Error{reason.Error(), err}
+	}
+	return &Error{c.lost(err), err}
+}
+
+// Unreached gives an error about the brokers that could not be connected to at last; nil if there are none.
+func (c *Cluster) Unreached() error {
+	addrs, errs := c.attempts.all()
 	if len(addrs) == 0 {
-		return &Error{c.lost(err), err}
+		return nil
 	}
 	var lines []string
 	for i, addr := range addrs {
@@ -79,7 +87,7 @@ func (c *Cluster) Explain(err error) error {
 			lines = append(lines, line)
 		}
 	}
-	return &Error{strings.Join(lines, "\n"), err}
+	return &Error{strings.Join(lines, "\n"), errors.Join(errs...)}
 }
 
 // unreachable says whether an error is about a connection.

@@ -86,6 +86,9 @@ func (p *process) ended() bool {
 	}
 }
 
+// StartChild starts a program of a test's own, whose pipes the test holds. It is killed when the test process ends, however that ends.
+func StartChild(cmd *exec.Cmd) error { return startChild(cmd, nil) }
+
 // startChild starts cmd so that the kernel kills it when this process dies,
 // however it dies. The kernel watches the thread that forked, so all children
 // are forked by one thread that lives as long as the process does.
