@@ -96,7 +96,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")
 	cmd.Flags().StringArrayVar(&options.Sets, "set", nil, "set one property, `name=value`; may be repeated")
 	cmd.Flags().Bool("version", false, "print the version, the commit and the version of Go, and end")
-	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p), completionCommand(p), dumpLogCommand(p), dirsCommand(p))
+	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p), completionCommand(p), dumpLogCommand(p), dirsCommand(p), doctorCommand(p))
 	cmd.AddCommand(cli.Commands(p.cli())...)
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	return cmd

@@ -73,6 +73,7 @@ var rooms = map[string][]string{
 	"cmd/connect":           {"server/config", "server/keystore"},
 	"cmd/reassign":          {"cmd/connect", "cmd/reassign/plan"},
 	"cmd/reassign/plan":     {},
+	"cmd/doctor":            {"cmd/connect", "broker", "server/config", "cluster", "logstore"},
 	"cmd/dumplog":           {"cmd/scripts/javalib", "protocol"},
 	"cmd/scripts":           {"cmd/connect", "cmd/dumplog", "cmd/scripts/javalib", "cmd/scripts/jopt"},
 	"cmd/scripts/javalib":   {},
