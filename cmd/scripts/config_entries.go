@@ -25,6 +25,19 @@ func orNull(value *string) string {
 	return *value
 }
 
+// resourceConfig gives the configuration of one resource, as resourceConfigs does.
+func (a *admin) resourceConfig(ctx context.Context, kind kmsg.ConfigResourceType, name string, synonyms bool) (*javalib.HashMap[string, configEntry], error) {
+	all, err := a.resourceConfigs(ctx, kind, []string{name}, synonyms)
+	if err != nil {
+		return nil, err
+	}
+	answer, ok := all[name]
+	if !ok {
+		return nil, javalib.Kafka("TimeoutException", "no broker describes the configuration of "+name)
+	}
+	return answer.entries, answer.failed()
+}
+
 // resourceAnswer is the configuration of a resource, or why a broker does not tell it.
 type resourceAnswer struct {
 	entries *javalib.HashMap[string, configEntry]

@@ -28,6 +28,7 @@ func table() []*Script {
 		topicsScript(),
 		groupsScript(),
 		getOffsetsScript(),
+		configsScript(),
 	}
 }
 

@@ -12,6 +12,8 @@ func TestLikeTheJavaTools(t *testing.T) {
 	t.Run("kafka-consumer-groups", func(t *testing.T) { w.same(t, tries(groupsSame)) })
 	t.Run("kafka-consumer-groups that change something", w.groupsChanged)
 	t.Run("kafka-get-offsets", func(t *testing.T) { w.same(t, tries(offsetsSame)) })
+	t.Run("kafka-configs", func(t *testing.T) { w.same(t, tries(configsSame)) })
+	t.Run("kafka-configs that changes something", w.configsChanged)
 	t.Run("names", w.names)
 	t.Run("a broker is down", w.brokerDown)
 }

@@ -48,6 +48,7 @@ func build(t *testing.T) *world {
 	w.topics(t)
 	w.groups(t)
 	w.plans(t)
+	w.configs(t)
 	return w
 }
 
@@ -66,16 +67,18 @@ func (w *world) topics(t *testing.T) {
 		spread = append(spread, []int32{i%3 + 1, (i+1)%3 + 1})
 	}
 	w.topic(t, wide, spread, nil)
+	w.settle(t)
+	var records []*kgo.Record
 	for topic, partitions := range map[string]int{"alpha": 3, "be.ta": 1, "gamma": 2, wide: 14} {
 		for p := range partitions {
 			for i := range 10 + p {
-				r := &kgo.Record{Topic: topic, Partition: int32(p), Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i)),
-					Timestamp: time.UnixMilli(1_700_000_000_000 + 1000*int64(i))}
-				if err := w.client.ProduceSync(harness.Context(t), r).FirstErr(); err != nil {
-					t.Fatal(err)
-				}
+				records = append(records, &kgo.Record{Topic: topic, Partition: int32(p), Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i)),
+					Timestamp: time.UnixMilli(1_700_000_000_000 + 1000*int64(i))})
 			}
 		}
+	}
+	if err := w.client.ProduceSync(harness.Context(t), records...).FirstErr(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -101,7 +104,6 @@ func (w *world) topic(t *testing.T, name string, replicas [][]int32, configs map
 		t.Fatalf("creating %s: %v, %+v", name, err, resp)
 	}
 	harness.AwaitTopic(t, w.addr, name, len(replicas))
-	w.settle(t)
 }
 
 // settle waits until all brokers describe the topics in the same way, with all replicas of live brokers in sync: a script
