@@ -54,9 +54,3 @@ func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	names, _ := store.List() // a shell has no use for the error
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
-
-// groupNames are the groups of the cluster.
-func groupNames(ctx context.Context, s *session) ([]string, error) {
-	all, err := s.Admin.ListGroups(ctx)
-	return all.Groups(), err
-}

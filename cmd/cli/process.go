@@ -62,7 +62,7 @@ func misuse(format string, args ...any) error {
 // Commands gives the commands for klamm's root.
 func Commands(p Process) []*cobra.Command {
 	all := []*cobra.Command{
-		topicCommand(p), produceCommand(p), consumeCommand(p), brokerCommand(p), logdirsCommand(p), profileCommand(p), versionCommand(p),
+		topicCommand(p), produceCommand(p), consumeCommand(p), groupCommand(p), brokerCommand(p), logdirsCommand(p), profileCommand(p), versionCommand(p),
 	}
 	for _, cmd := range all {
 		cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &Exit{CodeMisuse, err} })
