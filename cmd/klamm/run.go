@@ -50,13 +50,9 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 		return err
 	}
 	defer service.Close()
-	var stage atomic.Pointer[string]
-	setStage(&stage, "starting")
-	service.Starting(func() string { return *stage.Load() })
 	greeted, id := false, int32(0)
 	greet := func(brokerID int32, clusterID string) {
 		greeted, id = true, brokerID
-		setStage(&stage, "starting: opening the log directories, which are recovered if the last stop was not a clean one")
 		p.log.own.Info("starting klamm", "version", p.build.version, "commit", p.build.commit, "go", p.build.goes, "broker_id", brokerID, "cluster_id", clusterID)
 		p.warn(warnings)
 	}
@@ -68,6 +64,7 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 		return err
 	}
 	defer seen.close()
+	service.Starting(func() string { return "starting: " + seen.life.State().String() })
 	broker, err := broker.Start(ctx, broker.Options{
 		Config: cfg, Logger: p.log.all, Levels: p.log.levels, Identified: greet, ClusterID: how.clusterID, Observer: seen.observer, Life: &seen.life,
 	})
@@ -99,8 +96,6 @@ func (p process) run(ctx context.Context, options config.Options, how start) err
 	p.log.own.Info("stopped cleanly")
 	return nil
 }
-
-func setStage(stage *atomic.Pointer[string], text string) { stage.Store(&text) }
 
 // warn logs the warnings about the configuration.
 func (p process) warn(warnings []config.Warning) {

@@ -136,7 +136,7 @@ func TestABrokerOfAContainer(t *testing.T) {
 	p := harness.RunProgram(t, said.add, binary, "container", "--mounted-configs-dir", t.TempDir())
 	said.await(t, waitedFor(1)...)
 	use(t, fmt.Sprintf("127.0.0.1:%d", ports[0]), 1)
-	if taken := listening(ports[2]); taken {
+	if taken := listening("127.0.0.1", ports[2]); taken {
 		t.Error("the controller's port is open")
 	}
 	p.Stop()

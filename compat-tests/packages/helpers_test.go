@@ -5,6 +5,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -102,9 +103,9 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	return ports
 }
 
-// listening says whether somebody listens on a port of the loopback.
-func listening(port int) bool {
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+// listening says whether somebody listens on a port.
+func listening(host string, port int) bool {
+	c, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err == nil {
 		_ = c.Close()
 	}

@@ -72,14 +72,11 @@ type containerSpec struct {
 		Name      string
 		MountPath string `yaml:"mountPath"`
 	} `yaml:"volumeMounts"`
-	StartupProbe   *probe `yaml:"startupProbe"`
 	ReadinessProbe *probe `yaml:"readinessProbe"`
 	LivenessProbe  *probe `yaml:"livenessProbe"`
 }
 
-type probe struct {
-	TCPSocket struct{ Port string } `yaml:"tcpSocket"`
-}
+type probe struct{ Exec struct{ Command []string } }
 
 // manifests reads the objects of a file.
 func manifests(t *testing.T, file string) (all []object) {
@@ -156,16 +153,8 @@ func TestTheExamplesForKubernetes(t *testing.T) {
 			set := find(t, all, "StatefulSet", "klamm")
 			service := find(t, all, "Service", set.Spec.ServiceName)
 			pod := set.Spec.Template.Spec
-			c := pod.Containers[0]
 			if set.Spec.Replicas != brokers || pod.SecurityContext.RunAsUser != 1000 || pod.EnableServiceLinks == nil || *pod.EnableServiceLinks || service.Spec.ClusterIP != "None" {
 				t.Errorf("%d brokers as user %d, of service %+v", set.Spec.Replicas, pod.SecurityContext.RunAsUser, service.Spec)
-			}
-			for _, p := range []*probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
-				if p == nil || !slices.ContainsFunc(c.Ports, func(have port) bool {
-					return have.Name == p.TCPSocket.Port && have.ContainerPort == service.Spec.Ports[0].Port
-				}) {
-					t.Errorf("a probe is missing, or is of no port: %+v", p)
-				}
 			}
 			var ids []string
 			for name, env := range set.pods(t) {
@@ -280,7 +269,16 @@ func TestABrokerOfKubernetes(t *testing.T) {
 	if err := unix.Mount("", j.root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
+	alive := func(p *probe) bool {
+		if p == nil || len(p.Exec.Command) == 0 {
+			t.Fatal("the broker has no probe of liveness, or none of readiness")
+		}
+		return j.command(user{1000, 0}, nil, "/bin/"+p.Exec.Command[0], p.Exec.Command[1:]...).Run() == nil
+	}
 	env := set.env(t, 0)
+	if alive(c.LivenessProbe) || alive(c.ReadinessProbe) {
+		t.Fatal("a probe finds a broker that does not run")
+	}
 	p, said := j.start(t, image, environ(env))
 	said.await(t, waitedFor(0)...)
 	resp, err := harness.Client(t, "127.0.0.1:9092").SeedBrokers()[0].Request(harness.Context(t), kmsg.NewPtrMetadataRequest())
@@ -290,5 +288,9 @@ func TestABrokerOfKubernetes(t *testing.T) {
 	if b := resp.(*kmsg.MetadataResponse).Brokers; len(b) != 1 || b[0].Host != "klamm-0.klamm.shop.svc.cluster.local" {
 		t.Errorf("clients are sent to %+v", b)
 	}
+	if !alive(c.LivenessProbe) {
+		t.Error("the probe of liveness fails while the broker runs")
+	}
+	harness.Await(t, "the broker to be ready", func() bool { return alive(c.ReadinessProbe) })
 	p.Stop()
 }
