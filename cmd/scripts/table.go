@@ -29,6 +29,7 @@ func table() []*Script {
 		groupsScript(),
 		getOffsetsScript(),
 		configsScript(),
+		reassignScript(),
 	}
 }
 

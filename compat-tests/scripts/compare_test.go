@@ -148,6 +148,9 @@ func (c try) name() string {
 // equal compares two answers.
 func equal(t *testing.T, what string, java, klamm answer) {
 	t.Helper()
+	if before, _, traced := strings.Cut(java.stdout, "\n\tat "); traced {
+		java.stdout = before[:strings.LastIndexByte(before, '\n')+1] // klamm's scripts print no stack trace, which begins with the error's class
+	}
 	if java.stdout != klamm.stdout || java.code != klamm.code {
 		t.Errorf("kafka-%s\nthe Java tool ends with %d and prints\n%s\nstderr:\n%s\nklamm ends with %d and prints\n%s\nstderr:\n%s", what,
 			java.code, visible(java.stdout), firstLine(java.stderr), klamm.code, visible(klamm.stdout), firstLine(klamm.stderr))

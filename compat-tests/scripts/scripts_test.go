@@ -14,6 +14,8 @@ func TestLikeTheJavaTools(t *testing.T) {
 	t.Run("kafka-get-offsets", func(t *testing.T) { w.same(t, tries(offsetsSame)) })
 	t.Run("kafka-configs", func(t *testing.T) { w.same(t, tries(configsSame)) })
 	t.Run("kafka-configs that changes something", w.configsChanged)
+	t.Run("kafka-reassign-partitions", func(t *testing.T) { w.same(t, tries(reassignSame)) })
+	t.Run("kafka-reassign-partitions that moves something", w.reassigned)
 	t.Run("names", w.names)
 	t.Run("a broker is down", w.brokerDown)
 }

@@ -48,6 +48,7 @@ func build(t *testing.T) *world {
 	w.topics(t)
 	w.groups(t)
 	w.plans(t)
+	w.reassignments(t)
 	w.configs(t)
 	return w
 }
@@ -108,7 +109,7 @@ func (w *world) topic(t *testing.T, name string, replicas [][]int32, configs map
 
 // settle waits until all brokers describe the topics in the same way, with all replicas of live brokers in sync: a script
 // may ask any of them.
-func (w *world) settle(t *testing.T, without ...int32) {
+func (w *world) settle(t testing.TB, without ...int32) {
 	t.Helper()
 	harness.Await(t, "all brokers to know the same of the topics", func() bool {
 		told := ""
