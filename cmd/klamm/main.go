@@ -71,6 +71,9 @@ the file, and --set over both.
 
 With zookeeper.connect it is one of a cluster, without it a broker alone.
 
+The commands below talk to any Kafka cluster, of klamm or of Apache Kafka, or look
+at files of this machine; without one of them klamm is the broker.
+
 SIGTERM, SIGINT (Ctrl-C) and SIGHUP stop it cleanly; a second Ctrl-C ends it at
 once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 		Example: `  klamm
@@ -99,7 +102,23 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 	cmd.AddCommand(migrateCommand(p), clusterCommand(p), configCommand(p), containerCommand(p), completionCommand(p), dumpLogCommand(p), dirsCommand(p), doctorCommand(p))
 	cmd.AddCommand(cli.Commands(p.cli())...)
 	cmd.CompletionOptions.DisableDefaultCmd = true
+	group(cmd)
 	return cmd
+}
+
+// group sorts the commands in the help.
+func group(root *cobra.Command) {
+	ask, local := &cobra.Group{ID: "ask", Title: "Talk to any Kafka cluster:"}, &cobra.Group{ID: "local", Title: "On this machine:"}
+	root.AddGroup(ask, local)
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "topic", "produce", "consume", "group", "config", "cluster", "broker", "logdirs":
+			cmd.GroupID = ask.ID
+		default:
+			cmd.GroupID = local.ID
+		}
+	}
+	root.SetHelpCommandGroupID(local.ID)
 }
 
 // brokerEnv is the environment for a broker's configuration.

@@ -127,14 +127,17 @@ func welcome(out io.Writer, cfg *config.Broker, b *broker.Broker, seen *watched)
 	}
 	fmt.Fprintf(out, `klamm, a Kafka broker
 
-  listening on  %s
-  data in       %s
+  listening on  %[1]s
+  data in       %[2]s
   metrics at    %s
 
 Try it from another terminal:
 
-  echo hello | kcat -b %s -P -t greetings
-  kcat -b %s -C -t greetings -e
+  klamm topic create greetings -b %[3]s
+  echo hello | klamm produce greetings -b %[3]s
+  klamm consume greetings -b %[3]s
+
+Any Kafka client works as well: kcat -b %[3]s -L
 
 Ctrl-C stops it.
 `, addresses(b), strings.Join(dirs, ", "), seen.where(), address, address)
