@@ -26,5 +26,6 @@ export VERSION
 "$here/build.sh" linux "$ARCH" "$BINARY"
 "$here/licenses.sh" >build/deb/copyright
 out=$PWD/build/deb/klamm_${VERSION}_$ARCH.deb
-(cd "$here/deb" && go run . "$out")
+mapfile -t scripts < <("$here/scripts.sh")
+(cd "$here/deb" && go run . "$out" "${scripts[@]}")
 printf '%s\n' "${out#"$PWD/"}"

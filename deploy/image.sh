@@ -83,5 +83,6 @@ for arch in "$@"; do
 	stage "$arch"
 	stages+=("$arch=$out/stage-$arch")
 done
-(cd "$here/image" && go run . -out "$out" -version "$("$here/build.sh" version)" -commit "$(git rev-parse HEAD 2>/dev/null || true)" -time "$("$here/build.sh" time)" "${stages[@]}")
+(cd "$here/image" && go run . -out "$out" -version "$("$here/build.sh" version)" -commit "$(git rev-parse HEAD 2>/dev/null || true)" -time "$("$here/build.sh" time)" \
+	-scripts "$("$here/scripts.sh" | tr '\n' ' ')" "${stages[@]}")
 printf 'build/image/oci, build/image/klamm-{%s}.tar\n' "$(IFS=,; echo "$*")"

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"klamm/cmd/scripts"
 	"klamm/compat-tests/harness"
 )
 
@@ -51,6 +52,14 @@ func TestALifeOfTheDebianPackage(t *testing.T) {
 	j.run("echo KLAMM_GROUP_INITIAL_REBALANCE_DELAY_MS=0 >>/etc/default/klamm") // does not keep the test waiting
 	s := startUnit(t, j, klamm)
 	topic := produceAndConsume(t, "127.0.0.1:9092")
+	for _, script := range scripts.Scripts() {
+		if at := "/usr/lib/klamm/bin/" + script.Name + ".sh"; !j.exists(at) {
+			t.Errorf("there is no %s", at)
+		}
+	}
+	if said := j.run("/usr/lib/klamm/bin/kafka-topics.sh --bootstrap-server 127.0.0.1:9092 --list"); !strings.Contains(said, topic) {
+		t.Errorf("kafka-topics.sh --list says %q", said)
+	}
 	s.stop()
 	j.run("echo '# mine' >>" + conf)
 

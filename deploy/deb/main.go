@@ -1,10 +1,11 @@
-// Command deb writes klamm's Debian package from nfpm.yaml. deploy/deb.sh runs it; the variables that nfpm.yaml names come from the
+// Command deb writes klamm's Debian package from nfpm.yaml, with links by the names of Kafka's scripts besides. deploy/deb.sh runs it; the variables that nfpm.yaml names come from the
 // environment, and all files in the package have the time that SOURCE_DATE_EPOCH gives, so that the same files give the same package.
 //
-//	cd deploy/deb && go run . FILE.deb
+//	cd deploy/deb && go run . FILE.deb kafka-topics ...
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/deb" // registers the format
+	"github.com/goreleaser/nfpm/v2/files"
 )
 
 func main() {
@@ -23,8 +25,8 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("give the name of the package, not %q", args)
+	if len(args) == 0 {
+		return errors.New("give the name of the package, and those of scripts")
 	}
 	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
 	if err != nil {
@@ -37,6 +39,10 @@ func run(args []string) error {
 	info, err := config.Get("deb")
 	if err != nil {
 		return err
+	}
+	// Not in /usr/bin, where other packages have Kafka's own.
+	for _, script := range args[1:] {
+		info.Contents = append(info.Contents, &files.Content{Source: "/usr/bin/klamm", Destination: "/usr/lib/klamm/bin/" + script + ".sh", Type: files.TypeSymlink, FileInfo: &files.ContentFileInfo{}})
 	}
 	at := time.Unix(seconds, 0).UTC()
 	info = nfpm.WithDefaults(info)

@@ -31,6 +31,7 @@ func main() {
 	flag.StringVar(&o.files, "files", "files", "`directory` with the image's small files")
 	flag.StringVar(&o.version, "version", "", "`version` of klamm")
 	flag.StringVar(&o.commit, "commit", "", "`commit` of klamm")
+	flag.StringVar(&o.scripts, "scripts", "", "`names` of Kafka's scripts that klamm is called by, with blanks between them")
 	flag.Int64Var(&seconds, "time", 0, "the time of all files, in `seconds` since 1970")
 	flag.Parse()
 	o.at = time.Unix(seconds, 0).UTC()
@@ -41,8 +42,9 @@ func main() {
 }
 
 type options struct {
-	out, files, version, commit string
-	at                          time.Time
+	out, files, version, commit, scripts string
+
+	at time.Time
 }
 
 // write writes the images of the architectures, each given as ARCH=STAGE.
@@ -88,7 +90,7 @@ func (o *options) write(stages []string) error {
 // image makes the image of an architecture.
 func (o *options) image(arch, stage string) (v1.Image, error) {
 	var layers []v1.Layer
-	for _, entries := range [][]entry{base(stage, o.files), broker(stage, o.files)} {
+	for _, entries := range [][]entry{base(stage, o.files), broker(stage, o.files, strings.Fields(o.scripts))} {
 		l, err := layer(entries, o.at)
 		if err != nil {
 			return nil, err

@@ -54,8 +54,8 @@ func base(stage, files string) []entry {
 	return append(list, entry{path: "usr/share/doc/debian-packages.txt", mode: 0o644, source: path.Join(stage, "debian-packages.txt")})
 }
 
-// broker is klamm, its entry points under the names that other images have, and the directories that their users mount.
-func broker(stage, files string) []entry {
+// broker is klamm, its entry points and Kafka's scripts under the names that other images have, and the directories that their users mount.
+func broker(stage, files string, scripts []string) []entry {
 	list := []entry{
 		{path: "usr/bin/klamm", mode: 0o755, source: path.Join(stage, "klamm")},
 		dir("usr/share/doc/klamm"),
@@ -64,7 +64,7 @@ func broker(stage, files string) []entry {
 		own("var/lib/kafka"), own("var/lib/kafka/data"), own("bitnami"), own("bitnami/kafka"), own("bitnami/kafka/data"),
 		// Programs that start cp-kafka change the files here.
 		own("etc/confluent"), own("etc/confluent/docker"),
-		dir("opt/bitnami"), dir("opt/bitnami/scripts"), dir("opt/bitnami/scripts/kafka"),
+		dir("opt/kafka"), dir("opt/kafka/bin"), dir("opt/bitnami"), dir("opt/bitnami/kafka"), dir("opt/bitnami/kafka/bin"), dir("opt/bitnami/scripts"), dir("opt/bitnami/scripts/kafka"),
 	}
 	script := func(at, name string, uid int) {
 		list = append(list, entry{path: at, mode: 0o755, uid: uid, source: path.Join(files, name)})
@@ -77,5 +77,11 @@ func broker(stage, files string) []entry {
 	script("etc/confluent/docker/bash-config", "nothing", appuser)
 	script("opt/bitnami/scripts/kafka/entrypoint.sh", "entrypoint", root)
 	script("opt/bitnami/scripts/kafka/run.sh", "run", root)
+	// apache/kafka, bitnami/kafka and cp-kafka have them at these places.
+	for _, name := range scripts {
+		for _, at := range []string{"opt/kafka/bin/" + name + ".sh", "opt/bitnami/kafka/bin/" + name + ".sh", "usr/bin/" + name} {
+			list = append(list, entry{path: at, mode: 0o777 | fs.ModeSymlink, link: "/usr/bin/klamm"})
+		}
+	}
 	return list
 }
