@@ -36,7 +36,7 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	return string(out)
 }
 
-// TestTheSameCommitGivesTheSameBytes builds klamm in two clones of the repository, with what may differ between two machines: the
+// TestTheSameCommitGivesTheSameBytes builds klamm in two clones of the repository, and the Debian package in a third, with what may differ between two machines: the
 // path, the time zone, the flags that a user has set, and whether Go writes what git says into the binary. The clones share Go's cache. It holds
 // a compiled package by everything that the compiler was given, so that a path in there would compile the package again.
 func TestTheSameCommitGivesTheSameBytes(t *testing.T) {
@@ -56,6 +56,13 @@ func TestTheSameCommitGivesTheSameBytes(t *testing.T) {
 	}
 	if !bytes.Equal(built[0], built[1]) {
 		t.Errorf("two clones of one commit gave two binaries, of %d and %d bytes", len(built[0]), len(built[1]))
+	}
+	made := deb(t)
+	dir := cloned(t)
+	command(t, dir, nil, "make", "deb")
+	same := filepath.Join(dir, "build", "deb", filepath.Base(made))
+	if out, err := exec.Command("cmp", made, same).CombinedOutput(); err != nil {
+		t.Errorf("the Debian package of a clone is another: %v\n%s", err, out)
 	}
 }
 
