@@ -177,10 +177,7 @@ var errNoPages = errors.New("the brokers do not serve DescribeTopicPartitions")
 
 // topicsByPage describes topics by DescribeTopicPartitions, so many partitions in an answer.
 func (a *admin) topicsByPage(ctx context.Context, names []string, perResponse int32, brokers *javalib.HashMap[int32, node]) (map[string]*topic, error) {
-	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, a.client)
-	if err != nil || !slices.ContainsFunc(versions.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool {
-		return k.ApiKey == kmsg.DescribeTopicPartitions.Int16()
-	}) {
+	if version, err := a.highest(ctx, kmsg.DescribeTopicPartitions); err != nil || version < 0 {
 		return nil, errNoPages
 	}
 	req := kmsg.NewPtrDescribeTopicPartitionsRequest()
@@ -254,6 +251,31 @@ func (a *admin) topicsByMetadata(ctx context.Context, names []string, brokers *j
 		}
 	}
 	return told, nil
+}
+
+// apiVersions asks a broker what it serves.
+func apiVersions(ctx context.Context, of kmsg.Requestor) ([]kmsg.ApiVersionsResponseApiKey, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "klamm", release
+	resp, err := req.RequestWith(ctx, of)
+	if err != nil {
+		return nil, javalib.OfError(err)
+	}
+	if e := javalib.FromCode(resp.ErrorCode, nil); e != nil {
+		return nil, e
+	}
+	return resp.ApiKeys, nil
+}
+
+// highest gives the highest version of an API that a broker serves, -1 for none.
+func (a *admin) highest(ctx context.Context, api kmsg.Key) (int16, error) {
+	keys, err := apiVersions(ctx, a.client)
+	for _, k := range keys {
+		if k.ApiKey == api.Int16() {
+			return k.MaxVersion, nil
+		}
+	}
+	return -1, err
 }
 
 // reassignment is a reassignment under way.

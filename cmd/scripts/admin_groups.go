@@ -66,20 +66,6 @@ func (a *admin) canFilter(ctx context.Context, states, kinds bool) error {
 	return nil
 }
 
-// highest gives the highest version of an API that a broker serves, -1 for none.
-func (a *admin) highest(ctx context.Context, api kmsg.Key) (int16, error) {
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, a.client)
-	if err != nil {
-		return -1, javalib.OfError(err)
-	}
-	for _, k := range resp.ApiKeys {
-		if k.ApiKey == api.Int16() {
-			return k.MaxVersion, nil
-		}
-	}
-	return -1, nil
-}
-
 // group is what the Admin client tells of a consumer group.
 type group struct {
 	id, state, assignor string

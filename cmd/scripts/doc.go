@@ -7,6 +7,8 @@
 // that a JVM's maps have (package javalib); what goes to standard error is Kafka's where people read it, without stack
 // traces. docs/scripts.md is made from the table.
 //
+// It is large because each of Kafka's scripts is a program of its own, and all share how a cluster is asked and how a script fails.
+//
 // The package never starts a broker, reads no configuration of one, and keeps no state. Begin reading at table.go, then
 // call.go and topics.go.
 package scripts

@@ -30,6 +30,10 @@ func table() []*Script {
 		getOffsetsScript(),
 		configsScript(),
 		reassignScript(),
+		apiVersionsScript(),
+		deleteRecordsScript(),
+		logDirsScript(),
+		electionScript(),
 	}
 }
 

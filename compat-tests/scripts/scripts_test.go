@@ -16,6 +16,8 @@ func TestLikeTheJavaTools(t *testing.T) {
 	t.Run("kafka-configs that changes something", w.configsChanged)
 	t.Run("kafka-reassign-partitions", func(t *testing.T) { w.same(t, tries(reassignSame)) })
 	t.Run("kafka-reassign-partitions that moves something", w.reassigned)
+	t.Run("smaller ones", func(t *testing.T) { w.same(t, tries(smallSame)) })
+	t.Run("kafka-broker-api-versions", w.versions)
 	t.Run("names", w.names)
 	t.Run("a broker is down", w.brokerDown)
 }
@@ -51,5 +53,7 @@ topics --describe --under-replicated-partitions
 topics --describe --unavailable-partitions
 topics --describe --under-min-isr-partitions
 topics --describe --at-min-isr-partitions --topic alpha|gamma
+log-dirs --describe --broker-list 3
+leader-election --election-type preferred --topic alpha --partition 2
 `))
 }

@@ -48,6 +48,7 @@ func build(t *testing.T) *world {
 	w.topics(t)
 	w.groups(t)
 	w.plans(t)
+	w.small(t)
 	w.reassignments(t)
 	w.configs(t)
 	return w
