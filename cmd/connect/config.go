@@ -79,6 +79,9 @@ func (c Config) Open(ctx context.Context, more ...kgo.Opt) (*Cluster, error) {
 	cluster := &Cluster{Client: client, Admin: kadm.NewClient(client), config: c, attempts: tried}
 	if err := client.Ping(ctx); err != nil {
 		client.Close()
+		if reason := cluster.Unreached(); reason != nil && ctx.Err() == nil {
+			return nil, reason
+		}
 		return nil, cluster.Explain(err)
 	}
 	return cluster, nil

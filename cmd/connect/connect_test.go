@@ -67,6 +67,8 @@ func TestCannotReach(t *testing.T) {
 	closed.Close()
 	hangsUp := listen(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); c.Close() })
 	silent := listen(t, func(net.Conn) {})
+	http := listen(t, func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) })
+	alert := listen(t, func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 70}) })
 	notTLS := listen(t, func(c net.Conn) { _, _ = c.Write([]byte("220 mail.example ESMTP\r\n")) })
 	for name, c := range map[string]struct {
 		config Config
@@ -77,6 +79,8 @@ func TestCannotReach(t *testing.T) {
 		"it hangs up":           {Config{Servers: []string{hangsUp}}, []string{hangsUp, "TLS or SASL", "security.protocol is PLAINTEXT"}},
 		"it says nothing":       {Config{Servers: []string{silent}, RequestTimeout: 100 * time.Millisecond}, []string{silent, "no answer in time"}},
 		"it speaks plain text":  {Config{Servers: []string{notTLS}, TLS: &tls.Config{}}, []string{notTLS, "does not speak TLS", "security.protocol=SSL"}},
+		"it speaks HTTP":        {Config{Servers: []string{http}}, []string{http, "HTTP", "is the port right?"}},
+		"it speaks TLS":         {Config{Servers: []string{alert}}, []string{alert, "wants TLS", "security.protocol is PLAINTEXT"}},
 		"two, and nobody there": {Config{Servers: []string{gone, hangsUp}}, []string{gone, hangsUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,19 +112,10 @@ func TestAdvertisedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	_, err = kmsg.NewPtrDescribeLogDirsRequest().RequestWith(t.Context(), cluster.Client.Broker(int(brokerID(t, cluster))))
+	_, err = kmsg.NewPtrDescribeLogDirsRequest().RequestWith(t.Context(), cluster.Client.DiscoveredBrokers()[0])
 	if err = cluster.Explain(err); err == nil || !strings.Contains(err.Error(), "cannot reach "+nowhere+", which is what "+addr+" tells clients to connect to") {
 		t.Errorf("%v", err)
 	}
-}
-
-func brokerID(t *testing.T, c *Cluster) int32 {
-	t.Helper()
-	meta, err := c.Admin.BrokerMetadata(t.Context())
-	if err != nil || len(meta.Brokers) == 0 {
-		t.Fatal(meta, err)
-	}
-	return meta.Brokers[0].NodeID
 }
 
 // TestWhichServers holds the order of the places that name a cluster.

@@ -140,6 +140,10 @@ func (c *Cluster) line(addr string, err error) string {
 		return fmt.Sprintf("cannot reach %s%s: %v; connect to a name that the certificate has, or set ssl.endpoint.identification.algorithm= to check no name", addr, whose, host)
 	case isAuthentication(err):
 		return fmt.Sprintf("cannot log in at %s%s: %v; are sasl.mechanism and sasl.jaas.config right?", addr, whose, err)
+	case strings.Contains(err.Error(), "appear to be a tls alert"): // franz-go has no type for these two
+		return fmt.Sprintf("cannot reach %s%s: its listener wants TLS; security.protocol is %s, and --command-config or a profile can set SSL or SASL_SSL", addr, whose, c.config.protocol())
+	case strings.Contains(err.Error(), "beginning of an HTTP response"):
+		return fmt.Sprintf("cannot reach %s%s: it speaks HTTP; is the port right?", addr, whose)
 	case errors.As(err, &first), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Sprintf("cannot reach %s%s: it closed the connection and sent nothing; does its listener want TLS or SASL? security.protocol is %s, and --command-config or a profile can set it",
 			addr, whose, c.config.protocol())

@@ -212,3 +212,44 @@ func TestGroupMisused(t *testing.T) {
 		klammIn(t, env, "", strings.Fields(args)...).fails(2, strings.Fields(words)...)
 	}
 }
+
+// TestGroupOfTheNewProtocol describes a group of KIP-848 on a broker of Apache Kafka 4.4.0, and refuses to move it while its member is there.
+func TestGroupOfTheNewProtocol(t *testing.T) {
+	if !harness.Reference() {
+		return // klamm has no such groups
+	}
+	b := harness.Start(t, harness.Options{Broker: "apache", Release: harness.KafkaNewest})
+	env := []string{"KLAMM_BOOTSTRAP_SERVER=" + b.Addr}
+	topic := harness.Topic(t, b.Addr, 1)
+	klammIn(t, env, "one\n", "produce", topic).ok()
+	came := make(chan struct{}, 1)
+	consumer := harness.RunJava(t, func(line string) {
+		if line == "one" {
+			came <- struct{}{}
+		}
+	}, harness.KafkaNewest, "console-consumer", "--bootstrap-server", b.Addr, "--topic", topic, "--from-beginning", "--group", "new",
+		"--command-property", "group.protocol=consumer")
+	select {
+	case <-came:
+	case <-time.After(within):
+		t.Fatal("the consumer reads nothing")
+	}
+	klammIn(t, env, "", "group", "list").ok("new")
+	var all []groupJSON
+	klammIn(t, env, "", "group", "describe", "new", "-o", "json").json(&all)
+	if len(all[0].Members) != 1 || len(all[0].Offsets) != 1 || all[0].Offsets[0].Topic != topic {
+		t.Errorf("%+v", all)
+	}
+	reset := []string{"group", "reset", "new", "--topic", topic, "--to", "start", "--execute"}
+	klammIn(t, env, "", reset...).fails(1, "group new has 1 member")
+	consumer.Stop()
+	harness.Await(t, "the member to leave", func() bool {
+		klammIn(t, env, "", "group", "describe", "new", "-o", "json").json(&all)
+		return len(all[0].Members) == 0
+	})
+	klammIn(t, env, "", reset...).ok()
+	if e := klammIn(t, env, "", "group", "describe", "new", "--export").ok(); e.stdout != topic+",0,0\n" {
+		t.Errorf("%q", e.stdout)
+	}
+	klammIn(t, env, "", "group", "delete", "new", "--execute").ok("Deleted.")
+}

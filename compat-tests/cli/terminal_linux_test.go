@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,5 +69,20 @@ func TestNothingHostileReachesATerminal(t *testing.T) {
 	}
 	if got := klamm(t, "consume", name).ok().stdout; got != bad+"\n" {
 		t.Errorf("a pipe gets %q", got)
+	}
+}
+
+// TestProgressOnATerminal shows how far a command is, and nothing of that in a pipe.
+func TestProgressOnATerminal(t *testing.T) {
+	name := harness.Topic(t, broker.Addr, 1)
+	file := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(file, []byte("a\nb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := onTerminal(t, "produce", name, "--file", file); !strings.Contains(got, "2 records written, 2 B\n") {
+		t.Errorf("the terminal shows %q", got)
+	}
+	if e := klamm(t, "produce", name, "--file", file).ok(); e.stdout != "" {
+		t.Errorf("a pipe gets %q", e.stdout)
 	}
 }
