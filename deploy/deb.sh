@@ -25,6 +25,12 @@ export VERSION
 
 "$here/build.sh" linux "$ARCH" "$BINARY"
 "$here/licenses.sh" >build/deb/copyright
+# The shells' completions do not depend on the architecture.
+klamm=("$BINARY")
+[ "$ARCH" = "$(go env GOHOSTARCH)" ] && [ "$(go env GOHOSTOS)" = linux ] || klamm=(env GOOS= GOARCH= go run ./cmd/klamm)
+for shell in bash zsh fish; do
+	"${klamm[@]}" completion "$shell" >"build/deb/completion.$shell"
+done
 out=$PWD/build/deb/klamm_${VERSION}_$ARCH.deb
 mapfile -t scripts < <("$here/scripts.sh")
 (cd "$here/deb" && go run . "$out" "${scripts[@]}")

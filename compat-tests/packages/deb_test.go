@@ -38,6 +38,9 @@ func TestALifeOfTheDebianPackage(t *testing.T) {
 			t.Errorf("%s is %v of %v, want %v of %v", path, mode, owner, want, wantOwner)
 		}
 	}
+	if said := j.run("bash -c 'source /usr/share/bash-completion/completions/klamm && complete -p klamm'"); !strings.Contains(said, "klamm") {
+		t.Errorf("bash completes nothing of klamm's: %q", said)
+	}
 	if listening("127.0.0.1", 9092) || j.exists("/etc/systemd/system/multi-user.target.wants/klamm.service") {
 		t.Error("the installation started the broker, which nobody has configured, or has it start at the next boot")
 	}
