@@ -94,6 +94,8 @@ func TestTestcontainers(t *testing.T) {
 	}{
 		"Java, org.testcontainers.kafka.KafkaContainer": {testcontainers([]int{9092, 9093, 9094}), "/tmp/testcontainers_start.sh",
 			"#!/bin/bash\nexport KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092,BROKER://container:9093\n/etc/kafka/docker/run \n", "", 9092},
+		"Java, org.testcontainers.kafka.ConfluentKafkaContainer": {testcontainers([]int{9092, 9093, 9094}), "/tmp/testcontainers_start.sh",
+			"#!/bin/bash\nexport KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092,BROKER://container:9093\n/etc/confluent/docker/run \n", "", 9092},
 		"Go, modules/kafka": {confluent, "/usr/sbin/testcontainers_start.sh", `#!/bin/bash
 source /etc/confluent/docker/bash-config
 export KAFKA_ADVERTISED_LISTENERS="PLAINTEXT://localhost:9093,BROKER://container:9092${EXTRA_ADVERTISED_LISTENERS:+,${EXTRA_ADVERTISED_LISTENERS}}"
