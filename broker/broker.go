@@ -443,6 +443,6 @@ func (b *Broker) within(ctx context.Context, what string, f func()) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		b.logger.Warn("something hangs, the stop goes on without it", "what", what)
+		b.logger.Warn("something hangs, the stop goes on without it", "task", what)
 	}
 }

@@ -93,7 +93,7 @@ func (s *recordedStore) endFormer(ctx context.Context, tree meta.Tree) error {
 	}
 	registered, err := znode.DecodeBroker(s.brokerID, data)
 	if err != nil || !slices.Equal(registered.Endpoints, s.endpoints) {
-		s.logger.Info("the former session with the metadata tree is left alone: it has not registered this broker's addresses", "broker", s.brokerID)
+		s.logger.Info("the former session with the metadata tree is left alone: it has not registered this broker's addresses", "broker_id", s.brokerID)
 		return nil
 	}
 	return s.EndSession(ctx, former.ID, former.Password)

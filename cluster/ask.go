@@ -22,7 +22,7 @@ func (b *Broker) newBrokerChannel(live order.LiveBroker) controller.Channel {
 	info := BrokerInfo(live)
 	e, has := info.Endpoint(b.o.ControlPlaneListener)
 	if !has {
-		b.o.Logger.Error("a broker has no listener that this one could reach it by", "broker", live.ID, "listener", b.o.ControlPlaneListener)
+		b.o.Logger.Error("a broker has no listener that this one could reach it by", "broker_id", live.ID, "listener", b.o.ControlPlaneListener)
 	}
 	return peer.NewBrokerChannel(peer.BrokerOptions{BrokerID: live.ID, Endpoint: e, Dial: b.o.Dial, Logger: b.o.Logger.With("logger", "cluster.peer")})
 }

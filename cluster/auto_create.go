@@ -32,7 +32,7 @@ func (b *Broker) writeTopic(ctx context.Context, n *NewTopic) TopicResult {
 	}
 	if res.Err = err; err == nil {
 		res.ID, res.Partitions, res.ReplicationFactor = body.ID, int32(len(body.Partitions)), int16(len(body.Partitions[0].Replicas))
-		b.o.Logger.Info("topic created", "topic", n.Name, "id", res.ID, "partitions", res.Partitions, "replication_factor", res.ReplicationFactor, "by", askedOf(ctx).by)
+		b.o.Logger.Info("topic created", "topic", n.Name, "topic_id", res.ID, "partitions", res.Partitions, "replication_factor", res.ReplicationFactor, "by", askedOf(ctx).by)
 	}
 	return res
 }

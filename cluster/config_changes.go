@@ -81,7 +81,7 @@ func (w *configWatch) run() {
 		}
 		// After the end of a session began calls notice again.
 		if err != nil && w.quit.Err() == nil && !errors.Is(err, meta.ErrSessionExpired) {
-			w.broker.o.Logger.Error("changes of the configuration cannot be read", "path", znode.ConfigChanges, "error", err)
+			w.broker.o.Logger.Error("changes of the configuration cannot be read", "znode", znode.ConfigChanges, "error", err)
 			w.broker.o.After(openRetry, func() { w.notice(true) })
 		}
 	}

@@ -200,7 +200,7 @@ func (b *Broker) changeTopicConfig(ctx context.Context, topic string, edit Edit,
 		b.setTopicConfig(topic, nil)
 	}
 	b.o.Logger.Info("topic configuration changed", "topic", topic, "properties", changed,
-		"path", znode.ConfigPath(znode.EntityTopics, topic))
+		"znode", znode.ConfigPath(znode.EntityTopics, topic))
 	return nil
 }
 

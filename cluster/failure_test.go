@@ -371,10 +371,10 @@ func TestTopicsThatComeAndGoAreLogged(t *testing.T) {
 		}
 	}
 	id := created[0].ID.String()
-	want := `level=INFO msg="topic created" logger=cluster.controller topic=orders id=` + id + ` partitions=2 replication_factor=1 by="admin at 10.0.0.1:5"
-level=INFO msg="partitions created" logger=cluster.controller topic=orders id=` + id + ` partitions=3 by="admin at 10.0.0.1:5"
-level=INFO msg="topic deleted" logger=cluster.controller topic=orders id=` + id + ` partitions=3 by="admin at 10.0.0.1:5"
-level=INFO msg="topic created" logger=cluster.controller topic=internal id=` + h.broker.Metadata().Topic("internal").ID.String() + ` partitions=1 replication_factor=1
+	want := `level=INFO msg="topic created" logger=cluster.controller topic=orders topic_id=` + id + ` partitions=2 replication_factor=1 by="admin at 10.0.0.1:5"
+level=INFO msg="partitions created" logger=cluster.controller topic=orders topic_id=` + id + ` partitions=3 by="admin at 10.0.0.1:5"
+level=INFO msg="topic deleted" logger=cluster.controller topic=orders topic_id=` + id + ` partitions=3 by="admin at 10.0.0.1:5"
+level=INFO msg="topic created" logger=cluster.controller topic=internal topic_id=` + h.broker.Metadata().Topic("internal").ID.String() + ` partitions=1 replication_factor=1
 `
 	if got := strings.Join(lines, ""); got != want {
 		t.Errorf("the log has\n%swant\n%s", got, want)

@@ -101,7 +101,7 @@ func (b *Broker) registerAtStart(ctx context.Context, tree meta.Tree) error {
 		if !waiting {
 			waiting = true
 			b.o.Logger.Warn("the broker's id is registered by another session; the start waits until that ends",
-				"broker", b.o.BrokerID, "session", sessionName(taken.Session), "at_most_ms", 2*b.o.SessionTimeout.Milliseconds())
+				"broker_id", b.o.BrokerID, "session", sessionName(taken.Session), "at_most_ms", 2*b.o.SessionTimeout.Milliseconds())
 		}
 		if wait := b.wait(limit, registerRetry); wait != nil {
 			return err

@@ -207,7 +207,7 @@ func (s *suspects) judge(p liveness.Peer) {
 	if !s.isStill(p) {
 		return
 	}
-	b.o.Logger.Warn("a broker's process seems to be dead: it refuses connections", "broker", p.ID, "epoch", p.Epoch)
+	b.o.Logger.Warn("a broker's process seems to be dead: it refuses connections", "broker_id", p.ID, "broker_epoch", p.Epoch)
 	s.mu.Lock()
 	office := s.controller.ID == p.ID && s.controller.Epoch == p.Epoch
 	s.mu.Unlock()
@@ -235,7 +235,7 @@ func (s *suspects) judge(p liveness.Peer) {
 
 // back implements liveness.Options.Back.
 func (s *suspects) back(p liveness.Peer) {
-	s.broker.o.Logger.Info("a broker that seemed to be dead accepts connections again", "broker", p.ID, "epoch", p.Epoch)
+	s.broker.o.Logger.Info("a broker that seemed to be dead accepts connections again", "broker_id", p.ID, "broker_epoch", p.Epoch)
 	go func() { _ = s.broker.ask(s.broker.quit, &controller.Suspected{Broker: p.ID, Epoch: p.Epoch}) }()
 }
 

@@ -18,7 +18,7 @@ func logged(t *testing.T, logs []*memLog) (*Coordinator, *bytes.Buffer) {
 	o := testOptions(config, func(prefix string) string { return prefix + "-1" })
 	var lines bytes.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey || a.Key == "ms" {
+		if a.Key == slog.TimeKey || a.Key == "duration_ms" {
 			return slog.Attr{}
 		}
 		return a

@@ -161,7 +161,7 @@ func (p *placement) log(shards []*shard) {
 	}
 	t := &p.total
 	p.c.o.Logger.Info("read the groups", "partitions", len(shards), "groups", t.groups+t.strays, "records", t.records, "skipped", t.skipped,
-		"ms", p.c.o.Now().Sub(begun).Milliseconds())
+		"duration_ms", p.c.o.Now().Sub(begun).Milliseconds())
 	if t.unknown > 0 {
 		p.c.o.Logger.Warn("skipped records of __consumer_offsets that only a newer Kafka knows; they stay in the log", "records", t.unknown)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"klamm/protocol"
 	"klamm/protocol/batch"
 )
 
@@ -26,12 +27,17 @@ func (s *shard) skipped() func(offset int64, err error) {
 	n := 0
 	return func(offset int64, err error) {
 		if n++; n <= most {
-			s.c.o.Logger.Error("skipped a record or batch that makes no sense", "topic", offsetsTopic, "partition", s.partition, "offset", offset, "error", err)
+			s.c.o.Logger.Error("skipped a record or batch that makes no sense", "partition", offsetsPartition(s.partition), "offset", offset, "error", err)
 		}
 	}
 }
 
 const offsetsTopic = "__consumer_offsets"
+
+// offsetsPartition is a partition of __consumer_offsets as lines of the log name it.
+func offsetsPartition(n int32) protocol.TopicPartition {
+	return protocol.TopicPartition{Topic: offsetsTopic, Partition: n}
+}
 
 // logReader reads the log of a partition up to its end.
 type logReader struct {
@@ -142,7 +148,7 @@ func (r *logReader) tryAgain(err error) bool {
 		longest = 30 * time.Second
 		patient = 5
 	)
-	log := r.s.c.o.Logger.With("topic", offsetsTopic, "partition", r.s.partition, "offset", r.at, "error", err)
+	log := r.s.c.o.Logger.With("partition", offsetsPartition(r.s.partition), "offset", r.at, "error", err)
 	wait := min(first<<min(r.failed, 20), longest)
 	switch r.failed++; r.failed {
 	case 1:

@@ -331,7 +331,7 @@ func (l *Log) publishLocked(active *segment, size int64) {
 			active.firstTimestamp = a.Header.MaxTimestamp
 		}
 		if err := active.indexLocked(&a.Header, pos, l.config.IndexIntervalBytes); err != nil {
-			l.logger.Warn("index entries stay in memory", "segment", active.base, "err", err)
+			l.logger.Warn("index entries stay in memory", "segment", active.base, "error", err)
 		}
 		pos += int64(len(a.Data))
 	}

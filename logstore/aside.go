@@ -63,7 +63,7 @@ func (r *recoverer) setAsideFrom(n int, why string) error {
 func (r *recoverer) sayAside(path string, base, end, bytes int64, why string) {
 	r.logger.Error("records are set aside: they are not part of the log any more, and their bytes are kept in a file; "+
 		"see docs/log-directories.md for what to do with it",
-		"file", path, "first_offset", base, "last_offset", end-1, "bytes", bytes, "reason", why)
+		"path", path, "first_offset", base, "last_offset", end-1, "bytes", bytes, "reason", why)
 }
 
 // remindOfAside says at each start which files an operator has not dealt with yet.
@@ -71,7 +71,7 @@ func (r *recoverer) remindOfAside() {
 	for name := range r.names {
 		if isAside(name) {
 			r.logger.Warn("records that an earlier start set aside are still here; see docs/log-directories.md",
-				"file", filepath.Join(r.Dir(), name))
+				"path", filepath.Join(r.Dir(), name))
 		}
 	}
 }

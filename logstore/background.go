@@ -54,7 +54,7 @@ func (s *Store) checkDirs() {
 		err := d.check()
 		if err == nil && d.reserve.spent.Load() {
 			if err = s.fillReserve(d); err == nil && !d.reserve.spent.Load() {
-				s.log.Info("there is room again; records are taken", "dir", d.path)
+				s.log.Info("there is room again; records are taken", "log_dir", d.path)
 			}
 		}
 		s.logFailed(d, err)
@@ -128,7 +128,7 @@ func (s *Store) eachLog(list []*partition, what string, f func(*partition) error
 // failedAt logs that a task failed for one log, and takes the log's directory offline if the disk failed.
 func (s *Store) failedAt(task string, p *partition, err error) {
 	if err != nil && !errors.Is(err, ErrClosed) {
-		s.log.Warn(task+" failed", "partition", p.tp.String(), "error", err)
+		s.log.Warn("background work on a log failed", "task", task, "partition", p.tp.String(), "error", err)
 		s.logFailed(p.dir, err)
 	}
 }

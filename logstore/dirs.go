@@ -298,7 +298,7 @@ func makeDirs(disk vfs.FS, path string) error {
 func (s *Store) syncParents(path string) {
 	for at := path; at != filepath.Dir(at); at = filepath.Dir(at) {
 		if err := s.fs.SyncDir(filepath.Dir(at)); err != nil {
-			s.log.Debug("parent of a log directory is not synced", "dir", filepath.Dir(at), "error", err)
+			s.log.Debug("parent of a log directory is not synced", "path", filepath.Dir(at), "error", err)
 			return
 		}
 	}
@@ -503,7 +503,7 @@ const shortageInterval = time.Minute
 // time.
 func (s *Store) warnOfShortage(d *logDir, err error) {
 	if s.dueToSay(&d.shortageSaid) {
-		s.log.Error("the disk or the process lacks room for a write, which is refused; everything else goes on", "dir", d.path, "error", err)
+		s.log.Error("the disk or the process lacks room for a write, which is refused; everything else goes on", "log_dir", d.path, "error", err)
 	}
 }
 

@@ -195,7 +195,7 @@ func (l *Log) writeRunLocked(run []byte, nowMs int64) error {
 			active.firstTimestamp = h.MaxTimestamp
 		}
 		if err := active.indexLocked(&h, size+int64(at), l.config.IndexIntervalBytes); err != nil {
-			l.logger.Warn("index entries stay in memory", "segment", active.base, "err", err)
+			l.logger.Warn("index entries stay in memory", "segment", active.base, "error", err)
 		}
 		l.producers.apply(&h, run[at:at+h.Size()])
 		l.producers.seen(h.ProducerID, nowMs)

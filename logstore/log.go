@@ -459,7 +459,7 @@ func (l *Log) fail(op, path string, err error) error {
 	e := &DirError{Dir: l.Dir(), Path: path, Op: op, Err: err, Sticky: true}
 	if l.failed.CompareAndSwap(nil, e) {
 		l.notices.look(l)
-		l.logger.Error("log stops taking writes", "op", op, "path", path, "err", err)
+		l.logger.Error("log stops taking writes", "op", op, "path", path, "error", err)
 	}
 	return l.failed.Load()
 }

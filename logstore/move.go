@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"klamm/protocol"
 )
@@ -451,7 +450,7 @@ func (s *Store) runMove(m *move) error {
 		}
 		if done {
 			s.o.RequestLogger.Info("partition moved to another log directory", "partition", m.p.tp.String(), "from", m.p.dir.path, "to", m.to.path,
-				"bytes", c.size.Load(), "took", s.o.Clock().Sub(begun).Round(time.Millisecond).String())
+				"bytes", c.size.Load(), "duration_ms", s.o.Clock().Sub(begun).Milliseconds())
 			return nil
 		}
 	}

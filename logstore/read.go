@@ -220,7 +220,7 @@ func (l *Log) readOnce(v view, from int64, maxBytes int, upTo int64, atLeastOne 
 func (r *reader) retryWithoutIndex(i int, was error) (region Region, found bool, err error) {
 	s := r.view.segments[i]
 	if !s.rebuilt.Load() {
-		r.log.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "err", was)
+		r.log.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "error", was)
 		if err := s.rebuildIndexes(r.log.interval.Load()); err != nil {
 			return Region{}, false, err
 		}

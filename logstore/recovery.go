@@ -77,7 +77,7 @@ func (r *recoverer) open() error {
 	if err != nil {
 		// Rebuilt as far as segments are scanned; unlike Apache's broker, which
 		// takes the directory offline.
-		r.logger.Warn("leader-epoch-checkpoint is unreadable and begun anew", "err", err)
+		r.logger.Warn("leader-epoch-checkpoint is unreadable and begun anew", "error", err)
 		r.epochFile.unsure, r.epochs.cut = true, true
 	}
 	r.epochs.entries, r.epochFile.written = entries, entries
@@ -88,7 +88,7 @@ func (r *recoverer) open() error {
 		return err
 	}
 	if len(r.segments) > 0 && r.end < r.o.StartOffset {
-		r.logger.Warn("log ends before its start offset and is emptied", "end", r.end, "start", r.o.StartOffset)
+		r.logger.Warn("log ends before its start offset and is emptied", "log_end_offset", r.end, "log_start_offset", r.o.StartOffset)
 		if err := r.deleteFrom(0); err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (r *recoverer) readDirectory() error {
 		offset, suffix, ok := parseFileName(name)
 		isIndex := suffix == indexSuffix || suffix == timeIndexSuffix || suffix == txnIndexSuffix
 		if ok && isIndex && !r.names[fileName(offset, logSuffix)] {
-			r.logger.Warn("index without a log removed", "file", name)
+			r.logger.Warn("index without a log removed", "path", filepath.Join(r.Dir(), name))
 			if err := r.removeFile(name); err != nil {
 				return err
 			}
@@ -453,7 +453,7 @@ func (r *recoverer) trustLastSegment() (ok bool, err error) {
 		return true, nil
 	}
 	if errors.Is(err, errBadFrame) {
-		r.logger.Warn("log was closed and still does not end with a whole batch", "segment", s.base, "err", err)
+		r.logger.Warn("log was closed and still does not end with a whole batch", "segment", s.base, "error", err)
 		return false, nil
 	}
 	return false, err
@@ -502,7 +502,7 @@ func (r *recoverer) recoverSegment(s *segment) (cut bool, err error) {
 		if err := r.keepTail(s, f, valid, size); err != nil {
 			return false, err
 		}
-		r.logger.Warn("log cut after the last whole batch", "segment", s.base, "end", r.end, "bytes", size-valid, "err", err)
+		r.logger.Warn("log cut after the last whole batch", "segment", s.base, "log_end_offset", r.end, "bytes", size-valid, "error", err)
 		if err := errors.Join(f.Truncate(valid), f.Sync()); err != nil {
 			return false, err
 		}

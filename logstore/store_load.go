@@ -31,9 +31,9 @@ func (s *Store) load() {
 			continue
 		}
 		if d.clean {
-			s.log.Debug("opening logs after a clean stop", "dir", d.path, "partitions", len(list))
+			s.log.Debug("opening logs after a clean stop", "log_dir", d.path, "partitions", len(list))
 		} else {
-			s.log.Info("no mark of a clean stop: recovering logs", "dir", d.path, "partitions", len(list))
+			s.log.Info("no mark of a clean stop: recovering logs", "log_dir", d.path, "partitions", len(list))
 		}
 		s.loading.Go(func() { each(list, s.o.RecoveryThreads, s.loadPartition) })
 	}

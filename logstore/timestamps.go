@@ -307,7 +307,7 @@ func (l *Log) lookInSegment(v view, i int, look func(overRot bool) (found bool, 
 		return err
 	}
 	if !s.rebuilt.Load() {
-		l.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "err", err)
+		l.logger.Warn("index points to no batch and is rebuilt", "segment", s.base, "error", err)
 		if err := s.rebuildIndexes(l.interval.Load()); err != nil {
 			return err
 		}

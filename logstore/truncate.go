@@ -67,7 +67,7 @@ func (l *Log) truncateLocked(offset, nowMs int64) error {
 	if err := l.lowerOffsetsLocked(c.end, end); err != nil {
 		return err
 	}
-	l.logger.Info("log truncated", "to", end, "end", l.view.end)
+	l.logger.Info("log truncated", "to", end, "log_end_offset", l.view.end)
 	if err := active.cut(c, l.config.IndexIntervalBytes); err != nil {
 		return l.fail("truncate", active.path(logSuffix), err)
 	}
@@ -105,7 +105,7 @@ func (l *Log) restartLocked(base, start, nowMs int64) error {
 	if err := l.lowerOffsetsLocked(min(base, l.view.segments[0].base), start); err != nil {
 		return err
 	}
-	l.logger.Info("log emptied", "at", start, "end", l.view.end)
+	l.logger.Info("log emptied", "log_start_offset", start, "log_end_offset", l.view.end)
 	if err := errors.Join(l.dropSegmentsLocked(l.view.segments), l.dropSnapshotsLocked(-1)); err != nil {
 		return err
 	}

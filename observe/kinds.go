@@ -173,7 +173,7 @@ func (DirectoryFailed) Reason() string { return "" }
 // Line implements Event.
 func (e DirectoryFailed) Line() (slog.Level, string, []any) {
 	return slog.LevelError, "log directory is offline; its partitions are not available until the broker is restarted",
-		[]any{"dir", e.Dir, "partitions", e.Partitions, "error", e.Err}
+		[]any{"log_dir", e.Dir, "partitions", e.Partitions, "error", e.Err}
 }
 
 // LimitReached says that a limit held a client back or refused it.

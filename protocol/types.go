@@ -3,12 +3,16 @@ package protocol
 import (
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"strconv"
 )
 
 // UUID identifies a topic (or a log directory). The zero value stands for
 // "none", as it does on the wire.
 type UUID [16]byte
+
+// LogValue gives String for a line of the log, also where lines are JSON.
+func (u UUID) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // IsZero reports whether the id is the one that means "none".
 func (u UUID) IsZero() bool { return u == UUID{} }
@@ -33,6 +37,9 @@ type TopicPartition struct {
 	Topic     string
 	Partition int32
 }
+
+// LogValue gives String for a line of the log, also where lines are JSON.
+func (tp TopicPartition) LogValue() slog.Value { return slog.StringValue(tp.String()) }
 
 // String gives "topic-partition", which is also the name of the partition's
 // directory.

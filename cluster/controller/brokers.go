@@ -22,7 +22,7 @@ func (s *State) readBrokers(d *Decision, names []string, then func(*Decision, []
 	for _, name := range names {
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
-			d.log(slog.LevelError, "a registration is ignored: its name is no broker id", "path", znode.BrokerIDs+"/"+name)
+			d.log(slog.LevelError, "a registration is ignored: its name is no broker id", "znode", znode.BrokerIDs+"/"+name)
 			continue
 		}
 		ids = append(ids, int32(id))
@@ -50,7 +50,7 @@ func (s *State) decodeBroker(d *Decision, id int32, n meta.Node) *broker {
 		body, err = znode.DecodeBroker(id, n.Data)
 	}
 	if err != nil {
-		d.log(slog.LevelError, "broker is left out: its registration cannot be read", "broker", id, "error", err)
+		d.log(slog.LevelError, "broker is left out: its registration cannot be read", "broker_id", id, "error", err)
 		return nil
 	}
 	return &broker{id: id, Broker: *body, epoch: n.Stat.Czxid}
@@ -84,7 +84,7 @@ func (s *State) brokersChanged(d *Decision, there []*broker) {
 	if len(fresh)+len(bounced)+len(gone)+len(moved) == 0 {
 		return
 	}
-	d.log(slog.LevelInfo, "brokers changed", "new", fresh, "again", bounced, "gone", gone, "moved", moved)
+	d.log(slog.LevelInfo, "brokers changed", "new", fresh, "restarted", bounced, "gone", gone, "moved", moved)
 	s.brokers = now
 	d.Live = s.live()
 	d.orders.toAll = true
@@ -148,7 +148,7 @@ func (s *State) controlledShutdown(d *Decision, e *ControlledShutdown) {
 	if e.Err = checkShutdown(b, &e.Request); e.Err != nil {
 		return
 	}
-	d.log(slog.LevelInfo, "broker is shutting down", "broker", b.id)
+	d.log(slog.LevelInfo, "broker is shutting down", "broker_id", b.id)
 	b.shuttingDown = true
 	e.state = s
 	for p := range s.all {

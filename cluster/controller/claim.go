@@ -19,7 +19,7 @@ func (e *Elector) elect(ctx context.Context) (*Controller, error) {
 		if there && stat.EphemeralOwner == e.o.Tree.SessionID() {
 			return nil, nil
 		}
-		e.o.Logger.Info("another broker may become the controller: the node is gone or another's", "path", znode.Controller)
+		e.o.Logger.Info("another broker may become the controller: the node is gone or another's", "znode", znode.Controller)
 		e.end()
 	}
 	if there && stat.EphemeralOwner != e.o.Tree.SessionID() {
@@ -54,7 +54,7 @@ func (e *Elector) claim(ctx context.Context) (*Controller, error) {
 	default:
 		return nil, err
 	}
-	e.o.Logger.Info("this broker is the controller", "broker", e.o.BrokerID, "epoch", epoch+1)
+	e.o.Logger.Info("this broker is the controller", "broker_id", e.o.BrokerID, "controller_epoch", epoch+1)
 	return newController(e.o, epoch+1, version+1), nil
 }
 

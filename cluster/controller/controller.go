@@ -227,9 +227,9 @@ func (c *Controller) act(d *Decision, t *task) {
 // resign ends the controller after the event in hand.
 func (c *Controller) resign(why error) {
 	if !errors.Is(why, order.ErrNotController) {
-		c.o.Logger.Error("the controller resigns", "epoch", c.epoch, "error", why)
+		c.o.Logger.Error("the controller resigns", "controller_epoch", c.epoch, "error", why)
 	} else {
-		c.o.Logger.Info("the controller resigns", "epoch", c.epoch)
+		c.o.Logger.Info("the controller resigns", "controller_epoch", c.epoch)
 	}
 	c.resigned = why
 }

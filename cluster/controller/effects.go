@@ -182,7 +182,7 @@ func (s *State) settle(d *Decision, c change, o *TxOutcome, i int) {
 		}
 	}
 	if !passes(o.Err) {
-		d.log(slog.LevelError, "the controller cannot write to the metadata tree", "path", c.look(), "error", o.Err)
+		d.log(slog.LevelError, "the controller cannot write to the metadata tree", "znode", c.look(), "error", o.Err)
 	}
 	c.lost(s, d, now, o.Err)
 }

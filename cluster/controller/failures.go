@@ -130,7 +130,7 @@ func (s *State) ordersAnswered(d *Decision, e *OrdersAnswered) {
 		return // it has registered again since, and was told anew
 	}
 	if e.Err != nil {
-		d.log(slog.LevelError, "broker refused an order", "broker", e.Broker, "error", e.Err)
+		d.log(slog.LevelError, "broker refused an order", "broker_id", e.Broker, "error", e.Err)
 	}
 	for i := range e.Lead {
 		if e.Err == nil {
@@ -210,11 +210,11 @@ func (s *State) leadAnswered(d *Decision, id int32, o *order.LeaderAndISR, err e
 	isNew := o.IsNew || failed && was.isNew // until the replica is created, whatever the order after the first says
 	if !isOffline(err, isNew) {
 		if err != nil {
-			d.log(slog.LevelDebug, "broker did not act on an order", "partition", o.TopicPartition, "broker", id, "error", err)
+			d.log(slog.LevelDebug, "broker did not act on an order", "partition", o.TopicPartition, "broker_id", id, "error", err)
 			return
 		}
 		if failed {
-			d.log(slog.LevelInfo, "partition is online again", "partition", o.TopicPartition, "broker", id, "attempts", was.attempts+1)
+			d.log(slog.LevelInfo, "partition is online again", "partition", o.TopicPartition, "broker_id", id, "attempts", was.attempts+1)
 			delete(s.failures.lead, key)
 			s.queue(p)
 		}
@@ -239,11 +239,11 @@ func (s *State) leadAnswered(d *Decision, id int32, o *order.LeaderAndISR, err e
 func (s *State) logFailure(d *Decision, id int32, o *order.LeaderAndISR, isNew bool, err error) {
 	switch {
 	case isNew:
-		d.log(slog.LevelError, "partition cannot be created", "partition", o.TopicPartition, "broker", id, "error", err)
+		d.log(slog.LevelError, "partition cannot be created", "partition", o.TopicPartition, "broker_id", id, "error", err)
 	case order.IsTransient(err):
-		d.log(slog.LevelWarn, "partition is offline, and is tried again", "partition", o.TopicPartition, "broker", id, "error", err)
+		d.log(slog.LevelWarn, "partition is offline, and is tried again", "partition", o.TopicPartition, "broker_id", id, "error", err)
 	default:
-		d.log(slog.LevelError, "partition is offline: its broker cannot use the log", "partition", o.TopicPartition, "broker", id, "error", err)
+		d.log(slog.LevelError, "partition is offline: its broker cannot use the log", "partition", o.TopicPartition, "broker_id", id, "error", err)
 	}
 }
 
@@ -251,7 +251,7 @@ func (s *State) logFailure(d *Decision, id int32, o *order.LeaderAndISR, isNew b
 func (s *State) stopAnswered(d *Decision, id int32, o *order.StopReplica, err error) {
 	p := s.partition(o.TopicPartition)
 	if err != nil {
-		d.log(slog.LevelError, "partition could not be stopped", "partition", o.TopicPartition, "broker", id, "delete", o.Delete, "error", err)
+		d.log(slog.LevelError, "partition could not be stopped", "partition", o.TopicPartition, "broker_id", id, "delete", o.Delete, "error", err)
 	}
 	if p == nil || !p.topic.isFrozen() || !o.Delete {
 		return

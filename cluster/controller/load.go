@@ -29,7 +29,7 @@ func (s *State) enableFeatures(d *Decision, n meta.Node) {
 	enabled, features, err := znode.DecodeFeature(n.Data)
 	switch {
 	case n.Err != nil || err != nil || features > 0:
-		d.log(slog.LevelError, "the features of the cluster are left alone: they cannot be read, or there are some", "path", znode.Feature,
+		d.log(slog.LevelError, "the features of the cluster are left alone: they cannot be read, or there are some", "znode", znode.Feature,
 			"features", features, "error", err)
 	case !enabled:
 		d.change(&featureWrite{setNode(znode.Feature, znode.EncodeFeature(), n.Stat.Version)})
@@ -71,7 +71,7 @@ func (s *State) readAll(d *Decision) {
 // begin plans everything, when all is read.
 func (s *State) begin(d *Decision, topics []*topic, marked []string) {
 	s.loaded = true
-	d.log(slog.LevelInfo, "the controller has read the metadata tree", "epoch", s.Epoch, "brokers", s.brokerIDs(), "topics", len(topics))
+	d.log(slog.LevelInfo, "the controller has read the metadata tree", "controller_epoch", s.Epoch, "brokers", s.brokerIDs(), "topics", len(topics))
 	// Also a broker that the controller before had not told anything yet gets every partition, even one whose state is about to change: clients take
 	// a topic for as large as a broker says.
 	d.orders.greeted, d.orders.toAll = s.brokerIDs(), true

@@ -16,10 +16,10 @@ func (s *State) lookAtLogDirs(d *Decision) {
 	s.notifications(d, znode.LogDirNotification, func(d *Decision, path string, n meta.Node) {
 		id, err := znode.DecodeLogDirEvent(path, n.Data)
 		if err != nil {
-			d.log(slog.LevelError, "a notification of a failed log directory is ignored: it cannot be read", "path", path, "error", err)
+			d.log(slog.LevelError, "a notification of a failed log directory is ignored: it cannot be read", "znode", path, "error", err)
 			return
 		}
-		d.log(slog.LevelInfo, "broker has logs that failed, or that are tried again", "broker", id)
+		d.log(slog.LevelInfo, "broker has logs that failed, or that are tried again", "broker_id", id)
 		for p := range s.all {
 			if r := p.replica(id); r != nil && (r.isUsable() || s.failures.has(Replica{id, p.tp()})) && p.led() && !p.topic.isFrozen() {
 				d.tellAgain(p, r, false)
@@ -33,7 +33,7 @@ func (s *State) lookAtISRChanges(d *Decision) {
 	s.notifications(d, znode.ISRChangeNotification, func(d *Decision, path string, n meta.Node) {
 		list, err := znode.DecodePartitionList(path, n.Data)
 		if err != nil {
-			d.log(slog.LevelError, "a notification of changed ISRs is ignored: it cannot be read", "path", path, "error", err)
+			d.log(slog.LevelError, "a notification of changed ISRs is ignored: it cannot be read", "znode", path, "error", err)
 			return
 		}
 		for _, tp := range list {
@@ -96,7 +96,7 @@ func (s *State) lookAtReassignments(d *Decision) {
 				err = s.beginReassignment(p, r.Replicas, func(error) {})
 			}
 			if err != nil {
-				d.log(slog.LevelWarn, "a reassignment in "+znode.ReassignPartitions+" is refused", "partition", tp, "error", err)
+				d.log(slog.LevelWarn, "a reassignment is refused", "znode", znode.ReassignPartitions, "partition", tp, "error", err)
 				refused = append(refused, tp)
 			}
 		}
@@ -118,7 +118,7 @@ func (s *State) readReassignments(d *Decision, then func(*Decision)) {
 		}
 		list, err := znode.DecodeReassignments(n.Data)
 		if err != nil {
-			d.log(slog.LevelError, "reassignments are ignored: the node cannot be read", "path", znode.ReassignPartitions, "error", err)
+			d.log(slog.LevelError, "reassignments are ignored: the node cannot be read", "znode", znode.ReassignPartitions, "error", err)
 		}
 		s.legacy.version, s.legacy.list = n.Stat.Version, list
 		then(d)
@@ -197,7 +197,7 @@ func (s *State) lookAtElections(d *Decision) {
 		}
 		list, err := znode.DecodePartitionList(path, n.Data)
 		if err != nil {
-			d.log(slog.LevelError, "elections are ignored: the node cannot be read", "path", path, "error", err)
+			d.log(slog.LevelError, "elections are ignored: the node cannot be read", "znode", path, "error", err)
 		}
 		for _, tp := range list {
 			p := s.partition(tp)
@@ -218,5 +218,5 @@ type electionsTaken struct{ nodeWrite }
 func (c *electionsTaken) done(s *State, d *Decision) { s.lookAtElections(d) }
 
 func (c *electionsTaken) lost(s *State, d *Decision, _ meta.Node, err error) {
-	d.log(slog.LevelWarn, "a list of elections cannot be removed", "path", c.op.Path, "error", err)
+	d.log(slog.LevelWarn, "a list of elections cannot be removed", "znode", c.op.Path, "error", err)
 }

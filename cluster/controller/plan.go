@@ -72,7 +72,7 @@ func (s *State) plan(d *Decision, p *partition) {
 		return
 	}
 	if p.State.ControllerEpoch > s.Epoch {
-		d.log(slog.LevelError, "partition is left alone: a later controller wrote its state", "partition", p.tp(), "epoch", p.State.ControllerEpoch)
+		d.log(slog.LevelError, "partition is left alone: a later controller wrote its state", "partition", p.tp(), "controller_epoch", p.State.ControllerEpoch)
 		s.notElected(p)
 		return
 	}

@@ -18,7 +18,7 @@ func (s *State) remove(d *Decision, t *topic) {
 		for _, name := range r.Names {
 			number, err := strconv.ParseInt(name, 10, 32)
 			if err != nil {
-				d.log(slog.LevelError, "deletion of a topic halts: a node below it is no partition", "topic", t.name, "path", znode.PartitionsPath(t.name)+"/"+name)
+				d.log(slog.LevelError, "deletion of a topic halts: a node below it is no partition", "topic", t.name, "znode", znode.PartitionsPath(t.name)+"/"+name)
 				s.removeLater(t)
 				return
 			}

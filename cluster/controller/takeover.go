@@ -49,7 +49,7 @@ func (e *Elector) takenOver(t attempt) *Controller {
 			return c
 		}
 		if !said {
-			e.o.Logger.Error("the office of the controller could not be taken over, and that is tried again", "from", t.id, "error", err)
+			e.o.Logger.Error("the office of the controller could not be taken over, and that is tried again", "former_controller", t.id, "error", err)
 		}
 		if !e.pause(takeOverRetry) {
 			return nil
@@ -99,6 +99,6 @@ func (e *Elector) take(ctx context.Context, t takeover) (*Controller, error) {
 		}
 	}
 	e.taken = t
-	e.o.Logger.Warn("this broker is the controller in place of one whose process seems to be dead", "broker", e.o.BrokerID, "before", t.id, "epoch", epoch+1)
+	e.o.Logger.Warn("this broker is the controller in place of one whose process seems to be dead", "broker_id", e.o.BrokerID, "former_controller", t.id, "controller_epoch", epoch+1)
 	return newController(e.o, epoch+1, version+1), nil
 }

@@ -234,7 +234,7 @@ func (s *State) discount(d *Decision, p *partition, mzxid int64) {
 // topicsFound takes in topics that somebody else made.
 func (s *State) topicsFound(d *Decision, topics []*topic) {
 	for _, t := range topics {
-		d.log(slog.LevelInfo, "topic was found in the metadata tree", "topic", t.name, "id", t.id, "partitions", len(t.partitions))
+		d.log(slog.LevelInfo, "topic was found in the metadata tree", "topic", t.name, "topic_id", t.id, "partitions", len(t.partitions))
 		s.admit(d, t)
 	}
 }

@@ -77,7 +77,7 @@ func (w *watch) judge() bool {
 			return false
 		}
 		w.doubted = true
-		w.detector.o.Logger.Warn("a broker refuses connections, and this one may be at fault itself", "broker", w.peer.ID, "error", err)
+		w.detector.o.Logger.Warn("a broker refuses connections, and this one may be at fault itself", "broker_id", w.peer.ID, "error", err)
 		return false
 	}
 	w.doubted = false

@@ -52,13 +52,13 @@ type health struct {
 func (h *health) failure(to order.Endpoint, err error) {
 	if !h.failed {
 		h.failed = true
-		h.logger.Warn(h.what+" does not answer, trying again until it does", "address", to.String(), "error", err)
+		h.logger.Warn("a broker or the controller does not answer, trying again until it does", "peer", h.what, "address", to.String(), "error", err)
 	}
 }
 
 func (h *health) success(to order.Endpoint) {
 	if h.failed {
 		h.failed = false
-		h.logger.Info(h.what+" answers again", "address", to.String())
+		h.logger.Info("a broker or the controller answers again", "peer", h.what, "address", to.String())
 	}
 }

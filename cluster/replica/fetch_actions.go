@@ -23,8 +23,8 @@ func (f *fetcher) carryOut(a *fetchAction, set *Settings) {
 	if a.do == doTruncate {
 		d := &a.answer.DivergingEpoch
 		offset := truncationOffset(d.Epoch, d.EndOffset, p.at.offset, p.log.HighWatermark(), p.log.Log().EndOffsetForEpoch)
-		f.logger.Info("the log diverges from the leader's", "partition", p.tp.String(), "end", p.at.offset, "epoch", p.at.epoch,
-			"leader_epoch", d.Epoch, "leader_end", d.EndOffset, "truncated_to", offset)
+		f.logger.Info("the log diverges from the leader's", "partition", p.tp.String(), "log_end_offset", p.at.offset, "own_leader_epoch", p.at.epoch,
+			"leader_epoch", d.Epoch, "leader_log_end_offset", d.EndOffset, "truncated_to", offset)
 		f.truncateLocked(p, set, offset, p.log.TruncateAsFollower)
 		return
 	}
@@ -56,7 +56,7 @@ func (f *fetcher) truncateLocked(p *fetched, set *Settings, offset int64, trunca
 // tellBroken logs that a log could not be changed, the first time in a row.
 func (f *fetcher) tellBroken(p *fetched, err error) {
 	if err != nil && p.backoffMs == 0 && !errors.As(err, new(*StaleRoleError)) {
-		f.logger.Warn("what the leader sent is not taken over", "partition", p.tp.String(), "again", passing(err), "error", err)
+		f.logger.Warn("what the leader sent is not taken over", "partition", p.tp.String(), "tried_again", passing(err), "error", err)
 	}
 }
 
@@ -141,7 +141,7 @@ func (f *fetcher) intoRange(l *lookup, set *Settings) {
 		return
 	}
 	offset, truncate, empty := outOfRange(p.log.Log().EndOffset(), l.start, l.end)
-	f.logger.Warn("the log is out of its leader's range", "partition", p.tp.String(), "end", p.at.offset, "leader_start", l.start, "leader_end", l.end,
+	f.logger.Warn("the log is out of its leader's range", "partition", p.tp.String(), "log_end_offset", p.at.offset, "leader_log_start_offset", l.start, "leader_log_end_offset", l.end,
 		"fetched_from", offset)
 	switch {
 	case truncate:

@@ -70,7 +70,7 @@ func (p process) container(ctx context.Context, o containerOptions, args []strin
 	}
 	for _, name := range []string{"log4j.properties", "tools-log4j.properties"} {
 		if _, err := os.Stat(filepath.Join(o.mounted, name)); err == nil {
-			p.log.own.Warn("this file is for the log of a Java virtual machine and has no effect", "file", filepath.Join(o.mounted, name))
+			p.log.own.Warn("this file is for the log of a Java virtual machine and has no effect", "path", filepath.Join(o.mounted, name))
 		}
 	}
 	setup, err := container.Configure(in)

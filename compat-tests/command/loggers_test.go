@@ -86,6 +86,9 @@ func TestLogIsJSON(t *testing.T) {
 			t.Errorf("no line says %q:\n%s", want, b.Log())
 		}
 	}
+	if !strings.Contains(b.Log(), `"topic_id":"`) || !strings.Contains(b.Log(), `"broker_id":0`) {
+		t.Errorf("ids are not what a reader of JSON expects:\n%s", b.Log())
+	}
 	failed := klamm(t, t.TempDir(), nil, "--set", "klamm.log.format=json", "--set", "num.partitions=many", "--set", "unheard.of=1")
 	if failed.code != 1 || failed.stdout != "" || !jsonLines(t, failed.stderr)["the process ends"] || !strings.Contains(failed.stderr, "num.partitions") {
 		t.Errorf("a start that fails: exit code %d:\n%s%s", failed.code, failed.stdout, failed.stderr)

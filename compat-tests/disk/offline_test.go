@@ -82,7 +82,7 @@ func (p *pair) awaitOffline() {
 			}
 		}
 	}
-	p.AwaitLog(p.t, "log directory is offline", "dir="+p.second)
+	p.AwaitLog(p.t, "log directory is offline", "log_dir="+p.second)
 }
 
 // healed starts the broker again once both directories work, and looks for all records.

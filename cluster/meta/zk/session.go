@@ -86,7 +86,7 @@ func (s *Session) begin(ctx context.Context) error {
 type libraryLog struct{ logger *slog.Logger }
 
 func (l libraryLog) Printf(format string, args ...any) {
-	l.logger.Debug("ZooKeeper client library: " + fmt.Sprintf(format, args...))
+	l.logger.Debug("the client library of ZooKeeper says something", "text", fmt.Sprintf(format, args...))
 }
 
 // event takes what the library tells. The library calls it on the goroutines that connect and read, so it must not wait.
