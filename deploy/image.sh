@@ -34,7 +34,11 @@ fetch() {
 	mkdir -p "$out/debs-$arch"
 	(
 		cd "$out/debs-$arch"
-		apt "$arch" download busybox-static bash-static || { apt "$arch" update && apt "$arch" download busybox-static bash-static; }
+		apt "$arch" download busybox-static bash-static ||
+			{
+				apt "$arch" update || true # other sources of this machine may be out of order; what counts is the download
+				apt "$arch" download busybox-static bash-static
+			}
 	) >"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		printf 'image.sh: apt-get does not get busybox-static and bash-static for %s; its output is in %s\n' "$arch" "$log" >&2
