@@ -56,7 +56,7 @@ func TestProduceReadsBack(t *testing.T) {
 		for i, r := range got {
 			w := want[i]
 			if !reflect.DeepEqual(r.Key, w.Key) || !reflect.DeepEqual(r.Value, w.Value) || !reflect.DeepEqual(r.Headers, w.Headers) || !r.Timestamp.Equal(w.Timestamp) {
-				t.Errorf("%d@%d: %q = %q, %q, %v\nwant %q = %q, %q, %v", p, i, r.Key, r.Value, r.Headers, r.Timestamp, w.Key, w.Value, w.Headers, w.Timestamp)
+				t.Errorf("%d@%d: %.100q = %.100q, %.300q, %v\nwant %.100q = %.100q, %.300q, %v", p, i, r.Key, r.Value, r.Headers, r.Timestamp, w.Key, w.Value, w.Headers, w.Timestamp)
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func TestProduceReadsBack(t *testing.T) {
 	for p, want := range sent {
 		for i, r := range harness.ReadPartition(t, broker.Addr, third, int32(p), 0, int64(len(want))) {
 			if w := want[i]; !bytes.Equal(r.Key, w.Key) || !bytes.Equal(r.Value, w.Value) || !r.Timestamp.Equal(w.Timestamp) || len(r.Headers) != 3 || r.Headers[0].Key != w.Headers[0].Key {
-				t.Errorf("by a template, %d@%d: %q = %q", p, i, r.Key, r.Value)
+				t.Errorf("by a template, %d@%d: %.100q = %.100q", p, i, r.Key, r.Value)
 			}
 		}
 	}

@@ -54,7 +54,7 @@ func TestJSONKeepsEverything(t *testing.T) {
 			ok = got.Headers[j].Key == want.Headers[j].Key && same(got.Headers[j].Value, want.Headers[j].Value)
 		}
 		if !ok {
-			t.Errorf("record %d: %+v\nwant %+v", i, got, want)
+			t.Errorf("record %d: %.100q = %.100q, %.300q\nwant %.100q = %.100q, %.300q", i, got.Key, got.Value, got.Headers, want.Key, want.Value, want.Headers)
 		}
 	}
 	if _, err := read(); !errors.Is(err, io.EOF) {
