@@ -109,13 +109,16 @@ type consumption struct {
 	next  map[tp]int64 // the offset that comes next in each partition that is read
 	until map[tp]int64 // where each ends; nil for never
 	wrote int
+
+	warned bool // it was said that no broker can be reached
 }
 
 // connectedReader is the client that reads records, and how it commits them.
 type connectedReader struct {
-	client  *kgo.Client
-	explain func(error) error
-	commit  func(ctx context.Context, printed []*kgo.Record) error // nil for no group
+	client    *kgo.Client
+	explain   func(error) error
+	unreached func() error
+	commit    func(ctx context.Context, printed []*kgo.Record) error // nil for no group
 }
 
 // consume prints records.
@@ -197,7 +200,7 @@ func (c *consumption) alone(ctx context.Context, b bounds) error {
 		return err
 	}
 	defer reader.Close()
-	c.from = &connectedReader{client: reader.Client, explain: reader.Explain}
+	c.from = &connectedReader{client: reader.Client, explain: reader.Explain, unreached: reader.Unreached}
 	return c.run(ctx, func() bool { return !slices.ContainsFunc(sortedTPs(c.next), c.unfinished) })
 }
 

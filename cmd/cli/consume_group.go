@@ -74,7 +74,7 @@ func (c *consumption) asMember(ctx context.Context, topics []string, b bounds) e
 		return err
 	}
 	defer reader.Close()
-	c.from = &connectedReader{client: reader.Client, explain: reader.Explain, commit: func(ctx context.Context, printed []*kgo.Record) error {
+	c.from = &connectedReader{client: reader.Client, explain: reader.Explain, unreached: reader.Unreached, commit: func(ctx context.Context, printed []*kgo.Record) error {
 		if err := reader.Client.CommitRecords(ctx, printed...); err != nil {
 			return fmt.Errorf("moving the offsets of group %s: %w", c.f.group, reader.Explain(err))
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -19,6 +20,9 @@ import (
 // quietPause is how long a consume waits for records before it looks whether there are any more: what follows may be markers of transactions, and gaps that
 // compaction left, of which the client does not tell.
 const quietPause = 300 * time.Millisecond
+
+// patience is how long a consume without end waits for records before it looks whether its brokers can be reached.
+const patience = 3 * time.Second
 
 // pollRecords is how many records are taken from the client at a time.
 const pollRecords = 10_000
@@ -38,6 +42,9 @@ func (c *consumption) run(ctx context.Context, over func() bool) error {
 	defer progress.end()
 	for !over() && !c.enough() {
 		fetches := c.poll(ctx)
+		if c.f.follow {
+			c.warn()
+		}
 		printed, n, err := c.print(out, fetches)
 		if err == nil {
 			err = out.Flush()
@@ -71,12 +78,29 @@ func (c *consumption) enough() bool { return c.f.count > 0 && c.wrote >= c.f.cou
 
 // poll waits for records, but not for long where the end may have come.
 func (c *consumption) poll(ctx context.Context) kgo.Fetches {
-	if !c.f.follow {
-		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, quietPause)
-		defer cancel()
+	pause := quietPause
+	if c.f.follow {
+		pause = patience
 	}
+	ctx, cancel := context.WithTimeout(ctx, pause)
+	defer cancel()
 	return c.from.client.PollRecords(ctx, pollRecords)
+}
+
+// warn says once that no broker can be reached, and when that is over: the client goes on trying.
+func (c *consumption) warn() {
+	reason := c.from.unreached()
+	if (reason != nil) == c.warned {
+		return
+	}
+	if c.warned = reason != nil; !c.warned {
+		fmt.Fprintln(c.admin.Err, "klamm: connected again")
+		return
+	}
+	for line := range strings.SplitSeq(reason.Error(), "\n") {
+		fmt.Fprintln(c.admin.Err, "klamm: "+printable.Text(line))
+	}
+	fmt.Fprintln(c.admin.Err, "klamm: trying again; Ctrl-C ends it")
 }
 
 // failure gives the first error of fetches that does not mend itself.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"runtime"
 
@@ -22,10 +23,30 @@ func (p process) cli() cli.Process {
 	}
 }
 
+// bashAlone takes the place of what cobra's script wants of the package bash-completion, where that is not there: it splits the line into words.
+const bashAlone = `# Without the package bash-completion this takes its place.
+if ! declare -F _init_completion >/dev/null 2>&1 && ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+_get_comp_words_by_ref() {
+    local line=${COMP_LINE:0:COMP_POINT}
+    read -ra words <<<"$line"
+    [[ $line != *[[:space:]] ]] || words+=("")
+    cword=$((${#words[@]} - 1))
+    cur=${words[cword]}
+    prev=${words[cword - 1]}
+}
+fi
+
+`
+
 // completionCommand describes klamm completion.
 func completionCommand(p process) *cobra.Command {
 	write := map[string]func(*cobra.Command) error{
-		"bash": func(root *cobra.Command) error { return root.GenBashCompletionV2(p.report, true) },
+		"bash": func(root *cobra.Command) error {
+			if _, err := io.WriteString(p.report, bashAlone); err != nil {
+				return err
+			}
+			return root.GenBashCompletionV2(p.report, true)
+		},
 		"zsh":  func(root *cobra.Command) error { return root.GenZshCompletion(p.report) },
 		"fish": func(root *cobra.Command) error { return root.GenFishCompletion(p.report, true) },
 	}

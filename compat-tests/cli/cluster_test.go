@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -133,6 +135,18 @@ func TestCompletion(t *testing.T) {
 	await("a topic", offers, "topic", "describe", "")
 	await("no topic that is named already", func(said string) bool { return strings.Contains(said, ":4\n") && !offers(said) }, "topic", "describe", name, "")
 	await("a topic of a configuration", offers, "config", "get", "topic", "")
+	binary, err := harness.KlammBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.Await(t, "a topic in a real bash", func() bool {
+		cmd := exec.Command("bash", "-c", `source <("$0" completion bash); klamm() { "$KLAMM" "$@"; }
+			COMP_LINE="klamm topic describe -b $AT "; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9; COMP_KEY=9
+			__start_klamm; printf '%s\n' "${COMPREPLY[@]}"`, binary)
+		cmd.Env = append(os.Environ(), "KLAMM="+binary, "AT="+broker.Addr)
+		out, err := cmd.CombinedOutput()
+		return err == nil && offers(string(out))
+	})
 	await("a format", func(said string) bool { return strings.Contains(said, "yaml\n") }, "topic", "list", "-o", "")
 	if said := klammIn(t, nil, "", "__complete", "topic", "describe", "-b", nobody(t), "").stdout; !strings.Contains(said, ":") || strings.Contains(said, name) {
 		t.Errorf("without a broker: %q", said)

@@ -31,7 +31,27 @@ type running struct {
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
 	close  func() error // closes the reader of its stdout
-	stderr bytes.Buffer
+	stderr *lockedBuffer
+}
+
+// lockedBuffer is written by a process while a test reads it.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+// Write implements io.Writer.
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// said gives what the command has said on stderr.
+func (r *running) said() string {
+	r.stderr.mu.Lock()
+	defer r.stderr.mu.Unlock()
+	return r.stderr.text.String()
 }
 
 // start starts a command.
@@ -40,7 +60,7 @@ func start(t *testing.T, addr string, args ...string) *running {
 	takeInterrupts()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	t.Cleanup(cancel)
-	r := &running{t: t, cmd: command(t, ctx, []string{"KLAMM_BOOTSTRAP_SERVER=" + addr}, args...)}
+	r := &running{t: t, stderr: new(lockedBuffer), cmd: command(t, ctx, []string{"KLAMM_BOOTSTRAP_SERVER=" + addr}, args...)}
 	var err error
 	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -49,7 +69,7 @@ func start(t *testing.T, addr string, args ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.stdout, r.close, r.cmd.Stderr = bufio.NewReader(out), out.Close, &r.stderr
+	r.stdout, r.close, r.cmd.Stderr = bufio.NewReader(out), out.Close, r.stderr
 	if err := harness.StartChild(r.cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +89,7 @@ func (r *running) line() string {
 func (r *running) end() ended {
 	r.t.Helper()
 	_ = r.cmd.Wait() // the exit code tells
-	return ended{r.t, r.cmd.Args[1:], r.cmd.ProcessState.ExitCode(), "", r.stderr.String()}
+	return ended{r.t, r.cmd.Args[1:], r.cmd.ProcessState.ExitCode(), "", r.said()}
 }
 
 // TestFollow reads what is written meanwhile, until it is interrupted.
@@ -119,6 +139,36 @@ func TestReaderLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.end().ok()
+	}
+}
+
+// TestBrokerDiesAmidFollow says that the broker is gone, and goes on when it is back.
+func TestBrokerDiesAmidFollow(t *testing.T) {
+	if harness.Reference() {
+		return // which broker is gone makes no difference to the command
+	}
+	b := harness.Start(t, harness.Options{})
+	env := []string{"KLAMM_BOOTSTRAP_SERVER=" + b.Addr}
+	name := harness.Topic(t, b.Addr, 1)
+	klammIn(t, env, "one\n", "produce", name).ok()
+	r := start(t, b.Addr, "consume", name, "--follow")
+	if line := r.line(); line != "one\n" {
+		t.Errorf("%q", line)
+	}
+	b.Kill()
+	harness.Await(t, "the words that the broker is gone", func() bool { return strings.Contains(r.said(), "cannot reach "+b.Addr+": connection refused") })
+	if err := b.Run(); err != nil {
+		t.Fatal(err)
+	}
+	klammIn(t, env, "two\n", "produce", name).ok()
+	if line := r.line(); line != "two\n" {
+		t.Errorf("%q", line)
+	}
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.end(); e.code != 0 || !strings.Contains(e.stderr, "klamm: connected again\n") {
+		t.Errorf("exit code %d\n%s", e.code, e.stderr)
 	}
 }
 
