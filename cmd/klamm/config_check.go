@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"klamm/broker"
 	"klamm/server/config"
+	"klamm/server/keystore"
 )
 
 // configCheckOptions are the arguments of klamm config check.
@@ -55,9 +59,10 @@ func (p process) checkConfig(o configCheckOptions) error {
 		report.add("error", e.Source, e.Name, e.Error())
 	}
 	if len(errs) == 0 {
-		if err := broker.CheckConfig(cfg); err != nil {
+		for _, err := range storeErrors(cfg) {
 			report.add("error", config.Source{}, "", err.Error())
 		}
+		report.addHosts(cfg)
 	}
 	for _, w := range warnings {
 		kind := map[config.WarningKind]string{config.UnknownName: "unknown", config.NotServed: "not served"}[w.Kind]
@@ -71,6 +76,32 @@ func (p process) checkConfig(o configCheckOptions) error {
 		report.add(kind, w.Source, w.Name, text)
 	}
 	return p.write(report, o.output.asJSON())
+}
+
+// storeErrors finds the key stores that a start cannot use.
+func storeErrors(cfg *config.Broker) (errs []error) {
+	if err := broker.CheckConfig(cfg); err != nil {
+		errs = append(errs, err)
+	}
+	if h := cfg.HTTP(); h != nil && h.KeyStore.Path != "" {
+		if _, err := keystore.LoadKey(keystore.File{Path: h.KeyStore.Path, Type: h.KeyStore.Type, Password: h.KeyStore.Password}); err != nil {
+			errs = append(errs, fmt.Errorf("klamm.http.ssl.keystore.location: %w", err))
+		}
+	}
+	return errs
+}
+
+// addHosts adds the host names with a limit of their own that do not resolve. A start leaves their limits out.
+func (r *configReport) addHosts(cfg *config.Broker) {
+	const name = "max.connections.per.ip.overrides"
+	hosts, _ := config.ConnectionOverrides(cfg.Values()) // Read has checked it
+	_, source, _ := cfg.Given(name)
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		if _, err := net.LookupHost(host); err != nil {
+			w := config.Warning{Source: source, Name: name, Text: fmt.Sprintf("the host name %s does not resolve, so its limit has no effect: %v", host, err)}
+			r.add("warning", source, name, w.String())
+		}
+	}
 }
 
 // configReport is what klamm config check found.

@@ -66,6 +66,8 @@ func TestConfigCheckExitCodes(t *testing.T) {
 		{"good.properties", 0, "a broker starts with it"},
 		{"good.properties --set num.partitions=0", 1, "num.partitions"},
 		{"store.properties", 1, "gone.jks"},
+		{"good.properties --set klamm.http.ssl.keystore.location=gone.pem", 1, "gone.pem"},
+		{"good.properties --set max.connections.per.ip.overrides=no-such-host.invalid:3", 0, "no-such-host.invalid does not resolve"},
 		{"gone.properties", 2, "gone.properties"},
 		{"good.properties -o xml", 2, "--output"},
 		{"", 2, "needs one argument"},

@@ -25,6 +25,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		properties[p.Name] = fmt.Sprintf("secret-%d", i+1)
 		properties["listener.name.plaintext."+p.Name] = fmt.Sprintf("secret-of-listener-%d", i)
 	}
+	properties["klamm.http.basic.auth"] = "user:secret-page"
 	properties["klamm.zookeeper.digest"] = "user:secret-digest"
 	jaas := `org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="secret-jaas";`
 	properties["sasl.jaas.config"], properties["listener.name.plaintext.scram-sha-256.sasl.jaas.config"] = jaas, jaas
