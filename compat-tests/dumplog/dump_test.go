@@ -97,17 +97,20 @@ func TestDumpLog(t *testing.T) {
 		{"--files", files("codec/*0.log")},
 		{"--print-data-log"},
 	} {
-		want := harness.JavaResult(t, harness.Kafka39, "dump-log", nil, args...)
-		want.Stderr = said(want.Stderr)
-		got := klamm(t, append([]string{"kafka-dump-log"}, args...)...)
-		if strings.Contains(want.Stderr, "Missing required argument") {
-			got.Stderr, want.Stderr, _ = strings.Cut(got.Stderr+"\n", "\n") // the usage's text is klamm's own
-			want.Stderr = "Missing required argument \"[files]\""
-		}
-		if got != want {
-			t.Errorf("kafka-dump-log %s\nexit code %d, want %d\n%s", strings.ReplaceAll(strings.Join(args, " "), dir+"/", ""), got.Code, want.Code,
-				differ(got.Stdout, want.Stdout)+differ(got.Stderr, want.Stderr))
-		}
+		t.Run(strings.ReplaceAll(args[0], "--", ""), func(t *testing.T) {
+			t.Parallel() // a JVM each
+			want := harness.JavaResult(t, harness.Kafka39, "dump-log", nil, args...)
+			want.Stderr = said(want.Stderr)
+			got := klamm(t, append([]string{"kafka-dump-log"}, args...)...)
+			if strings.Contains(want.Stderr, "Missing required argument") {
+				got.Stderr, want.Stderr, _ = strings.Cut(got.Stderr+"\n", "\n") // the usage's text is klamm's own
+				want.Stderr = "Missing required argument \"[files]\""
+			}
+			if got != want {
+				t.Errorf("kafka-dump-log %s\nexit code %d, want %d\n%s", strings.ReplaceAll(strings.Join(args, " "), dir+"/", ""), got.Code, want.Code,
+					differ(got.Stdout, want.Stdout)+differ(got.Stderr, want.Stderr))
+			}
+		})
 	}
 }
 
