@@ -42,6 +42,8 @@ A position for --from and --until is ` + positions + `.
 With --group the command is a member of a consumer group: it begins where the group is, and the group's offsets move on when the records are printed. --from,
 start or end, then says where a group begins that has no offsets yet.
 
+Of a properties file or a profile, isolation.level counts where --read-committed is not given.
+
 Ctrl-C ends it, with exit code 0 after --follow, which has no other end, and 130 otherwise.`,
 		Example: `  klamm consume orders
   klamm consume orders --from -10 --follow -f '%d{go#15:04:05#} %k %v\n'
@@ -110,6 +112,7 @@ type consumption struct {
 	until map[tp]int64 // where each ends; nil for never
 	wrote int
 
+	quiet  int  // how many times in a row nothing came
 	warned bool // it was said that no broker can be reached
 }
 
@@ -123,6 +126,9 @@ type connectedReader struct {
 
 // consume prints records.
 func (s *session) consume(ctx context.Context, f consumeFlags, args []string) error {
+	if !f.changed("read-committed") && s.config.Properties["isolation.level"] == "read_committed" {
+		f.committed = true
+	}
 	c := &consumption{f: f, admin: s, next: map[tp]int64{}}
 	meta, err := s.topics(ctx, args...)
 	if err != nil {

@@ -18,8 +18,15 @@ import (
 )
 
 // quietPause is how long a consume waits for records before it looks whether there are any more: what follows may be markers of transactions, and gaps that
-// compaction left, of which the client does not tell.
-const quietPause = 300 * time.Millisecond
+// compaction left, of which the client does not tell. While it finds nothing out it waits twice as long each time,
+// quietest times at most: then the broker is slow.
+const (
+	quietPause = 300 * time.Millisecond
+	quietest   = 4
+)
+
+// lookBytes is how much it fetches to see what follows. A broker gives at least one batch.
+const lookBytes = 64 << 10
 
 // patience is how long a consume without end waits for records before it looks whether its brokers can be reached.
 const patience = 3 * time.Second
@@ -65,7 +72,10 @@ func (c *consumption) run(ctx context.Context, over func() bool) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if fetches.Empty() && !c.f.follow {
+		c.quiet++
+		if !fetches.Empty() {
+			c.quiet = 0
+		} else if !c.f.follow {
 			if err := c.skip(ctx); err != nil {
 				return err
 			}
@@ -78,7 +88,7 @@ func (c *consumption) enough() bool { return c.f.count > 0 && c.wrote >= c.f.cou
 
 // poll waits for records, but not for long where the end may have come.
 func (c *consumption) poll(ctx context.Context) kgo.Fetches {
-	pause := quietPause
+	pause := quietPause << min(c.quiet, quietest)
 	if c.f.follow {
 		pause = patience
 	}
@@ -168,7 +178,9 @@ func (c *consumption) skip(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.next[at] = max(c.next[at], next)
+		if next > c.next[at] {
+			c.next[at], c.quiet = next, 0
+		}
 	}
 	return nil
 }
@@ -184,13 +196,13 @@ func (s *session) invisible(ctx context.Context, at tp, from int64, committed bo
 		return from, nil // the client waits for one
 	}
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.MaxWaitMillis, req.MinBytes = 1<<20, 0, 0
+	req.MaxBytes, req.MaxWaitMillis, req.MinBytes = lookBytes, 0, 0
 	isolation := kgo.ReadUncommitted()
 	if committed {
 		req.IsolationLevel, isolation = 1, kgo.ReadCommitted()
 	}
 	t, p := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = at.partition, from, 1<<20
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = at.partition, from, lookBytes
 	t.Topic, t.TopicID, t.Partitions = at.topic, meta.Topics[at.topic].ID, append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	resp, err := req.RequestWith(ctx, s.Client.Broker(int(part.Leader)))

@@ -118,8 +118,8 @@ type ask struct {
 	format format
 	check  func(args []string) error // refuses a command line before the cluster is asked; nil takes all
 
-	options  func() []kgo.Opt // further options of the client; nil for none
-	noFormat bool             // the command has no --output
+	options  func(connect.Properties) ([]kgo.Opt, error) // further options of the client; nil for none
+	noFormat bool                                        // the command has no --output
 }
 
 // add adds the flags that each such command has, and what it runs.
@@ -150,7 +150,9 @@ func (a *ask) with(ctx context.Context, p Process, run func(*session) error) err
 	}
 	var opts []kgo.Opt
 	if a.options != nil {
-		opts = a.options()
+		if opts, err = a.options(config.Properties); err != nil {
+			return err
+		}
 	}
 	cluster, err := config.Open(ctx, opts...)
 	if err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"klamm/cmd/cli/records"
+	"klamm/cmd/connect"
 )
 
 // produceFlags are the flags of klamm produce.
@@ -42,6 +43,8 @@ func produceCommand(p Process) *cobra.Command {
 a -f json | klamm produce b -f json copies a topic, with keys, values, headers and timestamps as they are.
 
 ` + records.Help + `
+
+Of a properties file or a profile, acks, compression.type and enable.idempotence count where no flag says otherwise.
 
 When a record cannot be written, the command writes no further ones, names it by its number, and ends with exit code 1. On a terminal it shows how far it is.`,
 		Example: `  echo hello | klamm produce greetings
@@ -121,8 +124,33 @@ func (f *produceFlags) check(args []string) error {
 	return checkTopics(args)
 }
 
+// adopt takes what a properties file says of a producer, where no flag does.
+func (f *produceFlags) adopt(p connect.Properties) error {
+	for name, of := range map[string]struct {
+		flag   string
+		into   *string
+		values []string
+	}{"acks": {"acks", &f.acks, []string{"all", "-1", "1", "0"}}, "compression.type": {"compression", &f.compression, codecs}} {
+		value := p[name]
+		if value == "" || f.changed(of.flag) {
+			continue
+		}
+		if !slices.Contains(of.values, value) {
+			return misuse("%s=%s in the properties is none of %s", name, value, strings.Join(of.values, ", "))
+		}
+		*of.into = value
+	}
+	if p["enable.idempotence"] == "false" && !f.changed("no-idempotence") {
+		f.noIdempotence = true
+	}
+	return nil
+}
+
 // options are those of the producer.
-func (f *produceFlags) options() []kgo.Opt {
+func (f *produceFlags) options(p connect.Properties) ([]kgo.Opt, error) {
+	if err := f.adopt(p); err != nil {
+		return nil, err
+	}
 	opts := []kgo.Opt{
 		kgo.ProducerBatchMaxBytes(f.maxBytes), kgo.BrokerMaxWriteBytes(max(f.maxBytes+1<<20, 100<<20)),
 		kgo.MaxBufferedBytes(max(int(f.maxBytes), 64<<20)), kgo.UnknownTopicRetries(10),
@@ -150,7 +178,7 @@ func (f *produceFlags) options() []kgo.Opt {
 	default:
 		opts = append(opts, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
 	}
-	return opts
+	return opts, nil
 }
 
 // outcome is what became of the records.

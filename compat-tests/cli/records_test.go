@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -168,7 +170,11 @@ func TestConsumeOverMarkers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for args, want := range map[string]string{"": "yes\nno\n", "--read-committed": "yes\n", "--read-committed --from 2": "", "-g " + name: "yes\nno\n", "--read-committed -g " + name + "2": "yes\n"} {
+	file := filepath.Join(t.TempDir(), "consumer.properties")
+	if err := os.WriteFile(file, []byte("isolation.level=read_committed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{"": "yes\nno\n", "--read-committed": "yes\n", "--command-config " + file: "yes\n", "--read-committed=false --command-config " + file: "yes\nno\n", "--read-committed --from 2": "", "-g " + name: "yes\nno\n", "--read-committed -g " + name + "2": "yes\n"} {
 		if e := klamm(t, append([]string{"consume", name}, strings.Fields(args)...)...).ok(); e.stdout != want {
 			t.Errorf("%s: %q, want %q", args, e.stdout, want)
 		}
@@ -186,6 +192,22 @@ func TestProduceFlags(t *testing.T) {
 	harness.Await(t, "what was written without acknowledgement", func() bool {
 		return strings.Count(klamm(t, "consume", name).ok().stdout, "value\n") == n
 	})
+	for text, words := range map[string]string{"acks=2": "acks=2", "compression.type=brotli": "compression.type=brotli", "compression.type=lz4\nacks=1": ""} {
+		file := filepath.Join(t.TempDir(), "producer.properties")
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := klammFed(t, strings.Repeat("value", 100)+"\n", "produce", name, "--command-config", file, "-p", "0")
+		if words != "" {
+			e.fails(2, words)
+			continue
+		}
+		e.ok()
+		last := harness.EndOffset(t, broker.Addr, name, 0)
+		if r := harness.ReadPartition(t, broker.Addr, name, 0, last-1, last)[0]; r.Attrs.CompressionType() != 3 {
+			t.Errorf("the file says lz4, and the record has the codec %d", r.Attrs.CompressionType())
+		}
+	}
 	other := harness.Topic(t, broker.Addr, 4)
 	klammFed(t, "a\nb", "produce", other, "-p", "2", "-k", "key", "-H", "h=1", "-H", "h=").ok()
 	for i, r := range harness.ReadPartition(t, broker.Addr, other, 2, 0, 2) {
