@@ -129,12 +129,15 @@ var known = []difference{
 	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: "0|null", when: setsClasses,
 		asked: "to set metric.reporters", says: "klamm takes any names; Apache refuses those of which it has no Java class",
 		reason: "klamm has no classes to ask"},
-	{apis: []kmsg.Key{kmsg.DescribeConfigs}, path: `\.Resources\[.*\]\.Configs(\.length)?`, klamm: "null|0", when: describesLoggers,
-		asked: "the loggers of the broker", says: "klamm has none; Apache lists those of its Java classes",
-		reason: "loggers are named after classes, and klamm logs at one level"},
-	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.ErrorCode`, klamm: "42", when: altersLoggers,
-		asked: "to set the level of a logger", says: "klamm says INVALID_REQUEST; Apache sets it, or says INVALID_CONFIG where there is no such logger or level",
-		reason: "klamm has no loggers to set"},
+	{apis: []kmsg.Key{kmsg.DescribeConfigs}, path: `\.Resources\[.*\]\.Configs(\.length|\[.*)?`, when: describesLoggers,
+		asked: "the loggers of the broker", says: "klamm has those of its rooms; Apache has those of its Java classes",
+		reason: "loggers are named after what logs"},
+	{apis: []kmsg.Key{kmsg.DescribeConfigs}, path: `\.Resources\[.*\]\.Configs(\.length|\[klamm\..*)`,
+		asked: "the settings of a broker whose configuration sets a property of klamm's own", says: "klamm describes it as well",
+		reason: "Apache has no such property"},
+	{apis: []kmsg.Key{kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}, path: `\.Resources\[.*\]\.(ErrorCode|ErrorMessage)`, klamm: `42|"<ErrorMessage>"`, apache: "0|null", when: setsOwn,
+		asked: "to change a property of klamm's own", says: "klamm refuses, since it is read at a start; Apache takes it as every name that it does not know",
+		reason: "Apache has no such property"},
 	{apis: []kmsg.Key{kmsg.IncrementalAlterConfigs}, path: `.*\.(ErrorCode|ErrorMessage)`, apache: "-1|null", when: oddOperation,
 		asked: "to append to or to subtract from an unknown setting, or an unknown operation", says: "klamm says INVALID_CONFIG or INVALID_REQUEST and why; Apache says UNKNOWN_SERVER_ERROR",
 		reason: "the request is wrong, the server is not"},
@@ -383,13 +386,6 @@ func describesLoggers(q question) bool {
 	})
 }
 
-func altersLoggers(q question) bool {
-	req, ok := said[*kmsg.IncrementalAlterConfigsRequest](q)
-	return ok && slices.ContainsFunc(req.Resources, func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
-		return r.ResourceType == kmsg.ConfigResourceTypeBrokerLogger
-	})
-}
-
 // sets says whether a request changes a setting whose name fits.
 func sets(q question, fits func(name string) bool) bool {
 	if req, ok := said[*kmsg.AlterConfigsRequest](q); ok {
@@ -405,6 +401,10 @@ func sets(q question, fits func(name string) bool) bool {
 
 func setsSecurity(q question) bool {
 	return sets(q, func(name string) bool { return strings.HasPrefix(name, "ssl.") || strings.HasPrefix(name, "sasl.") })
+}
+
+func setsOwn(q question) bool {
+	return sets(q, func(name string) bool { return strings.HasPrefix(name, "klamm.") })
 }
 
 func setsClasses(q question) bool {
