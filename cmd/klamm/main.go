@@ -80,9 +80,9 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
   klamm --config server.properties
   klamm --set listeners=PLAINTEXT://:9092 --set log.dirs=/var/lib/klamm
   klamm --config broker-1.properties --set zookeeper.connect=zk-1:2181,zk-2:2181/kafka`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unexpected argument %q: there is no such command, klamm --help has them; --config names a configuration file", args[0])
+				return misused(cmd, fmt.Errorf("unexpected argument %q: there is no such command, klamm --help has them; --config names a configuration file", args[0]))
 			}
 			return nil
 		},
@@ -94,6 +94,7 @@ once. SIGQUIT writes the stacks of all goroutines to stderr.`,
 			return p.run(cmd.Context(), options, start{})
 		},
 	}
+	cmd.SetFlagErrorFunc(misused)
 	cmd.SetVersionTemplate("klamm {{.Version}}\n")
 	cmd.SetOut(p.stdout)
 	cmd.Flags().StringVarP(&options.File, "config", "c", "", "configuration `file`: .properties, .yaml or .toml")

@@ -113,6 +113,8 @@ func TestMisused(t *testing.T) {
 	env := []string{"KLAMM_BOOTSTRAP_SERVER=" + nobody(t)}
 	for args, words := range map[string]string{
 		"topic":                                  "",
+		"dance":                                  `"dance" klamm --help`,
+		"--dance":                                "--dance",
 		"topic dance":                            `"dance" create describe`,
 		"topic list orders":                      `"orders"`,
 		"topic list --fast":                      "--fast",
