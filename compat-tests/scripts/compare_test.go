@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -164,7 +165,15 @@ func equal(t *testing.T, what string, java, klamm answer) {
 // visible marks the ends of lines, since blanks there count.
 func visible(s string) string { return strings.ReplaceAll(s, "\n", "$\n") }
 
+// firstLine is the first line that a tool says to its user: not one of its log, as about a broker that is down.
 func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimLeft(s, "\n"), "\n")
-	return line
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" && !logged.MatchString(line) {
+			return line
+		}
+	}
+	return ""
 }
+
+// logged is how a line of a Java tool's log begins: with the time and the level.
+var logged = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d [0-9:,]+\] (WARN|ERROR) `)

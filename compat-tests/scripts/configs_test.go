@@ -1,9 +1,13 @@
 package scripts
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"klamm/compat-tests/harness"
@@ -69,6 +73,7 @@ func (w *world) configs(t *testing.T) {
 
 // configsChanged changes configurations by both, and compares what the brokers have then.
 func (w *world) configsChanged(t *testing.T) {
+	defer w.forget(t)
 	for _, line := range []string{
 		"configs --alter --topic gamma --add-config cleanup.policy=[compact,delete],retention.ms=7 --delete-config segment.bytes",
 		"configs --alter --broker 2 --add-config log.retention.ms=1000000000 --delete-config num.io.threads",
@@ -89,19 +94,45 @@ func (w *world) configsChanged(t *testing.T) {
 				return slices.Contains(all, "gamma segment.bytes=100000") && slices.Contains(all, "2 num.io.threads=9") && len(all) == 2
 			})
 		}
-		w.changes(t, try{line: line}, reset, func() string {
-			text := ""
-			harness.Await(t, "the configuration to change", func() bool {
-				all := w.settings(t)
-				text = ""
-				for _, s := range all {
-					text += s + "\n"
-				}
-				return !slices.Contains(all, "gamma segment.bytes=100000") || !slices.Contains(all, "2 num.io.threads=9")
-			})
-			return text
-		})
+		w.changes(t, try{line: line}, reset, func() string { return w.inTree(t, "topics/gamma", "brokers/2") })
 	}
+}
+
+// inTree gives configurations as ZooKeeper has them: brokers learn of a change later, a property at a time.
+func (w *world) inTree(t testing.TB, entities ...string) string {
+	t.Helper()
+	var lines []string
+	for _, entity := range entities {
+		data, _, err := w.cluster.Zk(t).Get("/config/" + entity)
+		if errors.Is(err, zk.ErrNoNode) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var node struct {
+			Config map[string]string `json:"config"`
+		}
+		if err := json.Unmarshal(data, &node); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range node.Config {
+			lines = append(lines, entity+" "+name+"="+value)
+		}
+	}
+	return strings.Join(sorted(lines), "\n")
+}
+
+// forget removes what configsChanged set on broker 2: what a broker says of a topic's configuration depends on its own.
+func (w *world) forget(t *testing.T) {
+	t.Helper()
+	_, err := w.admin.AlterBrokerConfigs(harness.Context(t), []kadm.AlterConfig{{Op: kadm.DeleteConfig, Name: "num.io.threads"}, {Op: kadm.DeleteConfig, Name: "log.retention.ms"}}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.Await(t, "broker 2 to have no configuration of its own", func() bool {
+		return !slices.ContainsFunc(w.settings(t), func(s string) bool { return strings.HasPrefix(s, "2 ") })
+	})
 }
 
 // settings gives the properties that topic gamma and broker 2 have of their own.

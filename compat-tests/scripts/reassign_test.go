@@ -107,20 +107,5 @@ func (w *world) throttles(t testing.TB) string {
 			lines = append(lines, fmt.Sprint(topic.Topic, "-", p.Partition, " ", p.Replicas))
 		}
 	}
-	configs, err := w.admin.DescribeTopicConfigs(harness.Context(t), "gamma", "empty")
-	if err != nil {
-		t.Fatal(err)
-	}
-	brokers, err := w.admin.DescribeBrokerConfigs(harness.Context(t), 1, 2, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range append(configs, brokers...) {
-		for _, c := range r.Configs {
-			if s := c.Source.String(); (s == "DYNAMIC_TOPIC_CONFIG" || s == "DYNAMIC_BROKER_CONFIG") && (strings.Contains(c.Key, "throttled") || strings.Contains(c.Key, "io.max")) {
-				lines = append(lines, r.Name+" "+c.Key+"="+c.MaybeValue())
-			}
-		}
-	}
-	return strings.Join(sorted(lines), "\n")
+	return strings.Join(sorted(lines), "\n") + "\n" + w.inTree(t, "topics/gamma", "topics/empty", "brokers/1", "brokers/2", "brokers/3")
 }
