@@ -23,16 +23,17 @@ type Streams struct {
 
 // call is one run of a script.
 type call struct {
-	script *Script
-	args   []string
-	in     io.Reader
-	out    *bufio.Writer
-	errs   io.Writer
+	script   *Script
+	args     []string
+	in       io.Reader
+	out      *bufio.Writer
+	errs     io.Writer
+	terminal io.Writer // standard output itself
 }
 
 // Run runs a script to its end and gives its exit code.
 func (s *Script) Run(ctx context.Context, args []string, std Streams) int {
-	c := &call{script: s, args: args, in: std.In, out: bufio.NewWriter(std.Out), errs: flushing{std.Err, nil}}
+	c := &call{script: s, args: args, in: std.In, out: bufio.NewWriter(std.Out), terminal: std.Out}
 	c.errs = flushing{std.Err, c.out}
 	err := s.run(ctx, c)
 	code := 0

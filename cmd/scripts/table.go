@@ -34,6 +34,8 @@ func table() []*Script {
 		deleteRecordsScript(),
 		logDirsScript(),
 		electionScript(),
+		consoleProducerScript(),
+		consoleConsumerScript(),
 	}
 }
 

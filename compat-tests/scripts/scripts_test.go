@@ -18,6 +18,7 @@ func TestLikeTheJavaTools(t *testing.T) {
 	t.Run("kafka-reassign-partitions that moves something", w.reassigned)
 	t.Run("smaller ones", func(t *testing.T) { w.same(t, tries(smallSame)) })
 	t.Run("kafka-broker-api-versions", w.versions)
+	t.Run("the console's producer and consumer", w.console)
 	t.Run("names", w.names)
 	t.Run("a broker is down", w.brokerDown)
 }
