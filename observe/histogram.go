@@ -66,6 +66,24 @@ func (h *Histogram) Observe(v int64) {
 	h.windows[h.current.Load()].buckets[bucketOf(v)].Add(1)
 }
 
+// observeSparse is Observe without Count, and without what is 0: who reads has the number of values from elsewhere, and calls withZeros. A
+// request has many phases that take no time, and each addition costs when other processors add too.
+func (h *Histogram) observeSparse(v int64) {
+	if v > 0 {
+		h.windows[h.current.Load()].buckets[bucketOf(v)].Add(1)
+	}
+}
+
+// withZeros adds the values of 0 that observeSparse left out: as many as there are values of whole more.
+func (d *Distribution) withZeros(whole *Distribution) *Distribution {
+	d.Count = whole.Count
+	if zeros := whole.recent - d.recent; zeros > 0 {
+		d.buckets[0] += uint32(zeros)
+		d.recent += zeros
+	}
+	return d
+}
+
 // Distribution is what a Histogram holds at one moment.
 type Distribution struct {
 	Count   int64 // of all values ever

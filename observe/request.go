@@ -47,7 +47,7 @@ const (
 	phases
 )
 
-// requestTimes has a histogram for each phase, in µs, and one for the size, in bytes.
+// requestTimes has a histogram for each phase, in µs, and one for the size, in bytes. TotalTime counts the requests; the others leave out what is 0.
 type requestTimes struct{ phases [phases]Histogram }
 
 // Answered counts a request that was answered, or that needed no answer.
@@ -69,18 +69,18 @@ func (r *Request) Answered(t *Times, version int16, bytes int) {
 	if waits == 0 || waits > t.Completed {
 		waits = t.Completed
 	}
-	h.span(TotalTime, t.Read, t.Written)
+	h.phases[TotalTime].Observe(max(t.Written-t.Read, 0) / 1000)
 	h.span(RequestQueueTime, t.Read, t.Begun)
 	h.span(LocalTime, t.Begun, waits)
 	h.span(RemoteTime, waits, t.Completed)
 	h.span(ResponseQueueTime, t.Completed, t.Writing)
 	h.span(ResponseSendTime, t.Writing, t.Written)
-	h.phases[RequestBytes].Observe(int64(bytes))
+	h.phases[RequestBytes].observeSparse(int64(bytes))
 }
 
 // span counts the time between two moments.
 func (h *requestTimes) span(p Phase, from, to int64) {
-	h.phases[p].Observe(max(to-from, 0) / 1000)
+	h.phases[p].observeSparse(max(to-from, 0) / 1000)
 }
 
 // Error counts an error code of an answer, also 0 for none.
@@ -127,7 +127,11 @@ func (r *Request) Counts(nowMs int64) RequestCounts {
 	}
 	if h := r.times.Load(); h != nil {
 		for p := range h.phases {
-			c.Phases = append(c.Phases, h.phases[p].Read(nowMs))
+			d := h.phases[p].Read(nowMs)
+			if p > 0 {
+				d.withZeros(c.Phases[TotalTime])
+			}
+			c.Phases = append(c.Phases, d)
 		}
 	}
 	return c
