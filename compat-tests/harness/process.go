@@ -52,8 +52,12 @@ func spawn(o spawnOptions) (*process, error) {
 // environment gives this process' environment without the variables that klamm would read as settings:
 // KLAMM_BROKER begins as they do, but is for the harness.
 func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KLAMM_") })
+	return inUTF8(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KLAMM_") }))
 }
+
+// inUTF8 adds the locale in which a JVM reads and writes UTF-8. In a machine without a locale it would print a question mark for each
+// other letter.
+func inUTF8(env []string) []string { return append(env, "LC_ALL=C.UTF-8") }
 
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
 

@@ -180,6 +180,7 @@ func runTool(stdout io.Writer, stdin io.Reader, name string, args ...string) (st
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var stderr bytes.Buffer
+	cmd.Env = inUTF8(os.Environ())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, &stderr
 	err := startChild(cmd, nil)
 	if err == nil {
