@@ -35,9 +35,7 @@ func commit(t *testing.T, group string, at map[string]map[int32]int64) {
 			to.Add(kadm.Offset{Topic: topic, Partition: p, At: offset, LeaderEpoch: -1})
 		}
 	}
-	if err := harness.Admin(t, broker.Addr).CommitAllOffsets(harness.Context(t), group, to); err != nil {
-		t.Fatal(err)
-	}
+	harness.CommitOffsets(t, harness.Admin(t, broker.Addr), group, to)
 }
 
 // offsets writes where a group is, as export does.

@@ -138,6 +138,24 @@ func Ask(ctx context.Context, ask func() error) error {
 	}
 }
 
+// CommitOffsets commits offsets for a group without members, and waits until the group has a coordinator: the first request for one has
+// __consumer_offsets made, which takes Apache's broker longer than a client tries.
+func CommitOffsets(t testing.TB, admin *kadm.Client, group string, offsets kadm.Offsets) {
+	t.Helper()
+	ctx := Context(t)
+	for {
+		err := admin.CommitAllOffsets(ctx, group, offsets)
+		if err == nil {
+			return
+		}
+		coming := slices.ContainsFunc([]error{kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress}, func(e error) bool { return errors.Is(err, e) })
+		if !coming && !Restarts(err) || ctx.Err() != nil {
+			t.Fatalf("committing offsets of %s: %v", group, err)
+		}
+		pause()
+	}
+}
+
 // Restarts says whether an error comes from brokers that are restarted: one of them was away, or no controller, coordinator or leader any more.
 func Restarts(err error) bool {
 	return Rolling() && (kgo.IsRetryableBrokerErr(err) || slices.ContainsFunc([]error{syscall.ECONNREFUSED, syscall.ECONNRESET,

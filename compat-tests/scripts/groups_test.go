@@ -51,9 +51,7 @@ func (w *world) commit(t testing.TB, id string) {
 	for p := range int32(14) {
 		offsets.AddOffset(wide, p, int64(p), -1)
 	}
-	if _, err := w.admin.CommitOffsets(harness.Context(t), id, offsets); err != nil {
-		t.Fatal(err)
-	}
+	harness.CommitOffsets(t, w.admin, id, offsets)
 }
 
 // groupsSame are command lines of kafka-consumer-groups that change nothing.
