@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // Topic counts what clients do with one topic (kafka.server.BrokerTopicMetrics). The rooms call its methods; who reads takes Counts.
@@ -63,8 +62,8 @@ func (t *Topic) addAll(c TopicCounts) {
 type topics struct {
 	// others counts what concerns no topic that is here: topics that were here, and requests for topics that are not.
 	others Topic
-	byName atomic.Pointer[map[string]*Topic] // replaced under mu
-	mu     sync.Mutex
+	mu     sync.RWMutex
+	byName map[string]*Topic // guarded by mu
 }
 
 // Topic gives the counters of a topic that this broker has a replica of, and makes them when they are not there.
@@ -74,15 +73,14 @@ func (o *Observer) Topic(name string) *Topic {
 	}
 	o.topics.mu.Lock()
 	defer o.topics.mu.Unlock()
-	was := o.topics.all()
-	if t := was[name]; t != nil {
-		return t
+	t := o.topics.byName[name]
+	if t == nil {
+		t = new(Topic)
+		if o.topics.byName == nil {
+			o.topics.byName = map[string]*Topic{}
+		}
+		o.topics.byName[name] = t
 	}
-	next := make(map[string]*Topic, len(was)+1)
-	maps.Copy(next, was)
-	t := new(Topic)
-	next[name] = t
-	o.topics.byName.Store(&next)
 	return t
 }
 
@@ -93,15 +91,10 @@ func (o *Observer) TopicGone(name string) {
 	}
 	o.topics.mu.Lock()
 	defer o.topics.mu.Unlock()
-	was := o.topics.all()
-	t := was[name]
-	if t == nil {
-		return
+	if t := o.topics.byName[name]; t != nil {
+		delete(o.topics.byName, name)
+		o.topics.others.addAll(t.Counts())
 	}
-	next := maps.Clone(was)
-	delete(next, name)
-	o.topics.others.addAll(t.Counts())
-	o.topics.byName.Store(&next)
 }
 
 // Known gives the counters of a topic, or where this broker has no replica of it those of all such topics together: a name that a client made up
@@ -110,17 +103,12 @@ func (o *Observer) Known(name string) *Topic {
 	if o == nil {
 		return nil
 	}
-	if t := o.topics.all()[name]; t != nil {
+	o.topics.mu.RLock()
+	defer o.topics.mu.RUnlock()
+	if t := o.topics.byName[name]; t != nil {
 		return t
 	}
 	return &o.topics.others
-}
-
-func (ts *topics) all() map[string]*Topic {
-	if m := ts.byName.Load(); m != nil {
-		return *m
-	}
-	return nil
 }
 
 // NamedCounts are the counts of a topic.
@@ -134,8 +122,10 @@ func (o *Observer) TopicCounts() (list []NamedCounts, all TopicCounts) {
 	if o == nil {
 		return nil, all
 	}
-	byName := o.topics.all()
+	o.topics.mu.RLock()
+	byName := maps.Clone(o.topics.byName)
 	all = o.topics.others.Counts()
+	o.topics.mu.RUnlock()
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		c := byName[name].Counts()
 		list = append(list, NamedCounts{name, c})
