@@ -1,5 +1,11 @@
 package logstore
 
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
 // Producers gives how many idempotent producers all logs remember.
 func (s *Store) Producers() int { return s.producers.Known() }
 
@@ -22,15 +28,36 @@ func (s *Store) Space() []DirInfo {
 	return infos
 }
 
-// Cleaning is what compaction does at one moment, for metrics (kafka.log.LogCleanerManager).
-type Cleaning struct {
-	Busy        int // logs that are compacted
-	Uncleanable int // logs that could not be, and are left alone for some time
+// Uncleanable are the logs of a directory that could not be compacted, and are left alone for some time (kafka.log.LogCleanerManager).
+type Uncleanable struct {
+	Logs  int
+	Bytes int64
 }
 
-// Cleaning gives what compaction does.
-func (s *Store) Cleaning() Cleaning {
+// Uncleanable gives the logs that could not be compacted, by their directory in log.dirs.
+func (s *Store) Uncleanable() map[string]Uncleanable {
 	s.cleaner.mu.Lock()
-	defer s.cleaner.mu.Unlock()
-	return Cleaning{Busy: len(s.cleaner.busy), Uncleanable: len(s.cleaner.later)}
+	logs := slices.Collect(maps.Keys(s.cleaner.later))
+	s.cleaner.mu.Unlock()
+	found := map[string]Uncleanable{}
+	for _, l := range logs {
+		dir := filepath.Dir(l.Dir())
+		u := found[dir]
+		u.Logs++
+		u.Bytes += l.SizeBytes()
+		found[dir] = u
+	}
+	return found
+}
+
+// MovesLag gives how many records the copies of logs that move to other directories lack at most.
+func (s *Store) MovesLag() (most int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.logs {
+		if m := p.move; m != nil {
+			most = max(most, m.lagLocked())
+		}
+	}
+	return most
 }

@@ -88,9 +88,12 @@ var quantiles = [...]struct {
 	label string
 }{{0.5, "0.50"}, {0.75, "0.75"}, {0.95, "0.95"}, {0.98, "0.98"}, {0.99, "0.99"}, {0.999, "0.999"}}
 
-// histogram adds a distribution as the exporters show one: a count, and a gauge for each quantile. What was observed is divided by unit.
+// histogram adds a distribution as the exporters show one: a count, and a gauge for each quantile. What was observed is divided by unit. The count is
+// there twice: from version 1.0 on the JMX exporter ends the name of each counter with _total.
 func (f *families) histogram(name, help string, d *observe.Distribution, unit float64, more ...string) {
-	f.counter(name+"_count", help+": how many there were").addInt(d.Count, labels(more...))
+	of := labels(more...)
+	f.counter(name+"_count", help+": how many there were").addInt(d.Count, of)
+	f.counter(name+"_count_total", help+": how many there were").addInt(d.Count, of)
 	gauge := f.gauge(name, help+", in the last five minutes")
 	for _, q := range quantiles {
 		gauge.add(d.Quantile(q.share)/unit, labels(append(slices.Clone(more), "quantile", q.label)...))

@@ -66,6 +66,12 @@ func (g *Gatherer) Write(to io.Writer) error {
 			return err
 		}
 	}
+	g.gather().write(w)
+	return w.Flush()
+}
+
+// gather gathers what klamm itself measures.
+func (g *Gatherer) gather() *scrape {
 	s := g.begin()
 	s.gauge("klamm_build_info", "What the broker was built of; always 1").add(1, labels("version", g.o.Version, "commit", g.o.Commit))
 	s.gauge("kafka_server_kafkaserver_brokerstate", "How far the broker is in its life: 1 starting, 2 recovery, 3 running, 6 and 7 stopping, 0 not running").
@@ -80,8 +86,7 @@ func (g *Gatherer) Write(to io.Writer) error {
 		s.groups()
 		s.events()
 	}
-	s.write(w)
-	return w.Flush()
+	return s
 }
 
 // writeBytes is how many bytes are written at a time.

@@ -21,7 +21,13 @@ func (s *scrape) logs() {
 	}
 	s.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that have failed").addInt(int64(offline))
 	s.histogram("kafka_log_logflushstats_logflushrateandtimems", "Time of flushes to the disk, in ms", s.Observer().Distribution(observe.FlushTime, s.nowMs), 1000)
-	cleaning := s.Store().Cleaning()
+	uncleanable := s.gauge("kafka_log_logcleanermanager_uncleanable_partitions_count", "Partitions that could not be compacted, and are left alone for some time")
+	uncleanableBytes := s.gauge("kafka_log_logcleanermanager_uncleanable_bytes", "Bytes of the logs that could not be compacted")
+	cleaning := s.Store().Uncleanable()
+	for _, d := range s.Store().Space() {
+		of := labels("logDirectory", d.Path)
+		uncleanable.addInt(int64(cleaning[d.Path].Logs), of)
+		uncleanableBytes.addInt(cleaning[d.Path].Bytes, of)
+	}
 	s.gauge("kafka_log_logcleaner_deadthreadcount", "Threads of compaction that have ended; klamm's do not").addInt(0)
-	s.gauge("kafka_log_logcleanermanager_uncleanable_partitions_count", "Partitions that could not be compacted").addInt(int64(cleaning.Uncleanable))
 }

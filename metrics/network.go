@@ -45,8 +45,10 @@ func (s *scrape) network() {
 		of := labels("listener", l.Name, "networkProcessor", "0")
 		traffic := l.Traffic()
 		s.gauge(selector+"connection_count", "Open connections").addInt(open[l.Name], of)
-		s.gauge(selector+"connection_creation_total", "Connections that were accepted").addInt(traffic.Accepted, of)
-		s.gauge(selector+"connection_close_total", "Connections that were closed").addInt(traffic.Closed, of)
+		for _, ending := range []string{"", "_total"} { // from version 1.0 on the JMX exporter leaves _total out of the names of gauges
+			s.gauge(selector+"connection_creation"+ending, "Connections that were accepted").addInt(traffic.Accepted, of)
+			s.gauge(selector+"connection_close"+ending, "Connections that were closed").addInt(traffic.Closed, of)
+		}
 	}
 	connections := s.gauge(selector+"connections_software", "Open connections by what their clients say that they are")
 	for key, n := range software {
@@ -67,7 +69,9 @@ func (s *scrape) network() {
 func (s *scrape) channel(sockets *transport.SocketServer, owed int64) {
 	state := sockets.State()
 	s.gauge("kafka_network_requestchannel_requestqueuesize", "Large requests that wait until others are handled").addInt(int64(state.LargeOutside))
-	s.gauge("kafka_network_requestchannel_responsequeuesize", "Answers that are not sent yet, also of requests that wait").addInt(owed)
+	answers := s.gauge("kafka_network_requestchannel_responsequeuesize", "Answers that are not sent yet, also of requests that wait")
+	answers.addInt(owed)
+	answers.addInt(owed, labels("processor", "0"))
 	used, left := float64(state.QueuedUsed), float64(math.MaxInt64)
 	if state.Bounded {
 		left = float64(state.QueuedLeft)

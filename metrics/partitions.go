@@ -47,6 +47,7 @@ func (n *counted) add(p *replica.Partition, st *replica.State) {
 
 // partitions are the partitions that this broker has replicas of: how many, and series of those that it leads.
 func (s *scrape) partitions() {
+	lags := s.gauge("kafka_server_fetcherlagmetrics_consumerlag", "Records that the log of a follower here lacks, where it lacks any")
 	var n counted
 	var led []*replica.Partition
 	for _, p := range s.Replicas().All() {
@@ -57,7 +58,7 @@ func (s *scrape) partitions() {
 		}
 		if lag := p.Lag(); st.Role == replica.Follower && lag > 0 {
 			tp := p.TopicPartition()
-			s.gauge("kafka_server_fetcherlagmetrics_consumerlag", "Records that the log of a follower lacks").addInt(lag,
+			lags.addInt(lag,
 				labels("clientId", "ReplicaFetcherThread", "topic", tp.Topic, "partition", strconv.Itoa(int(tp.Partition))))
 		}
 	}
@@ -78,6 +79,13 @@ func (s *scrape) partitions() {
 		s.gauge(manager+g.name, g.help).addInt(int64(g.n))
 	}
 	s.gauge("kafka_server_replicafetchermanager_maxlag", "Records that the log of a follower here lacks at most").addInt(n.maxLag, labels("clientId", "Replica"))
+	for client, prefix := range map[string]string{"Replica": "kafka_server_replicafetchermanager_", "ReplicaAlterLogDirs": "kafka_server_replicaalterlogdirsmanager_"} {
+		of := labels("clientId", client)
+		s.gauge(prefix+"deadthreadcount", "Fetchers that have ended; klamm's do not").addInt(0, of)
+		s.gauge(prefix+"failedpartitionscount", "Partitions that a fetcher gave up; klamm's try again").addInt(0, of)
+	}
+	s.gauge("kafka_server_replicaalterlogdirsmanager_maxlag", "Records that the copy of a log that moves lacks at most").
+		addInt(s.Store().MovesLag(), labels("clientId", "ReplicaAlterLogDirs"))
 	s.purgatories(&n)
 	shown := min(len(led), s.g.o.Partitions)
 	s.gauge("klamm_metrics_partitions_left_out", "Partitions led here that have no series of their own, see klamm.metrics.partitions.max").addInt(int64(len(led) - shown))
@@ -185,6 +193,7 @@ func (s *scrape) controller() {
 		s.gauge("kafka_brokers", "Brokers of the cluster").addInt(int64(n.brokers))
 		s.brokerInfo(meta)
 	}
+	s.gauge("kafka_server_metadataloader_currentcontrollerid", "The broker that is the controller, -1 while that is not known").addInt(int64(meta.ControllerID))
 	for _, g := range [...]struct {
 		name, help string
 		n          int
