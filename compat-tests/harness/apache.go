@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -92,7 +93,7 @@ func (b *Broker) jvm(conf string) (string, []string, error) {
 	default:
 		heap = cmp.Or(heap, "768m")
 	}
-	args, err := jvmArgs(b.release(), heap, "INFO", options)
+	args, err := jvmArgs(b.release(), heap, "INFO", append(options, b.opts.JVM...))
 	if err != nil {
 		return "", nil, err
 	}
@@ -139,3 +140,13 @@ func (b *Broker) Znodes(nodes ...string) error {
 // pause is the interval between two questions to another process, which has
 // no event that this one could wait for.
 func pause() { time.Sleep(10 * time.Millisecond) }
+
+// JMXExporter is the path of Prometheus' agent for JVMs. A missing agent fails the test.
+func JMXExporter(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(Root(), "build", "jmx", "jmx_prometheus_javaagent-1.0.1.jar")
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal("harness: no agent for JVMs in build/jmx: run `make tools`")
+	}
+	return path
+}

@@ -41,6 +41,8 @@ type Options struct {
 	Measured bool
 	// Heap bounds the heap of the reference broker, as "256m". "" means 768m, and 1g when it is measured.
 	Heap string
+	// JVM are more options of the reference broker's JVM, as an agent.
+	JVM []string
 	// Between is how long all brokers of a cluster run between two of the restarts of KLAMM_ROLLING, 0 for a second.
 	Between time.Duration
 

@@ -7,6 +7,7 @@
 #   kcat                librdkafka's command-line client
 #   build/kafka-3.9.2   the reference broker and its tools
 #   build/kafka-4.4.0   the newest tools
+#   build/jmx           Prometheus' agent for JVMs, which shows the reference broker's metrics
 #   classes.jsa         in both: their classes as the JVM has them in memory, for JVMs that start faster
 #   build/python        a Python with its clients (requirements.txt)
 #   Node.js             runs kafkajs
@@ -80,6 +81,23 @@ jars() {
 		exit 1
 	fi
 	touch "$dir/.complete"
+}
+
+# jmx copies the agent that shows the metrics of a JVM. The mark comes last.
+have_jmx() { [ -f "$build/jmx/.complete" ]; }
+
+jmx() {
+	local log=$build/maven-jmx.log
+	say "Maven fetches Prometheus' agent for JVMs (about 3 MB) to build/jmx"
+	rm -rf "$build/jmx"
+	mkdir -p "$build/jmx"
+	if ! (cd "$here" && mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:2.8:copy \
+		-Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1 -DoutputDirectory="$build/jmx") >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		say "missing: Prometheus' agent for JVMs; Maven's output is in $log" >&2
+		exit 1
+	fi
+	touch "$build/jmx/.complete"
 }
 
 # python makes the environment of Python programs. The mark holds what was asked for, so that other
@@ -159,7 +177,7 @@ flock 9
 need=()
 have_java || need+=(openjdk-17-jre-headless)
 for v in "${releases[@]}"; do
-	if ! have_jars "$v" && ! command -v mvn >/dev/null 2>&1; then
+	if ! { have_jars "$v" && have_jmx; } && ! command -v mvn >/dev/null 2>&1; then
 		need+=(maven)
 		break
 	fi
@@ -179,6 +197,7 @@ fi
 for v in "${releases[@]}"; do
 	have_jars "$v" || jars "$v"
 done
+have_jmx || jmx
 have_python || python
 have_kafkajs || kafkajs
 sarama
