@@ -200,8 +200,8 @@ func (b *Broker) begin(ctx context.Context, tree meta.Tree) error {
 func (b *Broker) newElector(tree meta.Tree) *controller.Elector {
 	e := controller.NewElector(controller.Options{
 		Tree: tree, BrokerID: b.o.BrokerID, Dial: b.dial, Listener: b.o.InterBrokerListener, ConfigLock: b.configs.removal,
-		BalanceEvery: b.o.BalanceEvery,
-		Logger:       b.o.Logger.With("logger", "cluster.controller"), Clock: b.o.Clock, After: b.o.After,
+		BalanceEvery: b.o.BalanceEvery, Observer: b.o.Observer,
+		Logger: b.o.Logger.With("logger", "cluster.controller"), Clock: b.o.Clock, After: b.o.After,
 		Rules: *b.rules(),
 	})
 	if was := b.elector.Swap(e); was != nil {

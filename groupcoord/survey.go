@@ -2,7 +2,7 @@ package groupcoord
 
 import "klamm/protocol"
 
-// GroupSurvey is a group with its committed offsets, for metrics and the page.
+// GroupSurvey is a group with its committed offsets, for metrics.
 type GroupSurvey struct {
 	Group        string
 	ProtocolType string // empty for one that only keeps offsets

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -154,6 +155,35 @@ func TestTrafficIsCounted(t *testing.T) {
 		t.Errorf("%v bytes came in, and the logs have others", in)
 	}
 	w.answered("FetchConsumer", 1)
+}
+
+// TestRefusedRecordsAreCounted sends records that a compacted topic refuses, and one that is too large.
+func TestRefusedRecordsAreCounted(t *testing.T) {
+	w := watch(t, Options{})
+	w.Topic("c", 1, "cleanup.policy=compact", "max.message.bytes=1000")
+	c := client(t, w.Broker, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "c", Value: []byte("no key")}).FirstErr(); err == nil {
+		t.Fatal("a record without a key was taken")
+	}
+	if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "c", Key: []byte("k"), Value: make([]byte, 2000)}).FirstErr(); err == nil {
+		t.Fatal("a record that is too large was taken")
+	}
+	all := gathered(t, w.Gatherer)
+	const topic = "kafka_server_brokertopicmetrics_"
+	want(t, all, map[string]float64{
+		topic + "nokeycompactedtopicrecords_total": 1, topic + `failedproducerequests_total{topic="c"}`: 1,
+		topic + `totalproducerequests_total{topic="c"}`: 2, topic + "messagesin_total": 0,
+	})
+	if n := all[topic+`bytesrejected_total{topic="c"}`]; n < 2000 {
+		t.Errorf("%v bytes were rejected", n)
+	}
+}
+
+// TestUncleanElectionsHaveTheirMetric tells what the controller tells when it elects a leader that is not in sync.
+func TestUncleanElectionsHaveTheirMetric(t *testing.T) {
+	w := watch(t, Options{})
+	w.Observer().Tell(slog.New(slog.DiscardHandler), observe.UncleanElection{Topic: "a", Leader: 1})
+	want(t, gathered(t, w.Gatherer), map[string]float64{"kafka_controller_controllerstats_uncleanleaderelections_total": 1})
 }
 
 // TestClientsMakeNoSeries has thousands of clients that each give another name for everything that a client may name.

@@ -7,7 +7,6 @@ import (
 	"klamm/broker"
 	"klamm/cluster"
 	"klamm/cluster/replica"
-	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -208,8 +207,6 @@ func (s *scrape) controller() {
 	} {
 		s.gauge("kafka_controller_kafkacontroller_"+g.name, g.help).addInt(int64(g.n))
 	}
-	s.counter("kafka_controller_controllerstats_uncleanleaderelections_total", "Leaders that were elected though they were not in sync").
-		addInt(s.Observer().Count(observe.UncleanElections))
 }
 
 // brokerInfo is kafka_exporter's list of brokers.

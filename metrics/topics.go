@@ -19,8 +19,7 @@ var topicCounters = [...]struct {
 	{observe.FailedFetchRequests, "failedfetchrequests", "Partitions in Fetch requests that failed"},
 	{observe.ProduceConversions, "producemessageconversions", "Batches that were made of messages of an old format"},
 	{observe.FetchConversions, "fetchmessageconversions", "Reads whose records were converted to an old format"},
-	{observe.NoKeyInCompacted, "nokeycompactedtopicrecords", "Batches for a compacted topic that were refused for a record without a key"},
-	{observe.InvalidMagic, "invalidmagicnumberrecords", "Batches that were refused for their format"},
+	{observe.NoKeyInCompacted, "nokeycompactedtopicrecords", "Records without a key for which a compacted topic refused a batch"},
 	{observe.InvalidCRC, "invalidmessagecrcrecords", "Batches that were refused since they are corrupt"},
 	{observe.InvalidSequence, "invalidoffsetorsequencerecords", "Batches that were refused for their offsets or sequence"},
 }

@@ -1,5 +1,5 @@
 // Package observe is how the rooms of the broker are seen from outside: counters, histograms and events, which the rooms are handed and
-// write to, and which metrics, the log and the page read.
+// write to, and which metrics and the log read.
 //
 // Nothing that the broker decides depends on what stands here. Every method works on a nil pointer and then does nothing, so a broker
 // without an Observer is a broker whose observation is switched off.

@@ -55,6 +55,26 @@ func (e LeadershipsChanged) Line() (slog.Level, string, []any) {
 	return slog.LevelDebug, "this broker has other roles in partitions", []any{"leads", e.Leads, "follows", e.Follows, "first", e.First}
 }
 
+// UncleanElection says that the controller lets a replica lead that is not in sync.
+type UncleanElection struct {
+	Topic     string
+	Partition int32
+	Leader    int32   // the replica
+	ISR       []int32 // those in sync, none of which lives
+}
+
+// Kind implements Event.
+func (UncleanElection) Kind() string { return "unclean_election" }
+
+// Reason implements Event.
+func (UncleanElection) Reason() string { return "" }
+
+// Line implements Event.
+func (e UncleanElection) Line() (slog.Level, string, []any) {
+	return slog.LevelWarn, "partition gets a leader that is not in sync: records may be lost",
+		[]any{"partition", partitionName(e.Topic, e.Partition), "leader", e.Leader, "isr", e.ISR}
+}
+
 // Rebalanced says that a group began a generation.
 type Rebalanced struct {
 	Group      string

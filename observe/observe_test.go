@@ -75,7 +75,7 @@ func TestAHistogramForgets(t *testing.T) {
 
 // TestTopicsComeAndGo counts in topics that go: the sum over all topics never falls.
 func TestTopicsComeAndGo(t *testing.T) {
-	o := New(time.Now)
+	o := New()
 	o.Topic("a").Add(BytesIn, 5)
 	o.Topic("b").Add(BytesIn, 7)
 	if o.Topic("a") != o.Known("a") {
@@ -101,7 +101,7 @@ func TestNothingIsObserved(t *testing.T) {
 	o.Add(ReplicationBytesIn, 1)
 	o.Observe(FlushTime, 1)
 	o.Tell(slog.New(slog.DiscardHandler), SessionChanged{To: SessionBegan})
-	if o.Count(ReplicationBytesIn) != 0 || o.Newest(10) != nil || o.EventCounts() != nil || o.RequestCounts(1) != nil || o.Distribution(FlushTime, 1).Count != 0 {
+	if o.Count(ReplicationBytesIn) != 0 || o.EventCounts() != nil || o.RequestCounts(1) != nil || o.Distribution(FlushTime, 1).Count != 0 {
 		t.Error("something was observed")
 	}
 	if list, all := o.TopicCounts(); list != nil || all != (TopicCounts{}) {
@@ -109,29 +109,69 @@ func TestNothingIsObserved(t *testing.T) {
 	}
 }
 
-// TestOnlyTheNewestEventsAreKept tells more events than are kept.
-func TestOnlyTheNewestEventsAreKept(t *testing.T) {
-	o := New(time.Now)
-	for i := range int32(keptEvents + 20) {
-		o.Tell(slog.New(slog.DiscardHandler), Rebalanced{Group: "g", Generation: i, Because: "a member joined"})
+// TestEventsAreCountedByReason tells events, and notes one.
+func TestEventsAreCountedByReason(t *testing.T) {
+	o := New()
+	silent := slog.New(slog.DiscardHandler)
+	for range 3 {
+		o.Tell(silent, Rebalanced{Group: "g", Because: "a member joined"})
 	}
-	newest := o.Newest(keptEvents + 100)
-	if len(newest) != keptEvents {
-		t.Fatalf("%d events are kept", len(newest))
+	o.Tell(silent, Rebalanced{Group: "h", Because: "a member left", Said: "it was told to"})
+	o.Note(LimitReached{Limit: "max.connections"})
+	got := map[EventCount]bool{}
+	for _, c := range o.EventCounts() {
+		got[c] = true
 	}
-	for i, e := range newest {
-		if want := int32(keptEvents + 19 - i); e.Event.(Rebalanced).Generation != want {
-			t.Fatalf("event %d is %v, not %d", i, e.Event, want)
+	for _, c := range []EventCount{
+		{"group_rebalanced", "a member joined", 3}, {"group_rebalanced", "a member left", 1}, {"limit_reached", "max.connections", 1},
+	} {
+		if !got[c] {
+			t.Errorf("%v is not among %v", c, got)
 		}
 	}
-	if c := o.EventCounts(); len(c) != 1 || c[0] != (EventCount{Kind: "group_rebalanced", Reason: "a member joined", Count: keptEvents + 20}) {
-		t.Errorf("counts %v", c)
+	if len(got) != 3 {
+		t.Errorf("counts %v", got)
+	}
+}
+
+// TestProgressIsNearTheTruth appends for hours, and compares what is known of each offset's time with the truth: it is wrong by a twentieth
+// of its age at most, and by no more than the distance of two points.
+func TestProgressIsNearTheTruth(t *testing.T) {
+	var p Progress
+	random := rand.New(rand.NewPCG(1, 2))
+	var truth []int64 // the time of each offset
+	now := int64(1_000_000)
+	for len(truth) < 100_000 {
+		now += random.Int64N(1000)
+		n := 1 + random.IntN(20)
+		p.Add(int64(len(truth)), now)
+		for range n {
+			truth = append(truth, now)
+		}
+	}
+	if len(p.points) > progressMost {
+		t.Fatalf("%d points are kept", len(p.points))
+	}
+	for offset, ms := range truth {
+		got, known := p.At(int64(offset))
+		if off := math.Abs(float64(got - ms)); !known || off > float64(now-ms)/20+2000 {
+			t.Fatalf("offset %d was appended %d ms ago, and %d ms are known (%t)", offset, now-ms, now-got, known)
+		}
+	}
+	if _, known := p.At(-1); known {
+		t.Error("an offset before the first is known")
+	}
+	if p.Forget(); len(p.points) > 0 {
+		t.Error("points are left")
+	}
+	if _, known := p.At(5); known {
+		t.Error("an offset is known after all was forgotten")
 	}
 }
 
 // TestPhasesAddUp counts a request: its phases make up the whole time.
 func TestPhasesAddUp(t *testing.T) {
-	o := New(time.Now)
+	o := New()
 	ms := int64(time.Millisecond)
 	o.Request("Produce").Answered(&Times{Read: 10 * ms, Begun: 12 * ms, Waits: 20 * ms, Completed: 52 * ms, Writing: 54 * ms, Written: 58 * ms}, 9, 100)
 	o.Request("Produce").Errors(0, 3)

@@ -1,10 +1,7 @@
 package observe
 
-import "time"
-
 // Observer is what a broker's rooms are handed. A nil Observer observes nothing.
 type Observer struct {
-	now        func() time.Time
 	topics     topics
 	requests   requests
 	events     events
@@ -12,8 +9,8 @@ type Observer struct {
 	histograms [brokerHistograms]Histogram
 }
 
-// New makes an Observer. now is the wall clock.
-func New(now func() time.Time) *Observer { return &Observer{now: now} }
+// New makes an Observer.
+func New() *Observer { return new(Observer) }
 
 // BrokerCounter is one of the counters of a whole broker, which belong to no topic and no API.
 type BrokerCounter int
@@ -25,8 +22,6 @@ const (
 	ReassignmentBytesIn
 	ReassignmentBytesOut
 	FailedISRUpdates
-	UncleanElections
-	FetchSessionEvictions
 	brokerCounters
 )
 
@@ -35,9 +30,7 @@ type BrokerHistogram int
 
 // The histograms of a broker.
 const (
-	FlushTime      BrokerHistogram = iota // of a log to the disk (kafka.log.LogFlushStats)
-	ElectionTime                          // of an event of the controller in which it elected leaders
-	ControllerTime                        // that events wait for the controller
+	FlushTime BrokerHistogram = iota // of a log to the disk (kafka.log.LogFlushStats)
 	brokerHistograms
 )
 

@@ -25,7 +25,6 @@ const (
 	ProduceConversions
 	FetchConversions
 	NoKeyInCompacted
-	InvalidMagic
 	InvalidCRC
 	InvalidSequence
 	topicCounters

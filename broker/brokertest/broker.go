@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"klamm/broker"
 	"klamm/cluster"
@@ -72,7 +71,7 @@ func RunWith(t testing.TB, o broker.Options, settings ...string) *Broker {
 		t.Fatal(err)
 	}
 	if o.Observer == nil {
-		o.Observer = observe.New(time.Now)
+		o.Observer = observe.New()
 	}
 	b := &Broker{T: t, Log: &Buffer{}}
 	o.Config, o.Logger = cfg, slog.New(slog.NewTextHandler(b.Log, nil))

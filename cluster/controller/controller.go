@@ -9,6 +9,7 @@ import (
 
 	"klamm/cluster/meta"
 	"klamm/cluster/order"
+	"klamm/observe"
 )
 
 // Channel is the way to one broker in one registration of it: the connection to another broker, or a direct call of this
@@ -37,8 +38,10 @@ type Options struct {
 	BalanceEvery time.Duration
 	// ConfigLock is held while the nodes of topics are removed from the tree.
 	ConfigLock sync.Locker
-	Logger     *slog.Logger
-	Clock      func() time.Time
+	// Observer is told of events; nil: nobody observes.
+	Observer *observe.Observer
+	Logger   *slog.Logger
+	Clock    func() time.Time
 	// After has f called once, on any goroutine, when some time has passed; the function that it gives prevents that.
 	After func(d time.Duration, f func()) (stop func() bool)
 }
@@ -215,6 +218,9 @@ func (c *Controller) process(e Event, t *task) {
 func (c *Controller) act(d *Decision, t *task) {
 	for _, n := range d.Notes {
 		c.o.Logger.Log(c.ctx, n.Level, n.Message, n.Args...)
+	}
+	for _, e := range d.Events {
+		c.o.Observer.Tell(c.o.Logger, e)
 	}
 	if d.Live != nil {
 		c.reach(d.Live)

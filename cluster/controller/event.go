@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"klamm/cluster/order"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -60,6 +61,8 @@ type Decision struct {
 	Resign error
 	// Notes are for the log.
 	Notes []Note
+	// Events are for the log and for who observes.
+	Events []observe.Event
 
 	reads   []inquiry
 	changes []change

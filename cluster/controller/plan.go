@@ -9,6 +9,7 @@ import (
 
 	"klamm/cluster/meta"
 	"klamm/cluster/znode"
+	"klamm/observe"
 )
 
 // A plan compares what a partition is with what it should be, and takes the next step: at most one change of its state in the tree at
@@ -248,7 +249,7 @@ func (s *State) electLeader(d *Decision, p *partition) (c *stateChange, waits bo
 		if allowed {
 			next := s.successor(p, leader, isr)
 			next.Recovering = true
-			d.log(slog.LevelWarn, "partition gets a leader that is not in sync: records may be lost", "partition", p.tp(), "leader", leader, "isr", p.State.ISR)
+			d.Events = append(d.Events, observe.UncleanElection{Topic: p.tp().Topic, Partition: p.tp().Partition, Leader: leader, ISR: p.State.ISR})
 			return newStateChange(p, next, changeOffline), false
 		}
 	}

@@ -302,6 +302,10 @@ func (w *world) show(d *Decision) {
 			w.log("! %s", note(&n))
 		}
 	}
+	for _, e := range d.Events {
+		level, message, args := e.Line()
+		w.log("! %s", note(&Note{level, message, args}))
+	}
 	for _, tx := range d.Txs {
 		for _, op := range tx.Ops[1:] {
 			kind := map[meta.OpKind]string{meta.OpCreate: "create", meta.OpSet: "set", meta.OpDelete: "delete", meta.OpCheck: "check"}[op.Kind]

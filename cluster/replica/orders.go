@@ -9,6 +9,7 @@ import (
 
 	"klamm/cluster/order"
 	"klamm/logstore"
+	"klamm/observe"
 	"klamm/protocol"
 )
 
@@ -33,6 +34,7 @@ type ordered struct {
 	partition *Partition // nil while it is not here
 	log       *logstore.Log
 	err       error
+	leads     bool // it has begun to lead
 	follows   bool // it has begun to follow
 }
 
@@ -71,11 +73,33 @@ func (m *Manager) LeaderAndISR(req *order.LeaderAndISRRequest, topicConfig func(
 	m.stopFetching(list)
 	eachOf(len(list), func(i int) { m.carryOut(&list[i]) })
 	m.startFetching(list)
+	m.tellLeaderships(list)
 	answer := order.Answer{Partitions: make([]error, len(list))}
 	for i := range list {
 		answer.Partitions[i] = list[i].err
 	}
 	return answer
+}
+
+// tellLeaderships tells of the partitions that this broker leads or follows now and did not before.
+func (m *Manager) tellLeaderships(list []ordered) {
+	var e observe.LeadershipsChanged
+	for i := range list {
+		switch o := &list[i]; {
+		case o.leads:
+			e.Leads++
+		case o.follows:
+			e.Follows++
+		default:
+			continue
+		}
+		if e.First == "" {
+			e.First = list[i].TopicPartition.String()
+		}
+	}
+	if e.First != "" {
+		m.o.Observer.Tell(m.logger, e)
+	}
 }
 
 // judge finds out what an order asks for, or why it is refused.
@@ -181,13 +205,13 @@ func (m *Manager) carryOut(o *ordered) {
 	p.configure()
 	p.changing.Lock()
 	defer p.changing.Unlock()
-	var isNew, led bool
+	var led bool
 	var err error
 	switch o.does {
 	case doAssignID:
 		p.assignTopicID(o.LeaderAndISR)
 	case doLead:
-		if isNew, err = p.becomeLeader(o.LeaderAndISR, m.NowMs()); isNew && m.onLead != nil {
+		if o.leads, err = p.becomeLeader(o.LeaderAndISR, m.NowMs()); o.leads && m.onLead != nil {
 			m.onLead(p)
 		}
 	case doFollow:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// All gives this broker's partitions, by topic and number in order. It is for who looks at all of them: metrics and the page.
+// All gives this broker's partitions, by topic and number in order. It is for metrics, which look at all of them.
 func (m *Manager) All() []*Partition {
 	list := m.all()
 	slices.SortFunc(list, func(a, b *Partition) int {

@@ -27,7 +27,7 @@ type watched struct {
 func (p process) watch(cfg *config.Broker) (*watched, error) {
 	w := &watched{}
 	if cfg.Values().Bool("klamm.metrics.enable") {
-		w.observer = observe.New(time.Now)
+		w.observer = observe.New()
 	}
 	o := cfg.HTTP()
 	if o == nil {

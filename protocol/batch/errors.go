@@ -8,6 +8,9 @@ type CorruptError struct{ Reason string }
 
 func (e *CorruptError) Error() string { return "corrupt record batch: " + e.Reason }
 
+// NoKey is the Message of a RecordError of a record that has no key, where the topic is compacted.
+const NoKey = "a compacted topic takes no record without a key"
+
 // RecordError names a record because of which its batch is refused. Index counts
 // the records of the batch from 0.
 type RecordError struct {

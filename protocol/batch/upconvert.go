@@ -235,7 +235,7 @@ func (u *upconversion) record(timestamp int64, nullKey, logAppendTime bool) (wri
 	index := u.count
 	switch {
 	case nullKey && u.rules.KeyRequired:
-		u.faults.add(index, "a compacted topic takes no record without a key")
+		u.faults.add(index, NoKey)
 	case timestamp < NoTimestamp:
 		u.faults.negative(index, timestamp)
 	default:

@@ -235,7 +235,7 @@ func readRecords(b []byte, r *Rules, info *Info, into *recompression, t turn) er
 		}
 		switch {
 		case r.KeyRequired && g.nullKey:
-			faults.add(i, "a compacted topic takes no record without a key")
+			faults.add(i, NoKey)
 		case into != nil && timestamp < NoTimestamp:
 			faults.negative(i, timestamp)
 		default:

@@ -24,7 +24,7 @@ var brokerOwn = []Property{
 		Doc: "The levels that the loggers of this broker start with. A logger that is not named has the level of the one above it. kafka-configs changes levels " +
 			"while the broker runs, until its next start: see docs/operations.md."},
 	{Name: "klamm.http.listener", Type: String, Default: def("127.0.0.1:9094"), Importance: Medium, Internal: true,
-		Doc: "Where metrics (/metrics), health (/healthz, /readyz) and the page are served, as HOST:PORT, or off. Where the default port is taken and this is " +
+		Doc: "Where metrics (/metrics) and health (/healthz, /readyz) are served, as HOST:PORT, or off. Where the default port is taken and this is " +
 			"not set, the broker starts without it and says so."},
 	{Name: "klamm.http.ssl.keystore.location", Type: String, Importance: Low, Internal: true,
 		Doc: "The file with the key and certificate by which klamm.http.listener speaks TLS; without it, it speaks HTTP."},
@@ -37,7 +37,7 @@ var brokerOwn = []Property{
 	{Name: "klamm.http.allow.insecure", Type: Boolean, Default: def("false"), Importance: Medium, Internal: true,
 		Doc: "Whether klamm.http.listener may be reached from other machines without TLS and authentication."},
 	{Name: "klamm.metrics.enable", Type: Boolean, Default: def("true"), Importance: Low, Internal: true,
-		Doc: "Whether the broker counts what it does and keeps its newest events. Without it /metrics has little, and nothing else changes."},
+		Doc: "Whether the broker counts what it does and tells of its events. Without it /metrics has little, and nothing else changes."},
 	{Name: "klamm.metrics.partitions.max", Type: Int, Default: def("10000"), Valid: AtLeast("0"), Importance: Low, Internal: true,
 		Doc: "How many of the partitions that the broker leads have metrics of their own, some 17 series each; 0 for none."},
 	{Name: "replica.lag.max.messages", Type: Long, Default: def("0"), Valid: AtLeast("0"), Importance: Low, Internal: true,

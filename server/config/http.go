@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// HTTP is where metrics, health and the page are served.
+// HTTP is where metrics and health are served.
 type HTTP struct {
 	// Addr is host:port.
 	Addr string
@@ -23,7 +23,7 @@ type HTTP struct {
 // HTTPOff in place of an address switches the listener off.
 const HTTPOff = "off"
 
-// HTTP gives where metrics, health and the page are served, nil where they are not.
+// HTTP gives where metrics and health are served, nil where they are not.
 func (b *Broker) HTTP() *HTTP { return b.http }
 
 // settleHTTP reads klamm.http.listener and what goes with it.

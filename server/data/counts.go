@@ -43,6 +43,13 @@ func (p *produceCall) notStored(topic string, bytes int, err error) {
 		return
 	}
 	counts.Add(observe.FailedProduceRequests, 1)
+	if invalid, ok := errors.AsType[*batch.InvalidError](err); ok {
+		for i := range invalid.Records {
+			if invalid.Records[i].Message == batch.NoKey {
+				o.Known("").Add(observe.NoKeyInCompacted, 1) // of all topics alone, as in the reference
+			}
+		}
+	}
 	if errors.Is(err, logstore.ErrOutOfOrderSequence) {
 		counts.Add(observe.InvalidSequence, 1)
 	}
