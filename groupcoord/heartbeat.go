@@ -46,7 +46,7 @@ func (g *group) leaveOne(l Leaver, out *effects) error {
 		}
 	}
 	if err == nil {
-		g.leave(m, reason{memberLeft, l.Reason}, out)
+		g.leave(m, reasonOf(memberLeft, l.Reason), out)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (g *group) addAndRebalance(id string, r *JoinRequest, out *effects) {
 	}
 	g.add(m)
 	g.expect(m, out.tickMs+newMemberTimeoutMs)
-	g.rebalance(reason{memberJoined, r.Reason}, out)
+	g.rebalance(reasonOf(memberJoined, r.Reason), out)
 }
 
 // joinKnown handles the join of a member that has a member id.
@@ -125,7 +125,7 @@ func (g *group) joinKnown(r *JoinRequest, out *effects) {
 func (g *group) rejoin(m *member, r *JoinRequest, out *effects) {
 	g.update(m, r)
 	g.wait(m, r.Done, out)
-	g.rebalance(reason{memberJoinedAgain, r.Reason}, out)
+	g.rebalance(reasonOf(memberJoinedAgain, r.Reason), out)
 }
 
 // replace gives a static member that was restarted a new member id. A client that still uses the old one is fenced.
@@ -138,7 +138,7 @@ func (g *group) replace(m *member, id string, r *JoinRequest, out *effects) {
 	switch g.state {
 	case Stable:
 		if g.elected() != *g.protocol {
-			g.rebalance(reason{otherProtocol, r.Reason}, out)
+			g.rebalance(reasonOf(otherProtocol, r.Reason), out)
 			return
 		}
 		// The member needs only its assignment. It is answered when its new id is in the log, and then sends SyncGroup.
@@ -147,7 +147,7 @@ func (g *group) replace(m *member, id string, r *JoinRequest, out *effects) {
 		}})
 	case CompletingRebalance:
 		// The leader may be making an assignment for the old id at this moment.
-		g.rebalance(reason{staticCameBack, r.Reason}, out)
+		g.rebalance(reasonOf(staticCameBack, r.Reason), out)
 	}
 }
 

@@ -105,3 +105,27 @@ func TestUnknownErrorOfADeletion(t *testing.T) {
 		}
 	})
 }
+
+// TestAGroupKeepsLittleOfAReason: a client's reason to join may be as long as a request, and the group remembers it until it rebalances again.
+func TestAGroupKeepsLittleOfAReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := logged(t, []*memLog{{}})
+		defer c.Close()
+		long := strings.Repeat("x", 1<<20)
+		c.Join(&JoinRequest{
+			Group: "g", ClientID: "c", SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000, ProtocolType: consumerProtocol,
+			Protocols: []Protocol{{Name: "range"}}, Reason: long, Done: func(JoinAnswer) {},
+		})
+		synctest.Wait()
+		s, err := c.shardOf("g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.find("g", false)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.why.what != memberJoined || len(e.why.said) > 300 {
+			t.Errorf("the group keeps %d bytes of the reason (%q)", len(e.why.said), e.why.what)
+		}
+	})
+}

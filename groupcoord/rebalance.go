@@ -1,10 +1,17 @@
 package groupcoord
 
-import "klamm/observe"
+import (
+	"strings"
+
+	"klamm/observe"
+)
 
 // reason is why a group rebalances, or why a member is removed: what happened, one of the constants below, and what the client gave as its own
-// reason (KIP-800).
+// reason (KIP-800), shortened: the group keeps it until it rebalances again.
 type reason struct{ what, said string }
+
+// reasonOf gives a reason with what a client said, which may be of any length and part of a request's bytes.
+func reasonOf(what, said string) reason { return reason{what, strings.Clone(shorten(said))} }
 
 // What makes a group rebalance. Metrics count rebalances by these.
 const (
@@ -110,7 +117,7 @@ func (g *group) joined(out *effects) {
 // rebalanced is the event that a generation began.
 func (g *group) rebalanced(protocol string) observe.Event {
 	return observe.Rebalanced{
-		Group: shorten(g.id), Generation: g.generation, Members: len(g.members), Protocol: shorten(protocol), Because: g.why.what, Said: shorten(g.why.said),
+		Group: shorten(g.id), Generation: g.generation, Members: len(g.members), Protocol: shorten(protocol), Because: g.why.what, Said: g.why.said,
 	}
 }
 
