@@ -1,6 +1,9 @@
 package transport
 
-import "net"
+import (
+	"net"
+	"strings"
+)
 
 // State is what a SocketServer holds at one moment, for tests and metrics.
 type State struct {
@@ -48,8 +51,14 @@ func (c *Conn) State() ConnState {
 // Software is what a client says that it is (KIP-511). Both are words of letters, digits, dots and dashes, or "" where the client did not say.
 type Software struct{ Name, Version string }
 
-// SetSoftware notes what the client says that it is.
-func (c *Conn) SetSoftware(s Software) { c.software.Store(&s) }
+// maxSoftware bounds the letters of a name or version that a connection keeps, which may be as long as a request.
+const maxSoftware = 64
+
+// SetSoftware notes what the client says that it is, and leaves out what is too long for a name.
+func (c *Conn) SetSoftware(s Software) {
+	s.Name, s.Version = s.Name[:min(len(s.Name), maxSoftware)], s.Version[:min(len(s.Version), maxSoftware)]
+	c.software.Store(&Software{strings.Clone(s.Name), strings.Clone(s.Version)})
+}
 
 // Software gives what the client says that it is.
 func (c *Conn) Software() Software {
