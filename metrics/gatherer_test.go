@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"klamm/broker/brokertest"
 	"klamm/internal/await"
 	"klamm/observe"
+	"klamm/protocol"
 )
 
 // watched is a broker with its gatherer.
@@ -32,7 +34,18 @@ type watched struct {
 
 func watch(t testing.TB, o Options, settings ...string) *watched {
 	t.Helper()
-	b := brokertest.Run(t, settings...)
+	return watchWith(t, broker.Options{}, o, settings...)
+}
+
+// clock is the time, put forward by a test.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+func watchWith(t testing.TB, of broker.Options, o Options, settings ...string) *watched {
+	t.Helper()
+	b := brokertest.RunWith(t, of, settings...)
 	life := new(observe.Life)
 	life.Set(observe.Running)
 	o.Broker, o.Life = func() *broker.Broker { return b.Broker }, life
@@ -257,20 +270,21 @@ func TestNothingIsThereBeforeTheStart(t *testing.T) {
 // TestLagInSeconds compares a group's lag with what a test knows that appends records and commits offsets. The records' own timestamps are
 // nonsense: the lag counts from the appends.
 func TestLagInSeconds(t *testing.T) {
-	w := watch(t, Options{})
+	clock := &clock{}
+	w := watchWith(t, broker.Options{Clock: clock.now}, Options{Now: clock.now})
 	w.Topic("a", 1)
 	w.Topic("b", 1)
 	c := client(t, w.Broker)
 	admin := kadm.NewClient(c)
 	append3 := func() (before, after time.Time) {
-		before = time.Now()
+		before = clock.now()
 		for range 3 {
 			r := &kgo.Record{Topic: "a", Value: []byte("v"), Timestamp: time.Unix(1000, 0)}
 			if err := c.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return before, time.Now()
+		return before, clock.now()
 	}
 	commit := func(topic string, at int64) {
 		t.Helper()
@@ -280,9 +294,9 @@ func TestLagInSeconds(t *testing.T) {
 	}
 	lag := func(records float64, before, after time.Time) {
 		t.Helper()
-		asked := time.Now()
+		asked := clock.now()
 		all := gathered(t, w.Gatherer)
-		done := time.Now()
+		done := clock.now()
 		const of = `{group="g",partition="0",topic="a"}`
 		if got := all["kafka_consumergroup_group_lag"+of]; got != records {
 			t.Errorf("the lag is %v records, not %v", got, records)
@@ -303,7 +317,7 @@ func TestLagInSeconds(t *testing.T) {
 	before, after := append3()
 	commit("a", 1)
 	lag(2, before, after)
-	time.Sleep(600 * time.Millisecond) // an interval that the lag has to tell apart
+	clock.advance(time.Minute)
 	lag(2, before, after)
 	later, end := append3()
 	commit("a", 4)
@@ -326,6 +340,59 @@ func TestLagInSeconds(t *testing.T) {
 		`klamm_consumergroup_offset_deleted{consumergroup="g",partition="0",topic="a"}`: 1,
 		`kafka_consumergroup_lag{consumergroup="g",partition="0",topic="a"}`:            3,
 		`kafka_consumergroup_group_max_lag{group="g"}`:                                  3,
+	})
+}
+
+// TestLagWhereOthersLead has a group commit offsets of partitions that three brokers lead: its coordinator knows the lag of all, and no other
+// broker has series of the group.
+func TestLagWhereOthersLead(t *testing.T) {
+	c := brokertest.RunCluster(t, 3, "offsets.topic.replication.factor=1")
+	c.Topic("a", 6, 1)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	var offsets kadm.Offsets
+	for p := range int32(6) {
+		for range 5 {
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "a", Partition: p, Value: []byte("v")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		offsets.AddOffset("a", p, int64(p%5), -1)
+	}
+	await.Until(t, "the offsets are committed", func() bool {
+		return kadm.NewClient(cl).CommitAllOffsets(t.Context(), "g", offsets) == nil
+	})
+	leaders := map[int32]bool{}
+	for p := range int32(6) {
+		leaders[c.Brokers[0].Cluster().Metadata().Partition(protocol.TopicPartition{Topic: "a", Partition: p}).Leader] = true
+	}
+	if len(leaders) < 3 {
+		t.Fatalf("only %v lead", leaders)
+	}
+	life := new(observe.Life)
+	var gatherers []*Gatherer
+	for _, b := range c.Brokers {
+		gatherers = append(gatherers, New(Options{Broker: func() *broker.Broker { return b.Broker }, Life: life}))
+	}
+	await.Until(t, "the lag of each partition is there once", func() bool {
+		found := map[string][]float64{}
+		for _, g := range gatherers {
+			for series, lag := range gathered(t, g) {
+				if strings.HasPrefix(series, "kafka_consumergroup_lag{") {
+					found[series] = append(found[series], lag)
+				}
+			}
+		}
+		for p := range 6 {
+			lags := found[fmt.Sprintf(`kafka_consumergroup_lag{consumergroup="g",partition="%d",topic="a"}`, p)]
+			if len(lags) != 1 || lags[0] != float64(5-p%5) {
+				return false
+			}
+		}
+		return len(found) == 6
 	})
 }
 
