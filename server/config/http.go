@@ -3,6 +3,8 @@ package config
 import (
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,7 +36,7 @@ func (b *Broker) settleHTTP() (errs []*crossError) {
 	if strings.EqualFold(addr, HTTPOff) {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return []*crossError{crossf(listener, "%q is not HOST:PORT, and not off", quoted{listener, addr})}
 	}
@@ -43,6 +45,13 @@ func (b *Broker) settleHTTP() (errs []*crossError) {
 	}}
 	_, _, given := b.Given(listener)
 	h.Default = !given
+	if l, taken := b.listenerAt(host, port); taken && given {
+		return []*crossError{crossf(listener, "%s is the address of the listener %s", quoted{listener, addr}, quoted{"listeners", l.String()})}
+	} else if taken {
+		b.listenerWarnings = append(b.listenerWarnings, Warning{Kind: Advice, Source: b.sources["listeners"], Name: listener,
+			Text: "metrics and health are not served, since " + b.show(quoted{"listeners", l.String()}) + " has the default port; set another address to have them"})
+		return nil
+	}
 	if credentials := v.String(auth); credentials != "" {
 		user, password, ok := strings.Cut(credentials, ":")
 		if !ok || user == "" || password == "" {
@@ -59,6 +68,18 @@ func (b *Broker) settleHTTP() (errs []*crossError) {
 	}
 	b.http = h
 	return errs
+}
+
+// listenerAt finds the listener for clients that has an address.
+func (b *Broker) listenerAt(host, port string) (Listener, bool) {
+	i := slices.IndexFunc(b.listeners, func(l Listener) bool {
+		same := l.Host == host || everywhere(l.Host) || everywhere(host) || isLoopback(l.Host) && isLoopback(host)
+		return l.Port != 0 && strconv.Itoa(l.Port) == port && same
+	})
+	if i < 0 {
+		return Listener{}, false
+	}
+	return b.listeners[i], true
 }
 
 // isLoopback says whether only this machine reaches a host.
