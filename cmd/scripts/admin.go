@@ -13,6 +13,7 @@ import (
 
 	"klamm/cmd/connect"
 	"klamm/cmd/scripts/javalib"
+	"klamm/cmd/scripts/jopt"
 )
 
 // shard is one broker's part of an answer.
@@ -38,6 +39,19 @@ func dial(ctx context.Context, bootstrap, file string, more ...kgo.Opt) (*admin,
 		return nil, err
 	}
 	return &admin{cluster.Client, cluster.Admin}, nil
+}
+
+// dialWith connects as two options say.
+func dialWith(ctx context.Context, opts *jopt.Set, bootstrap, commandConfig *jopt.Option, more ...kgo.Opt) (*admin, error) {
+	servers, err := opts.Value(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	file, err := opts.Value(commandConfig)
+	if err != nil {
+		return nil, err
+	}
+	return dial(ctx, servers, file, more...)
 }
 
 // configOf says how to reach a cluster.

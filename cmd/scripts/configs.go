@@ -255,15 +255,7 @@ func (o *configsOptions) checkAlter() error {
 }
 
 func (o *configsOptions) act(ctx context.Context, c *call) error {
-	bootstrap, err := o.Value(o.bootstrap)
-	if err != nil {
-		return err
-	}
-	file, err := o.Value(o.commandConfig)
-	if err != nil {
-		return err
-	}
-	a, err := dial(ctx, bootstrap, file)
+	a, err := dialWith(ctx, o.Set, o.bootstrap, o.commandConfig)
 	if err != nil {
 		return err
 	}

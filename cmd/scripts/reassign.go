@@ -126,15 +126,7 @@ func (o *reassignOptions) text(option *jopt.Option) (string, error) {
 }
 
 func (o *reassignOptions) act(ctx context.Context, c *call) error {
-	bootstrap, err := o.Value(o.bootstrap)
-	if err != nil {
-		return err
-	}
-	config, err := o.Value(o.commandConfig)
-	if err != nil {
-		return err
-	}
-	a, err := dial(ctx, bootstrap, config, kgo.ClientID("reassign-partitions-tool"))
+	a, err := dialWith(ctx, o.Set, o.bootstrap, o.commandConfig, kgo.ClientID("reassign-partitions-tool"))
 	if err != nil {
 		return err
 	}

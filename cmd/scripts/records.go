@@ -7,7 +7,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/cmd/scripts/javalib"
@@ -39,19 +38,6 @@ func plainly(err error) error {
 		return err
 	}
 	return &exit{1, err.Error()}
-}
-
-// dialWith connects as two options say.
-func dialWith(ctx context.Context, opts *jopt.Set, bootstrap, commandConfig *jopt.Option, more ...kgo.Opt) (*admin, error) {
-	servers, err := opts.Value(bootstrap)
-	if err != nil {
-		return nil, err
-	}
-	file, err := opts.Value(commandConfig)
-	if err != nil {
-		return nil, err
-	}
-	return dial(ctx, servers, file, more...)
 }
 
 func runDeleteRecords(ctx context.Context, c *call) error {

@@ -69,7 +69,7 @@ func runTopics(ctx context.Context, c *call) error {
 		}
 		return &exit{1, err.Error()}
 	}
-	a, err := o.dial(ctx)
+	a, err := dialWith(ctx, o.Set, o.bootstrap, o.commandConfig)
 	if err == nil {
 		defer a.close()
 		err = o.act(ctx, c, a)
@@ -79,18 +79,6 @@ func runTopics(ctx context.Context, c *call) error {
 	}
 	c.println("Error while executing topic command : " + err.Error())
 	return &exit{1, ""}
-}
-
-func (o *topicsOptions) dial(ctx context.Context) (*admin, error) {
-	bootstrap, err := o.Value(o.bootstrap)
-	if err != nil {
-		return nil, err
-	}
-	file, err := o.Value(o.commandConfig)
-	if err != nil {
-		return nil, err
-	}
-	return dial(ctx, bootstrap, file)
 }
 
 // read reads the command line.
