@@ -252,7 +252,7 @@ func TestIgnoredHangup(t *testing.T) {
 // --version names the version, the commit and Go's, and the first line of the log does so with the broker's id and its cluster's.
 func TestVersion(t *testing.T) {
 	said := klamm(t, t.TempDir(), nil, "--version")
-	if ok, _ := regexp.MatchString(`^klamm \S+ \((commit [0-9a-f]{12}(-dirty)?, )?go1\.\d+\S*\)\n$`, said.stdout); said.code != 0 || !ok || said.stderr != "" {
+	if ok, _ := regexp.MatchString(`^klamm \S+ \((commit [0-9a-f]{12}(-dirty)?, )?(of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, )?go1\.\d+\S*\)\n$`, said.stdout); said.code != 0 || !ok || said.stderr != "" {
 		t.Errorf("exit code %d: %q %q", said.code, said.stdout, said.stderr)
 	}
 	b := harness.Start(t, harness.Options{})
